@@ -1,0 +1,47 @@
+//! Every bound of the gateway, with its unit and its reason. Reaching one gives a cause and a counter.
+
+/// Largest frame and message from a vehicle, bytes. A batch of 4096 positions is about 40 KiB.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+
+/// Records in one Telemetry message.
+pub const BATCH_RECORDS_MAX: usize = 4096;
+
+/// Records a vehicle may have sent without an ack; more than that is not read from its socket.
+pub const WINDOW_RECORDS_MAX: u32 = 4096;
+
+/// Bytes a vehicle may have sent without an ack.
+pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Bytes of a signal path; the longest path of VSS has under 120.
+pub const SIGNAL_PATH_BYTES_MAX: usize = 160;
+
+/// Signals in a session's catalogue; VSS names about 1400.
+pub const SIGNALS_MAX: usize = 4096;
+
+/// Bytes of one text value of a signal.
+pub const SIGNAL_TEXT_BYTES_MAX: usize = 1024;
+
+/// Signals in one record.
+pub const RECORD_SIGNALS_MAX: usize = 512;
+
+/// Acked ranges a vehicle may report at attach, and ranges a spool's state may have; beyond it the
+/// vehicle is asked to fill the holes first.
+pub const SPOOL_RANGES_MAX: usize = 1024;
+
+/// Bytes of a token, as presented.
+pub const TOKEN_BYTES_MAX: usize = 512;
+
+/// Bytes of a boot id and other short texts of an attach.
+pub const SHORT_TEXT_BYTES_MAX: usize = 64;
+
+/// How far a record's time may lie ahead of the gateway's clock, milliseconds.
+pub const RECORD_AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
+
+/// How old a record may be, milliseconds: the retention, 400 days.
+pub const RECORD_AGE_MS_MAX: u64 = 400 * 24 * 3600 * 1000;
+
+/// Entries in one batch of a presence stream.
+pub const SYNC_BATCH_ENTRIES_MAX: usize = 512;
+
+/// Entries sent to a peer and not yet covered by its cursors; back-pressure stops reading the log.
+pub const SYNC_UNACKED_ENTRIES_MAX: u64 = 8192;
