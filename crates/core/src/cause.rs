@@ -44,8 +44,6 @@ macro_rules! causes {
 causes! {
     /// More attaches wait than the gateway can take; carries a backoff.
     Congestion = ("congestion", 4000, RetrySame),
-    /// The gateway is still loading its state.
-    Starting = ("starting", 4001, RetrySame),
     /// The attach could not be made durable.
     StoreUnavailable = ("store_unavailable", 4002, RetrySame),
     /// The gateway is about to stop.
@@ -56,10 +54,6 @@ causes! {
     ClockOff = ("clock_off", 4201, FixThenRetry),
     /// The token's epoch cannot be adopted: drop the token, attach anew.
     EpochSync = ("epoch_sync", 4202, FixThenRetry),
-    /// The session to resume is not known here: drop the token, attach anew.
-    ContextUnknown = ("context_unknown", 4203, FixThenRetry),
-    /// The vehicle is not the one its credentials name.
-    Forbidden = ("forbidden", 4300, Stop),
 }
 
 /// Why a vehicle is detached.

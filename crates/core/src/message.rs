@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use crate::epoch::Epoch;
 use crate::id::{SessionId, SpoolId, VehicleId};
 use crate::ranges::SeqRanges;
-use crate::record::{Position, SpoolReport, Telemetry};
+use crate::record::{Position, SignalPath, SpoolReport, Telemetry};
 use crate::time::{Millis, Wall};
 use crate::timers::Timers;
 
@@ -54,6 +54,8 @@ pub struct AttachRequest {
     pub position: Option<Position>,
     /// The vehicle's clock, if it has one.
     pub clock: Option<Wall>,
+    /// The signal catalogue of this session: telemetry names a signal by its place in it, from 1.
+    pub signals: Vec<SignalPath>,
 }
 
 /// Why a TrackingUpdate was sent.

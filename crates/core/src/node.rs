@@ -1,0 +1,280 @@
+//! A gateway's presence, whole: its register of sessions, its view of everyone, and its links to the peers.
+//!
+//! One task owns a `Node`; the seeded world drives the very same code. It connects the machines: what the
+//! register publishes goes into the own log, what peers send may outrank a session here, and a lost stream
+//! makes its owner's vehicles read as stale.
+
+use crate::id::{NodeId, VehicleId};
+use crate::registrar::{Event as RegistrarEvent, Registrar};
+use crate::session::Action as SessionAction;
+use crate::sync::{Counters, Fault, Frame, Link};
+use crate::time::{Millis, Mono};
+use crate::timers::Timers;
+use crate::token::KeyRing;
+use crate::view::{Liveness, NodeInfo, View};
+use std::collections::BTreeMap;
+
+/// One open stream to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// What happens at a node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// At the register. The epoch the directory knows is filled in here.
+    Session(RegistrarEvent),
+    /// A stream to a peer was opened, by this node or by the peer.
+    LinkOpened {
+        /// Which.
+        link: LinkId,
+        /// Whether this node dialled it.
+        dialled: bool,
+    },
+    /// A frame came.
+    FrameReceived(LinkId, Frame),
+    /// A stream can take so many frames.
+    FlushDue {
+        /// Which.
+        link: LinkId,
+        /// How many.
+        room: usize,
+    },
+    /// A stream ended.
+    LinkLost(LinkId),
+    /// Once a second or so: silence is noticed, tombstones expire.
+    Ticked,
+}
+
+/// What a node asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Of a session; never [`SessionAction::Publish`], which ends here.
+    Session(SessionAction),
+    /// Send a frame.
+    SendFrame(LinkId, Frame),
+    /// End a stream, for this reason.
+    HangUp(LinkId, HangUp),
+    /// What is shown of a vehicle may have changed.
+    VehicleChanged(VehicleId),
+    /// Whether a node can be believed has changed, and with it what is shown of all its vehicles.
+    NodeChanged(NodeId),
+}
+
+/// Why a stream is ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// The peer broke the rules.
+    Fault(Fault),
+    /// There is another stream to the same peer.
+    Twin,
+    /// Nothing was heard for too long.
+    Silent,
+}
+
+/// How long tombstones are kept.
+pub const TOMBSTONE_LIFE: Millis = Millis::secs(24 * 3600);
+
+#[derive(Clone, Debug)]
+struct Stream {
+    link: Link,
+    dialled: bool,
+}
+
+/// The presence of one gateway.
+#[derive(Clone, Debug)]
+pub struct Node {
+    registrar: Registrar,
+    view: View,
+    streams: BTreeMap<LinkId, Stream>,
+    peers: BTreeMap<NodeId, LinkId>,
+    ended: Counters,
+}
+
+impl Node {
+    /// A node that serves no one and knows no one.
+    pub fn new(me: NodeInfo, timers: Timers, keys: KeyRing) -> Self {
+        Self {
+            registrar: Registrar::new(me.clone(), timers, keys),
+            view: View::new(me, timers),
+            streams: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            ended: Counters::default(),
+        }
+    }
+
+    /// The register.
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    /// The view.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The stream to a peer, if one stands.
+    pub fn link_to(&self, peer: &NodeId) -> Option<&Link> {
+        self.peers.get(peer).and_then(|id| self.streams.get(id)).map(|stream| &stream.link)
+    }
+
+    /// What happened on all streams together.
+    pub fn counters(&self) -> Counters {
+        self.streams.values().map(|stream| stream.link.counters()).fold(self.ended, sum)
+    }
+
+    /// When the register's next deadline is due.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.registrar.next_deadline()
+    }
+
+    /// The machine.
+    pub fn apply(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::Session(event) => self.register(now, event, out),
+            Event::LinkOpened { link, dialled } => {
+                self.streams.insert(link, Stream { link: Link::new(now), dialled });
+            }
+            Event::FrameReceived(id, frame) => self.receive(now, id, frame, out),
+            Event::FlushDue { link: id, room } => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    let mut frames = Vec::new();
+                    stream.link.pump(now, room, &self.view, &mut frames);
+                    out.extend(frames.into_iter().map(|frame| Action::SendFrame(id, frame)));
+                }
+            }
+            Event::LinkLost(id) => self.lose(now, id, out),
+            Event::Ticked => {
+                let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
+                for id in silent.collect::<Vec<_>>() {
+                    out.push(Action::HangUp(id, HangUp::Silent));
+                    self.lose(now, id, out);
+                }
+                self.view.expire_tombstones(now, TOMBSTONE_LIFE);
+            }
+        }
+    }
+
+    fn register(&mut self, now: Mono, mut event: RegistrarEvent, out: &mut Vec<Action>) {
+        if let RegistrarEvent::AttachRequested { request, known, .. } = &mut event {
+            *known = self.view.known_epoch(&request.vehicle).max(*known);
+        }
+        let mut actions = Vec::new();
+        self.registrar.apply(now, event, &mut actions);
+        let mut published = Vec::new();
+        for action in actions {
+            match action {
+                SessionAction::Publish(vehicle, entry) => {
+                    self.view.publish(now, vehicle.clone(), entry);
+                    out.push(Action::VehicleChanged(vehicle.clone()));
+                    published.push(vehicle);
+                }
+                action @ (SessionAction::Persist { .. }
+                | SessionAction::Send(..)
+                | SessionAction::Accept(..)
+                | SessionAction::Close(..)
+                | SessionAction::Supersede { .. }) => out.push(Action::Session(action)),
+            }
+        }
+        // What was published may have lost already against an entry that came before it.
+        for vehicle in published {
+            self.yield_if_outranked(now, vehicle, out);
+        }
+    }
+
+    fn receive(&mut self, now: Mono, id: LinkId, frame: Frame, out: &mut Vec<Action>) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let hello = matches!(frame, Frame::Hello { .. });
+        match stream.link.receive(now, frame, &mut self.view) {
+            Ok(received) => {
+                let peer = stream.link.peer().map(|info| info.id.clone());
+                if let Some(peer) = peer {
+                    if hello && !self.settle_twins(now, id, &peer, out) {
+                        return;
+                    }
+                    let changed = self.view.set_liveness(&peer, Liveness::Alive { heard: now });
+                    if changed || received.nodes_changed {
+                        out.push(Action::NodeChanged(peer));
+                    }
+                }
+                for vehicle in received.changed {
+                    out.push(Action::VehicleChanged(vehicle.clone()));
+                    self.yield_if_outranked(now, vehicle, out);
+                }
+            }
+            Err(fault) => {
+                out.push(Action::HangUp(id, HangUp::Fault(fault)));
+                self.lose(now, id, out);
+            }
+        }
+    }
+
+    /// Of two streams to the same peer the one dialled by the lower id stays; of equals, the newer one.
+    /// Returns whether `id` stays.
+    fn settle_twins(&mut self, now: Mono, id: LinkId, peer: &NodeId, out: &mut Vec<Action>) -> bool {
+        let lower_dials = self.view.me().id < *peer;
+        let preferred = |stream: &Stream| stream.dialled == lower_dials;
+        let loser = match self.peers.get(peer).filter(|other| **other != id) {
+            Some(other) => match (self.streams.get(other), self.streams.get(&id)) {
+                (Some(old), Some(new)) if preferred(old) && !preferred(new) && !old.link.silent(now) => Some(id),
+                _ => Some(*other),
+            },
+            None => None,
+        };
+        if let Some(loser) = loser {
+            out.push(Action::HangUp(loser, HangUp::Twin));
+            self.forget(loser);
+        }
+        if loser != Some(id) {
+            self.peers.insert(peer.clone(), id);
+        }
+        loser != Some(id)
+    }
+
+    fn lose(&mut self, now: Mono, id: LinkId, out: &mut Vec<Action>) {
+        let Some(stream) = self.forget(id) else {
+            return;
+        };
+        if let Some(peer) = stream.link.peer().map(|info| info.id.clone())
+            && self.peers.get(&peer) == Some(&id)
+        {
+            self.peers.remove(&peer);
+            let since = stream.link.heard().min(now);
+            if self.view.set_liveness(&peer, Liveness::Lost { since }) {
+                out.push(Action::NodeChanged(peer));
+            }
+        }
+    }
+
+    fn forget(&mut self, id: LinkId) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        self.ended = sum(self.ended, stream.link.counters());
+        Some(stream)
+    }
+
+    fn yield_if_outranked(&mut self, now: Mono, vehicle: VehicleId, out: &mut Vec<Action>) {
+        if self.registrar.session(&vehicle).is_none() {
+            return;
+        }
+        let own = self.view.own_log_id();
+        if let Some((_, slot)) = self.view.winner(&vehicle).filter(|(id, _)| **id != own) {
+            let by = slot.entry.epoch;
+            self.register(now, RegistrarEvent::Outranked { vehicle, by }, out);
+        }
+    }
+}
+
+fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        entries_sent: a.entries_sent + b.entries_sent,
+        entries_received: a.entries_received + b.entries_received,
+        snapshots_sent: a.snapshots_sent + b.snapshots_sent,
+        gaps: a.gaps + b.gaps,
+        digest_mismatches: a.digest_mismatches + b.digest_mismatches,
+    }
+}
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;

@@ -1,0 +1,286 @@
+//! The register of a gateway: every vehicle it serves, found by vehicle and by connection.
+//!
+//! Decides epochs, routes events to the sessions and keeps their deadlines in one ordered set. It owns no
+//! socket and no disk; what it wants done are [`Action`]s.
+
+use crate::cause::{DetachCause, RejectCause};
+use crate::cell::Cell;
+use crate::epoch::Epoch;
+use crate::id::{ConnId, SessionId, VehicleId};
+use crate::log::{Entry, LiveState};
+use crate::message::{AttachKind, AttachReject, AttachRequest, Downlink};
+use crate::ranges::SeqRanges;
+use crate::session::{Action, Attempt, Event as SessionEvent, Phase, Session};
+use crate::time::{Millis, Mono, Wall};
+use crate::timers::Timers;
+use crate::token::{Claims, KeyRing};
+use crate::view::NodeInfo;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens at the register.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A vehicle asks for a session.
+    AttachRequested {
+        /// On which connection.
+        conn: ConnId,
+        /// What it asks.
+        request: Box<AttachRequest>,
+        /// The highest epoch the directory knows of it.
+        known: Option<Epoch>,
+        /// The gateway's clock.
+        wall: Wall,
+        /// Random: the session, if it becomes a new one.
+        fresh: SessionId,
+    },
+    /// An attach is on disk.
+    Persisted {
+        /// Whose.
+        vehicle: VehicleId,
+        /// Which.
+        session: SessionId,
+        /// Its epoch.
+        epoch: Epoch,
+        /// What is settled of its spool here.
+        settled: SeqRanges,
+    },
+    /// An attach could not be made durable.
+    PersistFailed {
+        /// Whose.
+        vehicle: VehicleId,
+        /// Which.
+        session: SessionId,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A vehicle is in another tracking area.
+    Moved(ConnId, Cell),
+    /// A vehicle said goodbye.
+    DetachRequested(ConnId, DetachCause),
+    /// A socket ended without a goodbye; its last frame came at `contact`.
+    SocketLost {
+        /// Which.
+        conn: ConnId,
+        /// Its last frame.
+        contact: Mono,
+    },
+    /// Another gateway says that this session lost.
+    Superseded {
+        /// Whose.
+        vehicle: VehicleId,
+        /// The session that lost.
+        session: SessionId,
+        /// Its epoch.
+        epoch: Epoch,
+        /// The winner's.
+        by: Epoch,
+    },
+    /// The directory shows a higher epoch elsewhere.
+    Outranked {
+        /// Whose.
+        vehicle: VehicleId,
+        /// The winner's.
+        by: Epoch,
+    },
+    /// A session of an earlier life was read from disk.
+    Restored {
+        /// Whose.
+        vehicle: VehicleId,
+        /// What was kept, its contact on the clock of this life.
+        entry: Entry,
+    },
+    /// The time of [`Registrar::next_deadline`] has come.
+    DeadlineReached,
+}
+
+/// A vehicle whose clock is further off than this is told so.
+const CLOCK_OFF_MAX: Millis = Millis::secs(24 * 3600);
+
+/// Every vehicle that this gateway serves or served last.
+#[derive(Clone, Debug)]
+pub struct Registrar {
+    me: NodeInfo,
+    timers: Timers,
+    keys: KeyRing,
+    sessions: BTreeMap<VehicleId, Session>,
+    conns: BTreeMap<ConnId, VehicleId>,
+    deadlines: BTreeSet<(Mono, VehicleId)>,
+}
+
+impl Registrar {
+    /// An empty register.
+    pub fn new(me: NodeInfo, timers: Timers, keys: KeyRing) -> Self {
+        let (sessions, conns, deadlines) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { me, timers, keys, sessions, conns, deadlines }
+    }
+
+    /// The session of a vehicle.
+    pub fn session(&self, vehicle: &VehicleId) -> Option<&Session> {
+        self.sessions.get(vehicle)
+    }
+
+    /// Every session.
+    pub fn sessions(&self) -> impl Iterator<Item = (&VehicleId, &Session)> {
+        self.sessions.iter()
+    }
+
+    /// Whose connection it is.
+    pub fn vehicle_of(&self, conn: ConnId) -> Option<&VehicleId> {
+        self.conns.get(&conn)
+    }
+
+    /// When [`Event::DeadlineReached`] is due.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// The token a vehicle is given for a session.
+    pub fn token(&self, vehicle: &VehicleId, session: SessionId, epoch: Epoch) -> Vec<u8> {
+        self.keys.seal(&Claims {
+            vehicle: vehicle.clone(),
+            region: self.me.region.clone(),
+            node: self.me.id.clone(),
+            incarnation: self.me.incarnation,
+            session,
+            epoch,
+        })
+    }
+
+    /// The machine.
+    pub fn apply(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::AttachRequested { conn, request, known, wall, fresh } => {
+                match self.examine(conn, &request, known, wall, fresh) {
+                    Ok(attempt) => {
+                        self.conns.insert(conn, request.vehicle.clone());
+                        self.drive(now, now, request.vehicle, SessionEvent::AttachBegun(attempt), out);
+                    }
+                    Err(reject) => {
+                        let code = reject.cause.close_code();
+                        out.push(Action::Send(conn, Downlink::AttachReject(reject)));
+                        out.push(Action::Close(conn, code));
+                    }
+                }
+            }
+            Event::Persisted { vehicle, session, epoch, settled } => {
+                self.drive(now, now, vehicle, SessionEvent::Persisted { session, epoch, settled }, out);
+            }
+            Event::PersistFailed { vehicle, session, epoch } => {
+                self.drive(now, now, vehicle, SessionEvent::PersistFailed { session, epoch }, out);
+            }
+            Event::Moved(conn, cell) => self.drive_conn(now, now, conn, SessionEvent::Moved(conn, cell), out),
+            Event::DetachRequested(conn, cause) => {
+                self.drive_conn(now, now, conn, SessionEvent::DetachRequested(conn, cause), out);
+            }
+            Event::SocketLost { conn, contact } => {
+                self.drive_conn(now, contact, conn, SessionEvent::SocketLost(conn), out);
+                self.conns.remove(&conn);
+            }
+            Event::Superseded { vehicle, session, epoch, by } => {
+                let current = self.sessions.get(&vehicle).map(|s| (s.id(), s.epoch()));
+                if current == Some((session, epoch)) && by > epoch {
+                    self.drive(now, now, vehicle, SessionEvent::Outranked { by }, out);
+                }
+            }
+            Event::Outranked { vehicle, by } => {
+                self.drive(now, now, vehicle, SessionEvent::Outranked { by }, out);
+            }
+            Event::Restored { vehicle, entry } => self.restore(now, vehicle, &entry, out),
+            Event::DeadlineReached => {
+                while let Some((_, vehicle)) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned() {
+                    self.drive(now, now, vehicle, SessionEvent::DeadlineReached, out);
+                }
+            }
+        }
+    }
+
+    /// Turns a request into an attempt with its epoch, or says why not.
+    fn examine(
+        &self,
+        conn: ConnId,
+        request: &AttachRequest,
+        known: Option<Epoch>,
+        wall: Wall,
+        fresh: SessionId,
+    ) -> Result<Attempt, AttachReject> {
+        let reject = |cause, text: String| AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text };
+        if self.conns.contains_key(&conn) {
+            return Err(reject(RejectCause::BadMessage, "this connection has attached already".to_owned()));
+        }
+        if let Some(clock) = request.clock {
+            let off_ms = clock.0.abs_diff(wall.0);
+            if off_ms > CLOCK_OFF_MAX.0 {
+                let text = format!("clock.now is {} h away from the gateway's clock", off_ms / 3_600_000);
+                return Err(reject(RejectCause::ClockOff, text));
+            }
+        }
+        let claims = match &request.token {
+            Some(token) => match self.keys.open(&request.vehicle, token) {
+                Ok(claims) if claims.epoch.too_far_ahead(wall) => {
+                    return Err(reject(RejectCause::EpochSync, "the token's epoch lies over 24 h ahead".to_owned()));
+                }
+                Ok(claims) => Some(claims),
+                Err(bad) => return Err(reject(RejectCause::EpochSync, bad.to_string())),
+            },
+            None => None,
+        };
+        let served = self.sessions.get(&request.vehicle);
+        let presented = claims.as_ref().map(|claims| claims.epoch);
+        let cell = request.position.and_then(Cell::of);
+        let resumed = claims.as_ref().filter(|claims| {
+            request.kind == AttachKind::Resume
+                && known.is_none_or(|known| known <= claims.epoch)
+                && served.is_some_and(|s| s.resumable(claims.session, claims.epoch) && s.epoch() == claims.epoch)
+        });
+        let (session, epoch) = match resumed {
+            Some(claims) => (claims.session, claims.epoch),
+            None => (fresh, Epoch::next(presented, known.max(served.map(Session::epoch)), wall)),
+        };
+        let elsewhere =
+            claims.filter(|claims| claims.node != self.me.id).map(|claims| (claims.node, claims.session, claims.epoch));
+        Ok(Attempt { conn: Some(conn), epoch, session, spool: request.spool.clone(), cell, elsewhere })
+    }
+
+    fn restore(&mut self, now: Mono, vehicle: VehicleId, entry: &Entry, out: &mut Vec<Action>) {
+        if self.sessions.contains_key(&vehicle) || entry.state == LiveState::Removed {
+            return;
+        }
+        let session = Session::restored(vehicle.clone(), entry, now, &self.timers);
+        out.extend(session.entry().map(|entry| Action::Publish(vehicle.clone(), entry)));
+        self.deadlines.extend(session.next_deadline().map(|at| (at, vehicle.clone())));
+        self.sessions.insert(vehicle, session);
+    }
+
+    fn drive_conn(&mut self, now: Mono, contact: Mono, conn: ConnId, event: SessionEvent, out: &mut Vec<Action>) {
+        if let Some(vehicle) = self.conns.get(&conn).cloned() {
+            self.drive(now, contact, vehicle, event, out);
+        }
+    }
+
+    fn drive(&mut self, now: Mono, contact: Mono, vehicle: VehicleId, event: SessionEvent, out: &mut Vec<Action>) {
+        let begun = matches!(event, SessionEvent::AttachBegun(_));
+        if begun {
+            self.sessions.entry(vehicle.clone()).or_insert_with(|| Session::new(vehicle.clone(), now));
+        }
+        let Some(session) = self.sessions.get_mut(&vehicle) else {
+            return;
+        };
+        let before = session.next_deadline();
+        session.apply(now, contact, event, &self.timers, out);
+        let after = session.next_deadline();
+        let gone = session.phase() == Phase::Gone && session.conns() == [None, None];
+        if before != after {
+            if let Some(at) = before {
+                self.deadlines.remove(&(at, vehicle.clone()));
+            }
+            self.deadlines.extend(after.map(|at| (at, vehicle.clone())));
+        }
+        if gone {
+            self.sessions.remove(&vehicle);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "registrar_tests.rs"]
+mod tests;

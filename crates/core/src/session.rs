@@ -1,0 +1,437 @@
+//! One vehicle at its serving gateway: the state machine of its session.
+//!
+//! ```text
+//!             attach persisted                     socket lost
+//!  (nothing) ─────────────────▶ Connected ───────────────────▶ Held
+//!                                ▲  │  ▲ ◀──────────────────── │ hold passed
+//!                     new attach │  │  └──────── resume ───┐   ▼
+//!                      or resume │  │ detach               └─ Idle
+//!                                │  ▼            implicit      │ reachable passed
+//!            purge ◀────────── Detached ◀───────────────── Unreachable
+//! ```
+//!
+//! A session that loses against a higher epoch elsewhere is removed silently: *superseded*. Everything
+//! late names a connection or a (session, epoch), and has no effect if that is not the present one.
+
+use crate::cause::{DetachCause, OrderCause, RejectCause};
+use crate::cell::Cell;
+use crate::epoch::Epoch;
+use crate::id::{ConnId, NodeId, SessionId, SpoolId, VehicleId};
+use crate::log::{Entry, LiveState};
+use crate::message::{AttachReject, Downlink};
+use crate::ranges::SeqRanges;
+use crate::record::SpoolReport;
+use crate::time::{Millis, Mono};
+use crate::timers::Timers;
+
+/// What the machines of the core ask for. Performed in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Make a session's state durable. With `answer`, [`Event::Persisted`] or [`Event::PersistFailed`] must follow.
+    Persist {
+        /// Which vehicle.
+        vehicle: VehicleId,
+        /// Its state; [`LiveState::Removed`] forgets it.
+        entry: Entry,
+        /// The spool of an attach, whose settled sequence numbers the answer tells.
+        spool: Option<SpoolId>,
+        /// Whether an attach waits for it.
+        answer: bool,
+    },
+    /// Send a message on a connection.
+    Send(ConnId, Downlink),
+    /// The session of this connection stands: accept it, and let its telemetry in.
+    Accept(ConnId, Box<Accepted>),
+    /// Say it to everyone.
+    Publish(VehicleId, Entry),
+    /// Close a connection with this code.
+    Close(ConnId, u16),
+    /// Tell the gateway that served the vehicle that it lost; best effort.
+    Supersede {
+        /// That gateway.
+        node: NodeId,
+        /// Which vehicle.
+        vehicle: VehicleId,
+        /// The session that lost.
+        session: SessionId,
+        /// Its epoch.
+        epoch: Epoch,
+        /// The winner's.
+        by: Epoch,
+    },
+}
+
+/// What an accepted connection needs to take telemetry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// Which vehicle.
+    pub vehicle: VehicleId,
+    /// The epoch that fences its batches.
+    pub epoch: Epoch,
+    /// The session.
+    pub session: SessionId,
+    /// What the vehicle said of its spool.
+    pub spool: SpoolReport,
+    /// What is settled of it here.
+    pub settled: SeqRanges,
+    /// Its tracking area, if known.
+    pub cell: Option<Cell>,
+}
+
+/// An attach on its way to disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Where the answer goes; `None` once that socket is lost.
+    pub conn: Option<ConnId>,
+    /// The epoch given out.
+    pub epoch: Epoch,
+    /// The session, a new one or the one resumed.
+    pub session: SessionId,
+    /// What the vehicle said of its spool.
+    pub spool: SpoolReport,
+    /// Where the vehicle says it is.
+    pub cell: Option<Cell>,
+    /// The session it had elsewhere, to be told that it lost.
+    pub elsewhere: Option<(NodeId, SessionId, Epoch)>,
+}
+
+/// What happens to a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An attach was checked and given its epoch.
+    AttachBegun(Attempt),
+    /// That attach is on disk.
+    Persisted {
+        /// Which attach.
+        session: SessionId,
+        /// And its epoch.
+        epoch: Epoch,
+        /// Sequence numbers of its spool that are settled here.
+        settled: SeqRanges,
+    },
+    /// That attach could not be made durable.
+    PersistFailed {
+        /// Which attach.
+        session: SessionId,
+        /// And its epoch.
+        epoch: Epoch,
+    },
+    /// The vehicle is in another tracking area.
+    Moved(ConnId, Cell),
+    /// The vehicle said goodbye.
+    DetachRequested(ConnId, DetachCause),
+    /// The socket ended without a goodbye, or fell silent.
+    SocketLost(ConnId),
+    /// A higher epoch was seen elsewhere.
+    Outranked {
+        /// The winner's epoch.
+        by: Epoch,
+    },
+    /// The deadline passed.
+    DeadlineReached,
+}
+
+/// Where the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first attach is on its way to disk.
+    Attaching,
+    /// A socket is open.
+    Connected(ConnId),
+    /// The socket is lost, the hold runs; still shown as connected.
+    Held(Mono),
+    /// Without a socket; the reachable timer runs.
+    Idle(Mono),
+    /// Not reported in time; the implicit-detach timer runs.
+    Unreachable(Mono),
+    /// Left; the purge timer runs.
+    Detached(DetachCause, Mono),
+    /// To be forgotten.
+    Gone,
+}
+
+/// One vehicle's session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    vehicle: VehicleId,
+    phase: Phase,
+    epoch: Epoch,
+    id: SessionId,
+    cell: Option<Cell>,
+    contact: Mono,
+    attempt: Option<Attempt>,
+}
+
+/// How long a vehicle is asked to wait after an attach that could not be stored.
+const STORE_BACKOFF: Millis = Millis::secs(5);
+
+impl Session {
+    /// A vehicle that was not served here; its first event is the attach.
+    pub fn new(vehicle: VehicleId, now: Mono) -> Self {
+        Self {
+            vehicle,
+            phase: Phase::Attaching,
+            epoch: Epoch(0),
+            id: SessionId(0),
+            cell: None,
+            contact: now,
+            attempt: None,
+        }
+    }
+
+    /// A session of an earlier life of this gateway. Nothing is connected that was not heard in this life.
+    pub fn restored(vehicle: VehicleId, entry: &Entry, now: Mono, timers: &Timers) -> Self {
+        // Deadlines run from the last contact, but leave time to come back after the restart.
+        let until = |span: Millis| (entry.contact + span).max(now + timers.hold);
+        let phase = match (entry.state, entry.cause) {
+            (LiveState::Connected | LiveState::Idle, _) => Phase::Idle(until(timers.reachable)),
+            (LiveState::Unreachable, _) => Phase::Unreachable(until(timers.reachable + timers.implicit_detach)),
+            (LiveState::Detached, cause) => {
+                Phase::Detached(cause.unwrap_or(DetachCause::Unspecified), until(timers.purge))
+            }
+            (LiveState::Removed, _) => Phase::Gone,
+        };
+        Self {
+            vehicle,
+            phase,
+            epoch: entry.epoch,
+            id: entry.session,
+            cell: entry.cell,
+            contact: entry.contact,
+            attempt: None,
+        }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The epoch in force, or about to be.
+    pub fn epoch(&self) -> Epoch {
+        self.attempt.as_ref().map_or(self.epoch, |attempt| attempt.epoch.max(self.epoch))
+    }
+
+    /// The session in force.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Its connection and that of an attach under way.
+    pub fn conns(&self) -> [Option<ConnId>; 2] {
+        let open = match self.phase {
+            Phase::Connected(conn) => Some(conn),
+            Phase::Attaching
+            | Phase::Held(_)
+            | Phase::Idle(_)
+            | Phase::Unreachable(_)
+            | Phase::Detached(..)
+            | Phase::Gone => None,
+        };
+        [open, self.attempt.as_ref().and_then(|attempt| attempt.conn)]
+    }
+
+    /// Whether (session, epoch) is the one in force and still lives, so that it can be resumed.
+    pub fn resumable(&self, session: SessionId, epoch: Epoch) -> bool {
+        self.id == session
+            && self.epoch == epoch
+            && matches!(self.phase, Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Unreachable(_))
+    }
+
+    /// When [`Event::DeadlineReached`] is due.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        match self.phase {
+            Phase::Held(until) | Phase::Idle(until) | Phase::Unreachable(until) | Phase::Detached(_, until) => {
+                Some(until)
+            }
+            Phase::Attaching | Phase::Connected(_) | Phase::Gone => None,
+        }
+    }
+
+    /// What the log says of it now; `None` before the first attach is durable.
+    pub fn entry(&self) -> Option<Entry> {
+        let (state, cause) = match self.phase {
+            Phase::Attaching => return None,
+            Phase::Connected(_) | Phase::Held(_) => (LiveState::Connected, None),
+            Phase::Idle(_) => (LiveState::Idle, None),
+            Phase::Unreachable(_) => (LiveState::Unreachable, None),
+            Phase::Detached(cause, _) => (LiveState::Detached, Some(cause)),
+            Phase::Gone => (LiveState::Removed, None),
+        };
+        Some(Entry { epoch: self.epoch, session: self.id, state, cause, cell: self.cell, contact: self.contact })
+    }
+
+    /// The machine. `contact` is the last frame of the vehicle that the event knows of.
+    pub fn apply(&mut self, now: Mono, contact: Mono, event: Event, timers: &Timers, out: &mut Vec<Action>) {
+        match event {
+            Event::AttachBegun(attempt) => self.begin(now, attempt, out),
+            Event::Persisted { session, epoch, settled } => {
+                if let Some(attempt) = self.attempt.take_if(|a| a.session == session && a.epoch == epoch) {
+                    self.attach(now, attempt, settled, timers, out);
+                }
+            }
+            Event::PersistFailed { session, epoch } => {
+                if let Some(attempt) = self.attempt.take_if(|a| a.session == session && a.epoch == epoch) {
+                    self.refuse(&attempt, out);
+                }
+            }
+            Event::Moved(conn, cell) => {
+                if self.phase == Phase::Connected(conn) && self.cell != Some(cell) {
+                    self.cell = Some(cell);
+                    self.contact = contact.max(self.contact);
+                    self.say(out);
+                }
+            }
+            Event::DetachRequested(conn, cause) => {
+                self.forget_attempt_of(conn);
+                if self.phase == Phase::Connected(conn) {
+                    self.contact = contact.max(self.contact);
+                    self.phase = Phase::Detached(cause, now + timers.purge);
+                    self.say(out);
+                }
+            }
+            Event::SocketLost(conn) => {
+                self.forget_attempt_of(conn);
+                // A late goodbye of an older socket names another connection.
+                if self.phase == Phase::Connected(conn) {
+                    self.contact = contact.max(self.contact);
+                    self.phase = Phase::Held(now + timers.hold);
+                }
+            }
+            Event::Outranked { by } => self.yield_to(by, out),
+            Event::DeadlineReached => self.expire(now, timers, out),
+        }
+    }
+
+    fn begin(&mut self, now: Mono, attempt: Attempt, out: &mut Vec<Action>) {
+        // The newest attach wins: an earlier one under way is not answered any more.
+        if let Some(conn) = self.attempt.take().and_then(|earlier| earlier.conn) {
+            order(conn, OrderCause::Superseded, false, out);
+        }
+        let entry = Entry {
+            epoch: attempt.epoch,
+            session: attempt.session,
+            state: LiveState::Connected,
+            cause: None,
+            cell: attempt.cell.or(self.cell),
+            contact: now,
+        };
+        let spool = Some(attempt.spool.id);
+        out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
+        self.attempt = Some(attempt);
+    }
+
+    fn attach(&mut self, now: Mono, attempt: Attempt, settled: SeqRanges, timers: &Timers, out: &mut Vec<Action>) {
+        let [old, _] = self.conns();
+        let unchanged = self.id == attempt.session
+            && self.epoch == attempt.epoch
+            && matches!(self.phase, Phase::Connected(_) | Phase::Held(_))
+            && attempt.cell.is_none_or(|cell| self.cell == Some(cell));
+        self.epoch = attempt.epoch;
+        self.id = attempt.session;
+        self.cell = attempt.cell.or(self.cell);
+        self.contact = now;
+        self.phase = match attempt.conn {
+            Some(conn) => Phase::Connected(conn),
+            None => Phase::Held(now + timers.hold),
+        };
+        if let Some(conn) = attempt.conn {
+            let accepted = Accepted {
+                vehicle: self.vehicle.clone(),
+                epoch: self.epoch,
+                session: self.id,
+                spool: attempt.spool,
+                settled,
+                cell: self.cell,
+            };
+            out.push(Action::Accept(conn, Box::new(accepted)));
+        }
+        if !unchanged {
+            out.extend(self.entry().map(|entry| Action::Publish(self.vehicle.clone(), entry)));
+        }
+        if let Some(old) = old {
+            order(old, OrderCause::Superseded, false, out);
+        }
+        if let Some((node, session, epoch)) = attempt.elsewhere {
+            out.push(Action::Supersede { node, vehicle: self.vehicle.clone(), session, epoch, by: self.epoch });
+        }
+    }
+
+    fn refuse(&mut self, attempt: &Attempt, out: &mut Vec<Action>) {
+        if let Some(conn) = attempt.conn {
+            let reject = AttachReject {
+                cause: RejectCause::StoreUnavailable,
+                backoff: STORE_BACKOFF,
+                redirect: Vec::new(),
+                text: "the attach could not be made durable".to_owned(),
+            };
+            out.push(Action::Send(conn, Downlink::AttachReject(reject)));
+            out.push(Action::Close(conn, RejectCause::StoreUnavailable.close_code()));
+        }
+        if self.phase == Phase::Attaching {
+            self.phase = Phase::Gone;
+        }
+    }
+
+    fn yield_to(&mut self, by: Epoch, out: &mut Vec<Action>) {
+        // An attach under way that outranks the winner stays: it is the newer one.
+        if self.phase == Phase::Attaching || self.phase == Phase::Gone || self.epoch() > by {
+            return;
+        }
+        for conn in self.conns().into_iter().flatten() {
+            order(conn, OrderCause::Superseded, false, out);
+        }
+        self.attempt = None;
+        self.phase = Phase::Gone;
+        self.say(out);
+    }
+
+    fn expire(&mut self, now: Mono, timers: &Timers, out: &mut Vec<Action>) {
+        if self.next_deadline().is_none_or(|until| now < until) {
+            return;
+        }
+        // The vehicle is here and attaching: that is contact, and its result is near.
+        let attaching = self.attempt.is_some();
+        match self.phase {
+            Phase::Held(_) if attaching => self.phase = Phase::Held(now + Millis::secs(1)),
+            Phase::Idle(_) if attaching => self.phase = Phase::Idle(now + Millis::secs(1)),
+            Phase::Unreachable(_) if attaching => self.phase = Phase::Unreachable(now + Millis::secs(1)),
+            Phase::Detached(cause, _) if attaching => self.phase = Phase::Detached(cause, now + Millis::secs(1)),
+            Phase::Held(_) => self.pass(Phase::Idle(now + timers.reachable), out),
+            Phase::Idle(_) => self.pass(Phase::Unreachable(now + timers.implicit_detach), out),
+            Phase::Unreachable(_) => self.pass(Phase::Detached(DetachCause::Implicit, now + timers.purge), out),
+            Phase::Detached(..) => self.pass(Phase::Gone, out),
+            Phase::Attaching | Phase::Connected(_) | Phase::Gone => {}
+        }
+    }
+
+    fn pass(&mut self, phase: Phase, out: &mut Vec<Action>) {
+        self.phase = phase;
+        self.say(out);
+    }
+
+    /// Publishes the state and keeps it for the next life. The order does not matter: after a crash between
+    /// the two, the next life publishes what it restored.
+    fn say(&self, out: &mut Vec<Action>) {
+        if let Some(entry) = self.entry() {
+            out.push(Action::Publish(self.vehicle.clone(), entry.clone()));
+            out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool: None, answer: false });
+        }
+    }
+
+    fn forget_attempt_of(&mut self, conn: ConnId) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.conn == Some(conn)) {
+            attempt.conn = None;
+        }
+    }
+}
+
+/// Ends a connection with a DetachOrder and its close code.
+pub fn order(conn: ConnId, cause: OrderCause, reattach: bool, out: &mut Vec<Action>) {
+    out.push(Action::Send(conn, Downlink::DetachOrder { cause, reattach }));
+    out.push(Action::Close(conn, cause.close_code()));
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

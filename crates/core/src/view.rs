@@ -1,0 +1,460 @@
+//! What this node knows of every vehicle: the logs it holds, who wins, and what may be shown.
+//!
+//! The winner of a vehicle is a pure function of the entries held: the highest (epoch, owner, incarnation)
+//! that is not a tombstone. What an operator is shown is decided when it is read, from the winner, the
+//! liveness of its owner and the age of the contact; nothing is rewritten when an owner is lost.
+
+use crate::cause::DetachCause;
+use crate::cell::Cell;
+use crate::epoch::Epoch;
+use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
+use crate::log::{Entry, Gap, LiveState, Log, LogId, Slot, Suffix};
+use crate::time::{Millis, Mono};
+use crate::timers::Timers;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// A gateway node, as it speaks of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its name.
+    pub id: NodeId,
+    /// Its region.
+    pub region: RegionId,
+    /// Its present life.
+    pub incarnation: Incarnation,
+    /// Where vehicles attach, `ws://…/v1/obu`.
+    pub vehicles_url: String,
+    /// Where operators and peers ask, `http://…`.
+    pub operators_url: String,
+}
+
+/// Whether a node can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// This node itself.
+    Own,
+    /// Heard from directly, lately.
+    Alive {
+        /// When.
+        heard: Mono,
+    },
+    /// Its stream is lost.
+    Lost {
+        /// When it was last heard.
+        since: Mono,
+    },
+    /// Known only by what others relayed or what an earlier life of this node stored.
+    Unmet {
+        /// When it was first mentioned.
+        since: Mono,
+    },
+}
+
+/// A node and whether it can be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// What it says of itself, in its highest incarnation seen.
+    pub info: NodeInfo,
+    /// Whether it can be believed.
+    pub liveness: Liveness,
+}
+
+/// What a state is called once it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Known {
+    /// Connected, in the owner's present life.
+    Online,
+    /// Without a socket, within the time it has to report.
+    Idle,
+    /// It did not report in time.
+    Unreachable,
+    /// Detached.
+    Offline,
+}
+
+/// Why a vehicle is shown as stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StaleWhy {
+    /// The stream of its gateway is lost.
+    OwnerLost,
+    /// Its gateway restarted and has not confirmed it.
+    OwnerRestarted,
+    /// This gateway has never heard its gateway directly.
+    ViewCutOff,
+}
+
+/// Where an age comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgeKind {
+    /// Counted from the last contact known.
+    Measured,
+    /// The longest the contact can be past, as its gateway would have said otherwise.
+    Bound,
+}
+
+/// What an operator is shown of one vehicle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Which.
+    pub vehicle: VehicleId,
+    /// Its state, or the last known one if stale.
+    pub known: Known,
+    /// Set if that state is not to be trusted.
+    pub stale: Option<StaleWhy>,
+    /// Why, for a detached one.
+    pub cause: Option<DetachCause>,
+    /// Its gateway.
+    pub owner: NodeId,
+    /// Its gateway's region.
+    pub region: Option<RegionId>,
+    /// The attach.
+    pub epoch: Epoch,
+    /// The session.
+    pub session: SessionId,
+    /// The last known tracking area.
+    pub cell: Option<Cell>,
+    /// Since its last contact; never too young.
+    pub age: Millis,
+    /// How the age is known.
+    pub age_kind: AgeKind,
+    /// Since its gateway was last heard.
+    pub view_age: Millis,
+    /// Until the periodic update is due, for an idle one.
+    pub update_expected: Option<Millis>,
+}
+
+/// How many vehicles of one owner are in which state, as shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Connected.
+    pub online: u64,
+    /// Idle.
+    pub idle: u64,
+    /// Unreachable.
+    pub unreachable: u64,
+    /// Detached.
+    pub offline: u64,
+    /// Any of these, of an owner that cannot be believed.
+    pub stale: u64,
+}
+
+/// Lives of one owner that are held beside each other; more are dropped, oldest first.
+const LIVES_MAX: usize = 4;
+
+/// Everything this node knows of presence.
+#[derive(Clone, Debug)]
+pub struct View {
+    me: NodeId,
+    timers: Timers,
+    logs: BTreeMap<LogId, Log>,
+    nodes: BTreeMap<NodeId, NodeStatus>,
+    winners: BTreeMap<VehicleId, LogId>,
+    winning: BTreeMap<LogId, BTreeMap<LiveState, u64>>,
+}
+
+impl View {
+    /// A view that holds nothing but this node's own, empty log.
+    pub fn new(me: NodeInfo, timers: Timers) -> Self {
+        let id = LogId { owner: me.id.clone(), incarnation: me.incarnation };
+        Self {
+            me: me.id.clone(),
+            timers,
+            logs: BTreeMap::from([(id.clone(), Log::new(id))]),
+            nodes: BTreeMap::from([(me.id.clone(), NodeStatus { info: me, liveness: Liveness::Own })]),
+            winners: BTreeMap::new(),
+            winning: BTreeMap::new(),
+        }
+    }
+
+    /// This node.
+    pub fn me(&self) -> &NodeInfo {
+        &self.nodes[&self.me].info
+    }
+
+    /// The id of this node's own log.
+    pub fn own_log_id(&self) -> LogId {
+        LogId { owner: self.me.clone(), incarnation: self.me().incarnation }
+    }
+
+    /// Every log held.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        self.logs.values()
+    }
+
+    /// One log.
+    pub fn log(&self, id: &LogId) -> Option<&Log> {
+        self.logs.get(id)
+    }
+
+    /// Every node known, this one included.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.nodes.values()
+    }
+
+    /// One node.
+    pub fn node(&self, id: &NodeId) -> Option<&NodeStatus> {
+        self.nodes.get(id)
+    }
+
+    /// The highest epoch any log held gives a vehicle, tombstones included.
+    pub fn known_epoch(&self, vehicle: &VehicleId) -> Option<Epoch> {
+        self.logs.values().filter_map(|log| log.slot(vehicle)).map(|slot| slot.entry.epoch).max()
+    }
+
+    /// Who speaks for a vehicle, and what it says.
+    pub fn winner(&self, vehicle: &VehicleId) -> Option<(&LogId, &Slot)> {
+        let id = self.winners.get(vehicle)?;
+        self.logs.get(id)?.slot(vehicle).map(|slot| (id, slot))
+    }
+
+    /// Publishes in this node's own log. Returns whether the shown winner may have changed.
+    pub fn publish(&mut self, now: Mono, vehicle: VehicleId, entry: Entry) {
+        let id = self.own_log_id();
+        if let Some(log) = self.logs.get_mut(&id) {
+            let before = self.winners.get(&vehicle).filter(|w| **w == id).and_then(|_| log.slot(&vehicle)).cloned();
+            log.publish(now, vehicle.clone(), entry);
+            self.settle(&id, &vehicle, before);
+        }
+    }
+
+    /// Takes over a piece of someone's log. Returns the vehicles it changed.
+    pub fn apply(&mut self, now: Mono, id: &LogId, suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
+        let mut log = self.logs.remove(id).unwrap_or_else(|| Log::new(id.clone()));
+        let before: Vec<_> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
+        let applied = log.apply(now, suffix);
+        self.logs.insert(id.clone(), log);
+        let changed = applied?;
+        for (vehicle, slot) in before {
+            let was_winner = self.winners.get(&vehicle) == Some(id);
+            self.settle(id, &vehicle, slot.filter(|_| was_winner));
+        }
+        self.drop_old_lives(&id.owner);
+        Ok(changed)
+    }
+
+    /// Puts a whole log, read anew, in the place of the one held. Returns the vehicles of both.
+    pub fn replace(&mut self, log: Log) -> Vec<VehicleId> {
+        let id = log.id().clone();
+        let mut vehicles: Vec<_> = log.slots().map(|(v, _)| v.clone()).collect();
+        let old = self.logs.insert(id.clone(), log);
+        if let Some(old) = &old {
+            vehicles.extend(old.slots().map(|(v, _)| v.clone()));
+            vehicles.sort_unstable();
+            vehicles.dedup();
+        }
+        for vehicle in &vehicles {
+            let was_winner = self.winners.get(vehicle) == Some(&id);
+            let before = old.as_ref().and_then(|log| log.slot(vehicle)).filter(|_| was_winner).cloned();
+            self.settle(&id, vehicle, before);
+        }
+        vehicles
+    }
+
+    /// A node was heard of through another; says nothing on whether it lives.
+    pub fn mention(&mut self, now: Mono, info: NodeInfo) -> bool {
+        match self.nodes.get_mut(&info.id) {
+            Some(status) if status.info.incarnation >= info.incarnation => false,
+            Some(status) => {
+                status.info = info;
+                true
+            }
+            None => {
+                let status = NodeStatus { info, liveness: Liveness::Unmet { since: now } };
+                self.nodes.insert(status.info.id.clone(), status);
+                true
+            }
+        }
+    }
+
+    /// Sets whether a node can be believed. Returns whether that changed what is shown.
+    pub fn set_liveness(&mut self, node: &NodeId, liveness: Liveness) -> bool {
+        let alive = |l| matches!(l, Liveness::Own | Liveness::Alive { .. });
+        match self.nodes.get_mut(node) {
+            Some(status) if status.liveness != Liveness::Own => {
+                let changed = alive(status.liveness) != alive(liveness);
+                status.liveness = liveness;
+                changed
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// What is shown of a vehicle; `None` if nothing is known.
+    pub fn sight(&self, now: Mono, vehicle: &VehicleId) -> Option<Sight> {
+        let (id, slot) = self.winner(vehicle)?;
+        Some(self.see(now, vehicle, id, &slot.entry))
+    }
+
+    /// Vehicles in the order of their ids after `after`, at most `scan_max` looked at. Gives each to `keep`
+    /// and returns where to go on, `None` at the end.
+    pub fn scan(
+        &self,
+        now: Mono,
+        after: Option<&VehicleId>,
+        scan_max: usize,
+        mut keep: impl FnMut(Sight),
+    ) -> Option<VehicleId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut last = None;
+        for (seen, (vehicle, id)) in self.winners.range::<VehicleId, _>((from, Bound::Unbounded)).enumerate() {
+            if seen == scan_max {
+                return last;
+            }
+            if let Some(slot) = self.logs.get(id).and_then(|log| log.slot(vehicle)) {
+                keep(self.see(now, vehicle, id, &slot.entry));
+            }
+            last = Some(vehicle.clone());
+        }
+        None
+    }
+
+    /// How many vehicles of an owner are in which state, as shown without looking at timers.
+    pub fn tally(&self, owner: &NodeId) -> Tally {
+        let mut tally = Tally::default();
+        for (id, counts) in &self.winning {
+            if id.owner != *owner {
+                continue;
+            }
+            let stale = self.distrust(id).is_some();
+            for (&state, &count) in counts {
+                match state {
+                    _ if stale => tally.stale += count,
+                    LiveState::Connected => tally.online += count,
+                    LiveState::Idle => tally.idle += count,
+                    LiveState::Unreachable => tally.unreachable += count,
+                    LiveState::Detached => tally.offline += count,
+                    LiveState::Removed => {}
+                }
+            }
+        }
+        tally
+    }
+
+    /// Drops tombstones older than `life` in every log.
+    pub fn expire_tombstones(&mut self, now: Mono, life: Millis) {
+        for log in self.logs.values_mut() {
+            log.expire_tombstones(now, life);
+        }
+    }
+
+    fn see(&self, now: Mono, vehicle: &VehicleId, id: &LogId, entry: &Entry) -> Sight {
+        let status = self.nodes.get(&id.owner);
+        let stale = self.distrust(id);
+        let view_age = match status.map(|s| s.liveness) {
+            Some(Liveness::Own) => Millis(0),
+            Some(Liveness::Alive { heard }) => now.since(heard),
+            Some(Liveness::Lost { since } | Liveness::Unmet { since }) => now.since(since),
+            None => Millis(0),
+        };
+        let measured = now.since(entry.contact);
+        // A connected vehicle's later contacts are not told to peers; had they stopped, its gateway would have said so.
+        let bound = self.timers.silence_max() + view_age;
+        let bounded = entry.state == LiveState::Connected && id.owner != self.me && bound < measured;
+        let (age, age_kind) = if bounded { (bound, AgeKind::Bound) } else { (measured, AgeKind::Measured) };
+        let known = match entry.state {
+            LiveState::Connected => Known::Online,
+            LiveState::Idle if age < self.timers.reachable + self.timers.silence_max() => Known::Idle,
+            LiveState::Idle | LiveState::Unreachable => Known::Unreachable,
+            LiveState::Detached | LiveState::Removed => Known::Offline,
+        };
+        let update_expected =
+            (known == Known::Idle).then(|| Millis(self.timers.periodic_update.0.saturating_sub(age.0)));
+        Sight {
+            vehicle: vehicle.clone(),
+            known,
+            stale,
+            cause: entry.cause,
+            owner: id.owner.clone(),
+            region: status.map(|s| s.info.region.clone()),
+            epoch: entry.epoch,
+            session: entry.session,
+            cell: entry.cell,
+            age,
+            age_kind,
+            view_age,
+            update_expected,
+        }
+    }
+
+    fn distrust(&self, id: &LogId) -> Option<StaleWhy> {
+        let Some(status) = self.nodes.get(&id.owner) else {
+            return Some(StaleWhy::ViewCutOff);
+        };
+        if status.info.incarnation > id.incarnation {
+            return Some(StaleWhy::OwnerRestarted);
+        }
+        match status.liveness {
+            Liveness::Own | Liveness::Alive { .. } => None,
+            Liveness::Lost { .. } => Some(StaleWhy::OwnerLost),
+            Liveness::Unmet { .. } => Some(StaleWhy::ViewCutOff),
+        }
+    }
+
+    /// After the slot of `vehicle` in log `id` changed: the word of a later life replaces that of an earlier
+    /// one, the winner is found anew and counted. `before` is the slot that was counted for this log.
+    fn settle(&mut self, id: &LogId, vehicle: &VehicleId, before: Option<Slot>) {
+        if let Some(old) = &before {
+            self.uncount(id, old.entry.state);
+        } else if let Some(winner) = self.winners.get(vehicle).filter(|w| *w != id).cloned()
+            && let Some(state) = self.logs.get(&winner).and_then(|l| l.slot(vehicle)).map(|s| s.entry.state)
+        {
+            self.uncount(&winner, state);
+        }
+        self.forget_in_earlier_lives(id, vehicle);
+        let winner = self
+            .logs
+            .values()
+            .filter_map(|log| log.slot(vehicle).map(|slot| (log.id(), &slot.entry)))
+            .filter(|(_, entry)| entry.state != LiveState::Removed)
+            .max_by(|(a, x), (b, y)| (x.epoch, &a.owner, a.incarnation).cmp(&(y.epoch, &b.owner, b.incarnation)))
+            .map(|(id, entry)| (id.clone(), entry.state));
+        match winner {
+            Some((id, state)) => {
+                *self.winning.entry(id.clone()).or_default().entry(state).or_default() += 1;
+                self.winners.insert(vehicle.clone(), id);
+            }
+            None => {
+                self.winners.remove(vehicle);
+            }
+        }
+    }
+
+    fn uncount(&mut self, id: &LogId, state: LiveState) {
+        if let Some(count) = self.winning.get_mut(id).and_then(|counts| counts.get_mut(&state)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn forget_in_earlier_lives(&mut self, id: &LogId, vehicle: &VehicleId) {
+        let Some(epoch) = self.logs.get(id).and_then(|log| log.slot(vehicle)).map(|slot| slot.entry.epoch) else {
+            return;
+        };
+        let earlier = LogId { owner: id.owner.clone(), incarnation: Incarnation(0) };
+        for (_, log) in self.logs.range_mut(earlier..id.clone()) {
+            if log.slot(vehicle).is_some_and(|slot| slot.entry.epoch <= epoch) {
+                log.forget(vehicle);
+            }
+        }
+    }
+
+    fn drop_old_lives(&mut self, owner: &NodeId) {
+        let first = LogId { owner: owner.clone(), incarnation: Incarnation(0) };
+        let last = LogId { owner: owner.clone(), incarnation: Incarnation(u64::MAX) };
+        let lives: Vec<LogId> = self.logs.range(first..=last).map(|(id, _)| id.clone()).collect();
+        for id in lives.iter().rev().skip(LIVES_MAX) {
+            let gone = self.logs.remove(id);
+            self.winning.remove(id);
+            for (vehicle, _) in gone.iter().flat_map(Log::slots) {
+                if self.winners.get(vehicle) == Some(id) {
+                    self.winners.remove(vehicle);
+                    self.settle(id, vehicle, None);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
