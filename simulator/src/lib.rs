@@ -1,10 +1,14 @@
 //! Traffic that is like the real one, and the judge of what was made of it.
 //!
 //! [`movement`] says where each vehicle is, from a [`trace`] (SUMO floating-car data, [`fcd`]); [`regions`]
-//! says which gateway that is near to.
+//! says which gateway that is near to. Each vehicle's [`ledger`] remembers what was promised to it, and the
+//! [`judge`] asks a gateway for all of it.
 
 pub mod bundled;
 pub mod fcd;
+pub mod judge;
+pub mod ledger;
 pub mod movement;
+pub mod operator;
 pub mod regions;
 pub mod trace;

@@ -1,9 +1,12 @@
 use super::*;
 use crate::bundled;
 use crate::trace::TraceBuilder;
+use std::sync::OnceLock;
 
+/// Read once: that takes longer than all the rest.
 fn luxembourg() -> Arc<Trace> {
-    Arc::new(bundled::luxembourg().unwrap())
+    static TRACE: OnceLock<Arc<Trace>> = OnceLock::new();
+    Arc::clone(TRACE.get_or_init(|| Arc::new(bundled::luxembourg().unwrap())))
 }
 
 /// One vehicle, a minute long, eastward at 49° north; `skip` names the seconds without a sample.
@@ -79,11 +82,11 @@ fn the_trace_begins_anew_when_it_ends_and_vehicles_do_not_leap() {
         let mut last: Option<Sighting> = None;
         for ms in (0..2 * duration_ms).step_by(500) {
             let now = movement.at(vehicle, ms);
-            if let (Some(a), Some(b)) = (last, now) {
-                if a.round == b.round {
-                    let leap = a.position.lon_e7.abs_diff(b.position.lon_e7);
-                    assert!(leap < 8_000, "vehicle {vehicle} leaps {leap} at {ms}");
-                }
+            if let (Some(a), Some(b)) = (last, now)
+                && a.round == b.round
+            {
+                let leap = a.position.lon_e7.abs_diff(b.position.lon_e7);
+                assert!(leap < 8_000, "vehicle {vehicle} leaps {leap} at {ms}");
             }
             entered_again += usize::from(last.is_none() && now.is_some_and(|s| s.round == 1));
             last = now;
