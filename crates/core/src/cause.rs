@@ -54,6 +54,8 @@ causes! {
     ClockOff = ("clock_off", 4201, FixThenRetry),
     /// The token's epoch cannot be adopted: drop the token, attach anew.
     EpochSync = ("epoch_sync", 4202, FixThenRetry),
+    /// The vehicle may not attach. No gateway of this version sends it; a vehicle obeys it all the same.
+    Forbidden = ("forbidden", 4300, Stop),
 }
 
 /// Why a vehicle is detached.
@@ -148,6 +150,8 @@ pub enum RecordFault {
     BadSignal,
     /// The heading is not below 360°.
     BadHeading,
+    /// The speed is negative or beyond what a vehicle can have.
+    BadSpeed,
 }
 
 impl RecordFault {
@@ -159,6 +163,7 @@ impl RecordFault {
             Self::TimeBeforeRetention => "time_before_retention",
             Self::BadSignal => "bad_signal",
             Self::BadHeading => "bad_heading",
+            Self::BadSpeed => "bad_speed",
         }
     }
 }

@@ -313,6 +313,8 @@ fn fix_fault(fix: &Fix) -> Option<RecordFault> {
         Some(RecordFault::PositionOutsideGlobe)
     } else if fix.heading_cdeg.is_some_and(|heading| heading >= 36_000) {
         Some(RecordFault::BadHeading)
+    } else if fix.speed_cms.is_some_and(|speed| speed > limits::SPEED_CMS_MAX) {
+        Some(RecordFault::BadSpeed)
     } else {
         None
     }

@@ -34,6 +34,9 @@ pub const TOKEN_BYTES_MAX: usize = 512;
 /// Bytes of a boot id and other short texts of an attach.
 pub const SHORT_TEXT_BYTES_MAX: usize = 64;
 
+/// Fastest record, centimetres a second: 1000 m/s, beyond any vehicle on a road.
+pub const SPEED_CMS_MAX: u32 = 100_000;
+
 /// How far a record's time may lie ahead of the gateway's clock, milliseconds.
 pub const RECORD_AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
 

@@ -1,0 +1,16 @@
+//! Compiles the contract in `proto/` with protox, so that no `protoc` is needed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = "../../proto";
+    let files = ["waygate/v1/vehicle.proto", "waygate/v1/peer.proto"];
+    for file in files {
+        println!("cargo:rerun-if-changed={root}/{file}");
+    }
+    let descriptors = protox::compile(files, [root])?;
+    tonic_prost_build::configure()
+        .bytes(".waygate.v1.StoredBatch.columns")
+        .build_client(true)
+        .build_server(true)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

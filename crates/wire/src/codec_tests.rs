@@ -1,0 +1,563 @@
+use super::Codec;
+use crate::error::{Fault, WireError};
+use crate::telemetry::{decode_columns, encode_columns};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use waygate_core::cause::{DetachCause, OrderCause, RecordFault, RejectCause};
+use waygate_core::cell::Cell;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::limits;
+use waygate_core::message::{
+    AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, ErrorReport, GatewayAddress, TelemetryAck,
+    TrackingAccept, TrackingCause, TrackingUpdate, Uplink,
+};
+use waygate_core::ranges::SeqRanges;
+use waygate_core::record::{Fix, Lane, Position, Record, SignalPath, SignalValue, SpoolReport, Telemetry};
+use waygate_core::time::{Millis, Wall};
+use waygate_core::timers::Timers;
+
+// --- the messages of the design, word for word ---
+
+const ATTACH_REQUEST: &str = r#"{"type":"attach_request","vehicle":"LUX-0042","kind":"initial","boot_id":"b1","spool":{"id":"8123372036854775807","oldest":"1","last":"0"},"position":{"lat":49.61,"lon":6.13}}"#;
+const ATTACH_ACCEPT: &str = r#"{"type":"attach_accept","token":"AAH_","epoch":"114098400000000000","session":"77","server_time":"1795219200000","areas":["851fa443fffffff"],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240},"window":{"records":4096,"bytes":1048576},"max_frame_bytes":262144,"ack_level":"committed","resume_from":"1","pending_commands":0,"gateways":[{"region":"lux-east","url":"ws://127.0.0.1:7703/v1/obu"}]}"#;
+const TELEMETRY: &str = r#"{"type":"telemetry","first_seq":"1","records":[{"t":"1795219200000","lat":49.6101,"lon":6.1302,"speed":13.9,"heading":354.0,"signals":{"Vehicle.Powertrain.TractionBattery.StateOfCharge.Current":71.5}}]}"#;
+const TELEMETRY_ACK: &str = r#"{"type":"telemetry_ack","spool":"8123372036854775807","through":"1","ranges":[],"level":"committed","rejected":[]}"#;
+const DETACH: &str = r#"{"type":"detach","cause":"ignition_off"}"#;
+
+fn attach_request() -> Uplink {
+    Uplink::Attach(Box::new(AttachRequest {
+        vehicle: VehicleId::new("LUX-0042").unwrap(),
+        kind: AttachKind::Initial,
+        token: None,
+        boot_id: "b1".to_owned(),
+        spool: SpoolReport { id: SpoolId(8_123_372_036_854_775_807), oldest: 1, last: 0, acked: SeqRanges::new() },
+        position: Some(Position { lat_e7: 496_100_000, lon_e7: 61_300_000 }),
+        clock: None,
+        signals: vec![],
+    }))
+}
+
+fn telemetry() -> Telemetry {
+    let path = SignalPath::new("Vehicle.Powertrain.TractionBattery.StateOfCharge.Current").unwrap();
+    let fix = Fix {
+        position: Position { lat_e7: 496_101_000, lon_e7: 61_302_000 },
+        alt_cm: None,
+        speed_cms: Some(1390),
+        heading_cdeg: Some(35_400),
+        hdop_centi: None,
+    };
+    let signals = vec![(path, SignalValue::Number(71.5))];
+    let record = Record { t: Wall(1_795_219_200_000), fix: Some(fix), signals };
+    Telemetry { first_seq: 1, lane: Lane::Live, records: vec![record] }
+}
+
+#[test]
+fn uplink_json_is_that_of_the_design() {
+    let messages = [
+        (ATTACH_REQUEST, attach_request()),
+        (TELEMETRY, Uplink::Telemetry(telemetry())),
+        (DETACH, Uplink::Detach(DetachCause::IgnitionOff)),
+    ];
+    for (json, message) in messages {
+        assert_eq!(Codec::Json.decode_uplink(json.as_bytes(), &[]), Ok(message.clone()));
+        assert_eq!(Codec::Json.encode_uplink(&message, &[]), json);
+    }
+}
+
+#[test]
+fn downlink_json_is_that_of_the_design() {
+    let accept = Downlink::AttachAccept(Box::new(AttachAccept {
+        token: vec![0, 1, 255],
+        epoch: Epoch(114_098_400_000_000_000),
+        session: SessionId(77),
+        server_time: Wall(1_795_219_200_000),
+        areas: vec![Cell::from_index(0x0851_fa44_3fff_ffff).unwrap()],
+        timers: Timers::default(),
+        window_records: 4096,
+        window_bytes: 1_048_576,
+        max_frame_bytes: 262_144,
+        resume_from: 1,
+        pending_commands: 0,
+        gateways: vec![GatewayAddress { region: "lux-east".into(), url: "ws://127.0.0.1:7703/v1/obu".into() }],
+    }));
+    let spool = SpoolId(8_123_372_036_854_775_807);
+    let ack = Downlink::TelemetryAck(TelemetryAck { spool, through: 1, ranges: SeqRanges::new(), rejected: vec![] });
+    for (json, message) in [(ATTACH_ACCEPT, accept), (TELEMETRY_ACK, ack)] {
+        assert_eq!(Codec::Json.encode_downlink(&message), json);
+        assert_eq!(Codec::Json.decode_downlink(json.as_bytes()), Ok(message));
+    }
+}
+
+#[test]
+fn the_rest_of_the_downlink_has_this_json() {
+    let reject = AttachReject {
+        cause: RejectCause::Congestion,
+        backoff: Millis(1500),
+        redirect: vec![],
+        text: "too many attaches".to_owned(),
+    };
+    let error = ErrorReport {
+        code: "malformed",
+        fatal: false,
+        text: "records[3].lat: is missing beside lon".to_owned(),
+        refers_to: "telemetry".to_owned(),
+    };
+    let ack = TelemetryAck {
+        spool: SpoolId(7),
+        through: 1,
+        ranges: [(3, 5)].into_iter().collect(),
+        rejected: vec![(4, RecordFault::TimeInFuture)],
+    };
+    let messages = [
+        Downlink::AttachReject(reject),
+        Downlink::TelemetryAck(ack),
+        Downlink::TrackingAccept(TrackingAccept { areas: vec![], timers: Timers::default(), gateways: vec![] }),
+        Downlink::DetachOrder { cause: OrderCause::Superseded, reattach: false },
+        Downlink::TimeReply { sent: Wall(-5), server_time: Wall(1_795_219_200_000) },
+        Downlink::Error(error),
+        Downlink::FlowControl { pause: Millis(200), reason: "the disk is slow".to_owned() },
+    ];
+    let json = messages.map(|m| String::from_utf8(Codec::Json.encode_downlink(&m).to_vec()).unwrap());
+    insta::assert_snapshot!(json.join("\n"), @r#"
+    {"type":"attach_reject","cause":"congestion","class":"retry_same","backoff_ms":1500,"redirect":[],"text":"too many attaches"}
+    {"type":"telemetry_ack","spool":"7","through":"1","ranges":[{"first":"3","last":"5"}],"level":"committed","rejected":[{"seq":"4","reason":"time_in_future"}]}
+    {"type":"tracking_accept","areas":[],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240},"gateways":[]}
+    {"type":"detach_order","cause":"superseded","reattach":false}
+    {"type":"time_reply","sent":"-5","server_time":"1795219200000"}
+    {"type":"error","code":"malformed","fatal":false,"text":"records[3].lat: is missing beside lon","refers_to":"telemetry"}
+    {"type":"flow_control","pause_ms":200,"reason":"the disk is slow"}
+    "#);
+}
+
+// --- what is tolerated ---
+
+fn json(text: &str) -> Result<Uplink, WireError> {
+    Codec::Json.decode_uplink(text.as_bytes(), &[])
+}
+
+fn records(text: &str) -> Telemetry {
+    let Uplink::Telemetry(telemetry) = json(text).unwrap() else { panic!("{text} is no telemetry") };
+    telemetry
+}
+
+#[test]
+fn integers_are_taken_as_numbers_too_and_unknown_fields_are_ignored() {
+    let text = r#"{"colour":[{"red":1}],"type":"telemetry","records":[{"t":5,"seq":7,"mood":null},{"t":"6"}]}"#;
+    let telemetry = records(text);
+    assert_eq!((telemetry.first_seq, telemetry.last_seq()), (7, 8));
+    assert_eq!(telemetry.records[1].t, Wall(6));
+}
+
+#[test]
+fn what_makes_one_record_unusable_does_not_fail_the_message() {
+    let text = r#"{"type":"telemetry","first_seq":1,"records":[
+        {"t":1,"lat":91.5,"lon":500,"heading":360,"speed":-1},
+        {"t":1,"lat":1e300,"lon":-1e300,"heading":359.999,"hdop":1e9,"alt":1e12},
+        {"t":1,"signals":{"no path":1,"Vehicle.A":[1],"Vehicle.B":null}}]}"#;
+    let telemetry = records(text);
+    let fix = telemetry.records[0].fix.unwrap();
+    assert!(!fix.position.on_globe());
+    assert_eq!(fix.heading_cdeg, Some(u16::MAX));
+    assert_eq!(fix.speed_cms, Some(u32::MAX));
+    let fix = telemetry.records[1].fix.unwrap();
+    assert_eq!(fix.position, Position { lat_e7: i32::MAX, lon_e7: i32::MIN });
+    assert_eq!(fix.heading_cdeg, Some(0));
+    let bad = &telemetry.records[2].signals;
+    assert!(bad.iter().all(|(_, value)| matches!(value, SignalValue::Number(v) if v.is_nan())), "{bad:?}");
+    assert!(!bad.is_empty());
+}
+
+#[test]
+fn columns_out_of_range_saturate_so_that_only_their_record_is_refused() {
+    use crate::proto::{Column, Telemetry};
+    let one = |value: i64| Some(Column { rows: vec![], values: vec![value] });
+    let message = Telemetry {
+        first_seq: 1,
+        count: 1,
+        t_ms: one(5),
+        lat_e7: one(i64::MAX),
+        lon_e7: one(i64::MIN),
+        speed_cms: one(-1),
+        heading_cdeg: one(70_000),
+        ..Telemetry::default()
+    };
+    let telemetry = crate::telemetry_from_proto(message, &[]).unwrap();
+    let fix = telemetry.records[0].fix.unwrap();
+    assert_eq!(fix.position, Position { lat_e7: i32::MAX, lon_e7: i32::MIN });
+    assert_eq!((fix.speed_cms, fix.heading_cdeg), (Some(u32::MAX), Some(u16::MAX)));
+}
+
+#[test]
+fn of_a_signal_given_twice_the_last_value_counts() {
+    let text = r#"{"type":"telemetry","first_seq":1,"records":[{"t":1,"signals":{"B":1,"A":1,"A":2}}]}"#;
+    let path = |p| SignalPath::new(p).unwrap();
+    let expected = vec![(path("A"), SignalValue::Integer(2)), (path("B"), SignalValue::Integer(1))];
+    assert_eq!(records(text).records[0].signals, expected);
+}
+
+// --- what is refused, and how it is said ---
+
+#[test]
+fn a_malformed_json_message_is_refused_naming_the_message_and_the_field() {
+    let many = format!(r#"{{"type":"telemetry","first_seq":1,"records":[{}]}}"#, vec![r#"{"t":1}"#; 4097].join(","));
+    let cases = [
+        (r#"{"type":"telemetry","records":[{"t":1}]}"#, "telemetry: first_seq: is missing"),
+        (r#"{"type":"telemetry","first_seq":1,"records":[]}"#, "telemetry: records: there must be at least one record"),
+        (
+            r#"{"type":"telemetry","first_seq":1,"records":[{"t":1},{"t":2,"lon":1}]}"#,
+            "telemetry: records[1].lat: is missing beside lon",
+        ),
+        (
+            r#"{"type":"telemetry","first_seq":1,"records":[{"t":1},{"t":2,"speed":1}]}"#,
+            "telemetry: records[1].lat: is missing: alt, speed, heading and hdop belong to a position",
+        ),
+        (
+            r#"{"type":"telemetry","first_seq":1,"records":[{"t":1},{"seq":3,"t":2}]}"#,
+            "telemetry: records[1].seq: is 3 where 2 follows: records of a message are consecutive",
+        ),
+        (
+            r#"{"type":"telemetry","first_seq":0,"records":[{"t":1}]}"#,
+            "telemetry: first_seq: sequence numbers start at 1 and end below 2^64",
+        ),
+        (
+            r#"{"type":"telemetry","first_seq":"18446744073709551615","records":[{"t":1}]}"#,
+            "telemetry: first_seq: sequence numbers start at 1 and end below 2^64",
+        ),
+        (
+            r#"{"type":"telemetry","first_seq":1,"records":[{"t":1,"lat":"49","lon":6}]}"#,
+            "telemetry: records[0].lat: invalid type: string \"49\", expected f64",
+        ),
+        (
+            r#"{"type":"attach_request","vehicle":"a b","spool":{"id":1}}"#,
+            "attach_request: vehicle: a vehicle id must be 1 to 64 characters out of A-Z a-z 0-9 . _ -",
+        ),
+        (
+            r#"{"type":"attach_request","vehicle":"a","spool":{"id":1,"acked":[{"first":2,"last":1}]}}"#,
+            "attach_request: spool.acked[0]: first (2) lies after last (1)",
+        ),
+        (
+            r#"{"type":"attach_request","vehicle":"a","spool":{"id":1},"signals":["Vehicle.Speed","a b"]}"#,
+            "attach_request: signals[1]: is not a signal's path",
+        ),
+        (
+            r#"{"type":"attach_request","vehicle":"a","spool":{"id":1},"token":"+"}"#,
+            "attach_request: token: is not base64url",
+        ),
+        (r#"{"type":"weather"}"#, "weather: this message is not known here"),
+        (r#"{"kind":"telemetry"}"#, ": type: is missing"),
+        (many.as_str(), "telemetry: records: has more than 4096 entries"),
+    ];
+    for (text, expected) in cases {
+        let said = json(text).unwrap_err().to_string();
+        // What serde found is followed by its place in the text.
+        assert_eq!(said.split(" at line").next(), Some(expected));
+    }
+}
+
+#[test]
+fn only_a_frame_that_cannot_be_read_at_all_is_fatal() {
+    let report = |frame: &[u8], codec: Codec| {
+        let report = codec.decode_uplink(frame, &[]).unwrap_err().report();
+        (report.code, report.fatal)
+    };
+    assert_eq!(report(b"hello", Codec::Json), ("unreadable", true));
+    assert_eq!(report(br#"{"type":"detach""#, Codec::Json), ("unreadable", true));
+    assert_eq!(report(br#"{"type":"suspend"}"#, Codec::Json), ("unknown_message", false));
+    assert_eq!(report(br#"{"type":"telemetry"}"#, Codec::Json), ("malformed", false));
+    assert_eq!(report(&[0x0f], Codec::Proto), ("unreadable", true));
+    assert_eq!(report(&[0x12, 0x7f], Codec::Proto), ("unreadable", true));
+    // Field 6, kept for Suspend, with an empty message in it.
+    assert_eq!(report(&[0x32, 0x00], Codec::Proto), ("unknown_message", false));
+    assert_eq!(report(&[0x12, 0x00], Codec::Proto), ("malformed", false));
+}
+
+#[test]
+fn an_answer_does_not_echo_a_long_text() {
+    let long = "x".repeat(100_000);
+    let error = json(&format!(r#"{{"type":"{long}"}}"#)).unwrap_err();
+    assert!(error.refers_to.len() < 300, "{}", error.refers_to.len());
+    let error = json(&format!(r#"{{"type":"attach_request","kind":"{long}"}}"#)).unwrap_err();
+    assert!(error.report().text.len() < 1000);
+}
+
+#[test]
+fn a_frame_beyond_the_limit_is_refused_unread() {
+    let frame = vec![b' '; limits::FRAME_BYTES_MAX + 1];
+    for codec in Codec::ALL {
+        let error = codec.decode_uplink(&frame, &[]).unwrap_err();
+        assert!(matches!(error.fault, Fault::Malformed(_)), "{error}");
+    }
+}
+
+#[test]
+fn counts_are_checked_before_they_cost_memory() {
+    let refused = |frame: Vec<u8>, expected: &str| {
+        let error = Codec::Proto.decode_uplink(&frame, &[]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    // Field `number` of a message with this payload.
+    let field = |number: u8, payload: &[u8]| {
+        let mut bytes = vec![number << 3 | 2];
+        prost::encode_length_delimiter(payload.len(), &mut bytes).unwrap();
+        bytes.extend_from_slice(payload);
+        bytes
+    };
+    let empty_columns = field(11, &[]).repeat(4097);
+    refused(field(2, &empty_columns), "telemetry: signals: has 4097 entries, at most 4096 are taken");
+    let long_column = field(4, &field(2, &[0; 4097]));
+    refused(field(2, &long_column), "telemetry: t_ms: has 4097 entries, at most 4096 are taken");
+    let pieces = field(2, &field(4, &field(2, &[0; 2049]))).repeat(2);
+    refused(pieces, "telemetry: t_ms: has 4098 entries, at most 4096 are taken");
+    let texts = field(11, &field(7, &field(1, &[]).repeat(4097)));
+    refused(field(2, &texts), "telemetry: signals: has 4097 entries, at most 4096 are taken");
+    let ranges = field(5, &field(4, &[]).repeat(1025));
+    refused(field(1, &ranges), "attach_request: spool.acked: has 1025 entries, at most 1024 are taken");
+    let catalogue = field(9, &[]).repeat(4097);
+    refused(field(1, &catalogue), "attach_request: signals: has 4097 entries, at most 4096 are taken");
+}
+
+#[test]
+fn a_cause_of_a_later_version_keeps_its_class() {
+    for (class, stand_in) in [
+        ("retry_same", RejectCause::Congestion),
+        ("retry_other", RejectCause::Draining),
+        ("fix_then_retry", RejectCause::BadMessage),
+        ("stop", RejectCause::Forbidden),
+    ] {
+        let text = format!(r#"{{"type":"attach_reject","cause":"new","class":"{class}","text":"why"}}"#);
+        let decoded = Codec::Json.decode_downlink(text.as_bytes()).unwrap();
+        let Downlink::AttachReject(reject) = decoded else { panic!("{text} is no reject") };
+        assert_eq!((reject.cause, reject.text.as_str()), (stand_in, "new: why"));
+    }
+}
+
+// --- properties ---
+
+prop_compose! {
+    fn position()(lat_e7 in any::<i32>(), lon_e7 in any::<i32>()) -> Position {
+        Position { lat_e7, lon_e7 }
+    }
+}
+
+prop_compose! {
+    fn fix()(
+        position in position(),
+        alt_cm in option::of(any::<i32>()),
+        speed_cms in option::of(any::<u32>()),
+        heading_cdeg in option::of(0u16..36_000),
+        hdop_centi in option::of(any::<u16>()),
+    ) -> Fix {
+        Fix { position, alt_cm, speed_cms, heading_cdeg, hdop_centi }
+    }
+}
+
+fn value() -> impl Strategy<Value = SignalValue> {
+    prop_oneof![
+        any::<f64>().prop_filter("JSON has finite numbers", |v| v.is_finite()).prop_map(SignalValue::Number),
+        any::<i64>().prop_map(SignalValue::Integer),
+        any::<bool>().prop_map(SignalValue::Flag),
+        ".{0,20}".prop_map(SignalValue::Text),
+    ]
+}
+
+fn path() -> impl Strategy<Value = SignalPath> {
+    prop_oneof!["Vehicle\\.[A-C]", "[A-Za-z0-9_.]{1,20}"].prop_map(|p| SignalPath::new(&p).unwrap())
+}
+
+prop_compose! {
+    fn record()(
+        t in any::<i64>(),
+        fix in option::of(fix()),
+        signals in btree_map(path(), value(), 0..4),
+    ) -> Record {
+        Record { t: Wall(t), fix, signals: BTreeMap::into_iter(signals).collect() }
+    }
+}
+
+prop_compose! {
+    fn batch()(
+        first_seq in 1u64..u64::MAX - 100,
+        lane in prop_oneof![Just(Lane::Live), Just(Lane::Backfill)],
+        records in vec(record(), 1..20),
+    ) -> Telemetry {
+        Telemetry { first_seq, lane, records }
+    }
+}
+
+fn ranges() -> impl Strategy<Value = SeqRanges> {
+    vec((any::<u64>(), any::<u64>()), 0..4)
+        .prop_map(|pairs| pairs.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect())
+}
+
+prop_compose! {
+    fn attach()(
+        vehicle in "[A-Za-z0-9._-]{1,64}",
+        kind in prop_oneof![
+            Just(AttachKind::Initial), Just(AttachKind::Resume), Just(AttachKind::Handover), Just(AttachKind::Paged)
+        ],
+        token in option::of(vec(any::<u8>(), 1..64)),
+        boot_id in ".{0,16}",
+        (id, oldest, last, acked) in (any::<u64>(), any::<u64>(), any::<u64>(), ranges()),
+        position in option::of(position()),
+        clock in option::of((1i64..).prop_map(Wall)),
+        signals in vec(path(), 0..4),
+    ) -> AttachRequest {
+        let vehicle = VehicleId::new(&vehicle).unwrap();
+        let spool = SpoolReport { id: SpoolId(id), oldest, last, acked };
+        AttachRequest { vehicle, kind, token, boot_id, spool, position, clock, signals }
+    }
+}
+
+fn uplink() -> impl Strategy<Value = Uplink> {
+    let tracking = prop_oneof![Just(TrackingCause::Moved), Just(TrackingCause::Periodic), Just(TrackingCause::Access)];
+    let detach = prop_oneof![
+        Just(DetachCause::IgnitionOff),
+        Just(DetachCause::Service),
+        Just(DetachCause::Shutdown),
+        Just(DetachCause::Handover),
+        Just(DetachCause::Unspecified),
+    ];
+    prop_oneof![
+        attach().prop_map(|m| Uplink::Attach(Box::new(m))),
+        batch().prop_map(Uplink::Telemetry),
+        (tracking, option::of(position()))
+            .prop_map(|(cause, position)| Uplink::TrackingUpdate(TrackingUpdate { cause, position })),
+        detach.prop_map(Uplink::Detach),
+        any::<i64>().prop_map(|ms| Uplink::TimeRequest(Wall(ms))),
+    ]
+}
+
+prop_compose! {
+    fn timers()(ping in any::<u32>(), pong in any::<u32>(), hold in any::<u32>(), periodic in any::<u32>()) -> Timers {
+        let secs = |s: u32| Millis::secs(s.into());
+        Timers {
+            ping: secs(ping), pong: secs(pong), hold: secs(hold), periodic_update: secs(periodic), ..Timers::default()
+        }
+    }
+}
+
+fn gateways() -> impl Strategy<Value = Vec<GatewayAddress>> {
+    vec((".{0,8}", ".{0,8}").prop_map(|(region, url)| GatewayAddress { region, url }), 0..3)
+}
+
+fn areas() -> impl Strategy<Value = Vec<Cell>> {
+    (-90.0..90.0, -180.0..180.0)
+        .prop_map(|(lat, lon)| Cell::of(Position::from_degrees(lat, lon)).unwrap().tracking_areas())
+}
+
+prop_compose! {
+    fn accept()(
+        token in vec(any::<u8>(), 0..64),
+        (epoch, session, server_time, resume_from) in (any::<u64>(), any::<u64>(), any::<i64>(), any::<u64>()),
+        areas in areas(),
+        timers in timers(),
+        (window_records, window_bytes, max_frame_bytes, pending_commands) in any::<(u32, u32, u32, u32)>(),
+        gateways in gateways(),
+    ) -> AttachAccept {
+        AttachAccept {
+            token, epoch: Epoch(epoch), session: SessionId(session), server_time: Wall(server_time), areas, timers,
+            window_records, window_bytes, max_frame_bytes, resume_from, pending_commands, gateways,
+        }
+    }
+}
+
+fn downlink() -> impl Strategy<Value = Downlink> {
+    let fault = prop_oneof![
+        Just(RecordFault::PositionOutsideGlobe),
+        Just(RecordFault::TimeInFuture),
+        Just(RecordFault::TimeBeforeRetention),
+        Just(RecordFault::BadSignal),
+        Just(RecordFault::BadHeading),
+        Just(RecordFault::BadSpeed),
+    ];
+    let ack = (any::<u64>(), any::<u64>(), ranges(), vec((any::<u64>(), fault), 0..4)).prop_map(
+        |(spool, through, ranges, rejected)| TelemetryAck { spool: SpoolId(spool), through, ranges, rejected },
+    );
+    let reject = (0..RejectCause::ALL.len(), any::<u32>(), gateways(), ".{0,20}").prop_map(
+        |(cause, backoff, redirect, text)| AttachReject {
+            cause: RejectCause::ALL[cause],
+            backoff: Millis(backoff.into()),
+            redirect,
+            text,
+        },
+    );
+    let order = prop_oneof![Just(OrderCause::Superseded), Just(OrderCause::Draining)];
+    let error = (any::<bool>(), ".{0,20}", ".{0,20}").prop_map(|(fatal, text, refers_to)| ErrorReport {
+        code: "malformed",
+        fatal,
+        text,
+        refers_to,
+    });
+    prop_oneof![
+        accept().prop_map(|m| Downlink::AttachAccept(Box::new(m))),
+        reject.prop_map(Downlink::AttachReject),
+        ack.prop_map(Downlink::TelemetryAck),
+        (areas(), timers(), gateways())
+            .prop_map(|(areas, timers, gateways)| Downlink::TrackingAccept(TrackingAccept { areas, timers, gateways })),
+        (order, any::<bool>()).prop_map(|(cause, reattach)| Downlink::DetachOrder { cause, reattach }),
+        any::<(i64, i64)>().prop_map(|(a, b)| Downlink::TimeReply { sent: Wall(a), server_time: Wall(b) }),
+        error.prop_map(Downlink::Error),
+        (any::<u32>(), ".{0,20}").prop_map(|(ms, reason)| Downlink::FlowControl { pause: Millis(ms.into()), reason }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_uplink_survives_both_forms(message in uplink(), catalogue in vec(path(), 0..4)) {
+        for codec in Codec::ALL {
+            let frame = codec.encode_uplink(&message, &catalogue);
+            prop_assert_eq!(codec.decode_uplink(&frame, &catalogue), Ok(message.clone()));
+        }
+    }
+
+    #[test]
+    fn every_downlink_survives_both_forms(message in downlink()) {
+        for codec in Codec::ALL {
+            let frame = codec.encode_downlink(&message);
+            prop_assert_eq!(codec.decode_downlink(&frame), Ok(message.clone()));
+        }
+    }
+
+    #[test]
+    fn stored_columns_stand_by_themselves(batch in batch()) {
+        prop_assert_eq!(decode_columns(&encode_columns(&batch)), Ok(batch));
+    }
+
+    #[test]
+    fn no_bytes_make_decoding_panic(bytes in vec(any::<u8>(), 0..200)) {
+        for codec in Codec::ALL {
+            let _ = codec.decode_uplink(&bytes, &[]);
+            let _ = codec.decode_downlink(&bytes);
+        }
+        let _ = decode_columns(&bytes);
+    }
+
+    #[test]
+    fn no_changed_bytes_make_decoding_panic(
+        message in uplink(),
+        answer in downlink(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        for codec in Codec::ALL {
+            for frame in [codec.encode_uplink(&message, &[]), codec.encode_downlink(&answer)] {
+                let mut bytes = frame.to_vec();
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len().max(1));
+                    if let Some(changed) = bytes.get_mut(at) {
+                        *changed = *byte;
+                    }
+                }
+                let _ = codec.decode_uplink(&bytes, &[]);
+                let _ = codec.decode_downlink(&bytes);
+                let _ = decode_columns(&bytes);
+                bytes.truncate(cut.index(bytes.len() + 1));
+                let _ = codec.decode_uplink(&bytes, &[]);
+                let _ = codec.decode_downlink(&bytes);
+            }
+        }
+    }
+}
