@@ -1,0 +1,149 @@
+//! Who may write and what is settled: the authority on duplicates and fences.
+//!
+//! Owned by the writer. It is a cache of the tables `vehicle`, `presence` and `spool` with everything
+//! newer laid over it, and it decides in plain code; it never touches the database. It is changed while
+//! a commit is being put together: if that commit fails, the ledger is thrown away with the writer's
+//! connection and built anew from disk.
+
+use crate::journal::Entry;
+use crate::write::{Batch, Outcome, PresenceRecord, Refusal};
+use std::collections::HashMap;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::limits::SPOOL_RANGES_MAX;
+use waygate_core::ranges::SeqRanges;
+use waygate_core::time::Wall;
+
+/// Vehicles kept in memory beyond those with unfolded writes. About 200 bytes each.
+pub(crate) const VEHICLES_CACHED_MAX: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    vehicles: HashMap<VehicleId, Known>,
+}
+
+/// What is known of one vehicle.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Its number in the database; none until its first write is accepted.
+    pub(crate) number: Option<i64>,
+    /// The highest epoch that attached here.
+    pub(crate) fence: Option<Epoch>,
+    spools: Vec<(SpoolId, SpoolState)>,
+}
+
+/// What is known of one spool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpoolState {
+    pub(crate) settled: SeqRanges,
+    /// The block that still grows.
+    pub(crate) open: Option<OpenBlock>,
+}
+
+/// A block that has room for further batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenBlock {
+    pub(crate) id: i64,
+    pub(crate) bytes: u64,
+    pub(crate) t_min: Wall,
+    pub(crate) t_max: Wall,
+}
+
+impl Known {
+    pub(crate) fn spool(&self, spool: SpoolId) -> Option<&SpoolState> {
+        self.spools.iter().find(|(id, _)| *id == spool).map(|(_, state)| state)
+    }
+
+    pub(crate) fn spool_mut(&mut self, spool: SpoolId) -> &mut SpoolState {
+        let at = self.spools.iter().position(|(id, _)| *id == spool).unwrap_or_else(|| {
+            self.spools.push((spool, SpoolState::default()));
+            self.spools.len() - 1
+        });
+        &mut self.spools[at].1
+    }
+
+    /// Decides on an attach or a later transition; an accepted one fences lower epochs.
+    pub(crate) fn decide_presence(&mut self, record: &PresenceRecord) -> Result<(), Outcome> {
+        self.admit(record.epoch)?;
+        self.fence = Some(record.epoch);
+        Ok(())
+    }
+
+    /// Decides on a batch; an accepted one is settled from here on.
+    pub(crate) fn decide_batch(&mut self, batch: &Batch) -> Result<(), Outcome> {
+        let contradiction = |why| Err(Outcome::Refused(Refusal::Contradiction(why)));
+        let within = |seqs: &SeqRanges| {
+            seqs.iter().all(|range| *range.start() >= batch.first_seq && *range.end() <= batch.last_seq)
+        };
+        if batch.settled.is_empty() || !within(&batch.settled) {
+            return contradiction("it settles no number, or one beyond its first and last");
+        }
+        if batch.t_min > batch.t_max {
+            return contradiction("its earliest time is after its latest");
+        }
+        if u64::from(batch.count) > batch.settled.count() {
+            return contradiction("it has more records than numbers");
+        }
+        self.admit(batch.epoch)?;
+        let settled = &self.spool(batch.spool).map_or_else(SeqRanges::new, |state| {
+            let inside = state.settled.iter().filter(|r| *r.end() >= batch.first_seq && *r.start() <= batch.last_seq);
+            inside.map(|r| (*r.start().max(&batch.first_seq), *r.end().min(&batch.last_seq))).collect()
+        });
+        let known = batch.settled.iter().filter(|r| settled.through(*r.start()) >= *r.end()).count();
+        if known == batch.settled.len() {
+            return Err(Outcome::Duplicate);
+        }
+        if batch.settled.iter().any(|r| settled.overlaps(*r.start(), *r.end())) {
+            return Err(Outcome::Overlap { settled: settled.clone() });
+        }
+        let state = self.spool_mut(batch.spool);
+        let mut after = state.settled.clone();
+        after.extend(&batch.settled);
+        if after.len() > SPOOL_RANGES_MAX && after.len() > state.settled.len() {
+            return Err(Outcome::Refused(Refusal::TooManyRanges));
+        }
+        state.settled = after;
+        Ok(())
+    }
+
+    /// Takes over what an earlier life of the writer decided.
+    pub(crate) fn replay(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Presence { record, .. } => self.fence = Some(record.epoch),
+            Entry::Forget { .. } => self.fence = None,
+            Entry::Batch(batch) => self.spool_mut(batch.spool).settled.extend(&batch.settled),
+        }
+    }
+
+    fn admit(&self, epoch: Epoch) -> Result<(), Outcome> {
+        match self.fence {
+            Some(by) if epoch < by => Err(Outcome::Fenced { by }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn knows(&self, vehicle: &VehicleId, spool: Option<SpoolId>) -> bool {
+        self.vehicles.get(vehicle).is_some_and(|known| spool.is_none_or(|s| known.spool(s).is_some()))
+    }
+
+    pub(crate) fn entry(&mut self, vehicle: &VehicleId) -> &mut Known {
+        // Looked up first: cloning the id on every write would touch its count.
+        if !self.vehicles.contains_key(vehicle) {
+            self.vehicles.insert(vehicle.clone(), Known::default());
+        }
+        self.vehicles.entry(vehicle.clone()).or_default()
+    }
+
+    pub(crate) fn known(&self, vehicle: &VehicleId) -> Option<&Known> {
+        self.vehicles.get(vehicle)
+    }
+
+    /// Drops what can be read again from the tables once there is too much; `pinned` vehicles stay.
+    pub(crate) fn evict(&mut self, pinned: impl Fn(&VehicleId) -> bool) {
+        if self.vehicles.len() > VEHICLES_CACHED_MAX {
+            self.vehicles.retain(|vehicle, _| pinned(vehicle));
+        }
+    }
+}

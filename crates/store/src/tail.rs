@@ -1,0 +1,149 @@
+//! What is committed and not folded yet, in memory, by vehicle.
+//!
+//! The writer adds to it after a commit returned and takes away what it folded, also after a commit
+//! returned; readers look here first and in the tables second. So a reader may find a batch in both places,
+//! which it can tell, and never in neither. The lock is held for a few lookups, never across IO.
+
+use crate::journal::{BatchEntry, Entry, SealedAt};
+use crate::write::{Latest, PresenceRecord};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::record::{SignalPath, SignalValue};
+use waygate_core::time::Wall;
+
+/// The unfolded writes: those that are being folded and those that came since.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) active: Generation,
+    pub(crate) frozen: Generation,
+    /// Entries of journal rows that were damaged when they were read at open.
+    pub(crate) damaged_entries: u64,
+}
+
+/// Consecutive journal rows, by vehicle.
+#[derive(Debug, Default)]
+pub(crate) struct Generation {
+    pub(crate) vehicles: HashMap<VehicleId, VehicleTail>,
+    /// Ids and sizes of the rows.
+    pub(crate) rows: Vec<(i64, usize)>,
+    pub(crate) bytes: usize,
+}
+
+/// The unfolded writes of one vehicle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VehicleTail {
+    pub(crate) number: i64,
+    /// The last one; `Some(None)` if it was forgotten.
+    pub(crate) presence: Option<Option<PresenceRecord>>,
+    pub(crate) spools: HashSet<SpoolId>,
+    pub(crate) latest: Option<Latest>,
+    pub(crate) signals: BTreeMap<SignalPath, (Wall, SignalValue)>,
+    pub(crate) batches: Vec<TailBatch>,
+}
+
+/// A sealed batch within the journal row it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct TailBatch {
+    pub(crate) vehicle: i64,
+    pub(crate) spool: SpoolId,
+    pub(crate) at: SealedAt,
+    pub(crate) row: Arc<Vec<u8>>,
+}
+
+impl TailBatch {
+    pub(crate) fn sealed(&self) -> &[u8] {
+        self.row.get(self.at.range.clone()).unwrap_or_default()
+    }
+}
+
+impl Generation {
+    /// Adds a row's entries; `name` gives the id of a vehicle by its number.
+    pub(crate) fn add_row(&mut self, id: i64, row: &Arc<Vec<u8>>, entries: Vec<(VehicleId, Entry)>) {
+        self.rows.push((id, row.len()));
+        self.bytes += row.len();
+        for (vehicle, entry) in entries {
+            let tail = self.vehicles.entry(vehicle).or_default();
+            match entry {
+                Entry::Presence { vehicle, record } => {
+                    tail.number = vehicle;
+                    tail.presence = Some(Some(record));
+                }
+                Entry::Forget { vehicle } => {
+                    tail.number = vehicle;
+                    tail.presence = Some(None);
+                }
+                Entry::Batch(batch) => tail.add_batch(batch, row),
+            }
+        }
+    }
+}
+
+impl VehicleTail {
+    /// All but the batches, for those that do not ask for them.
+    pub(crate) fn without_batches(&self) -> Self {
+        Self {
+            number: self.number,
+            presence: self.presence.clone(),
+            spools: HashSet::new(),
+            latest: self.latest,
+            signals: self.signals.clone(),
+            batches: Vec::new(),
+        }
+    }
+
+    fn add_batch(&mut self, batch: BatchEntry, row: &Arc<Vec<u8>>) {
+        self.number = batch.vehicle;
+        self.spools.insert(batch.spool);
+        keep_latest(&mut self.latest, batch.latest);
+        for (path, t, value) in batch.signals {
+            keep_signal(&mut self.signals, path, t, value);
+        }
+        if let Some(at) = batch.sealed {
+            self.batches.push(TailBatch { vehicle: batch.vehicle, spool: batch.spool, at, row: Arc::clone(row) });
+        }
+    }
+}
+
+/// Keeps the one with the greater device time; of equal ones the first.
+pub(crate) fn keep_latest(kept: &mut Option<Latest>, other: Option<Latest>) {
+    if let Some(other) = other
+        && kept.is_none_or(|kept| other.t > kept.t)
+    {
+        *kept = Some(other);
+    }
+}
+
+/// Keeps the value with the greater device time; of equal ones the first.
+pub(crate) fn keep_signal(
+    kept: &mut BTreeMap<SignalPath, (Wall, SignalValue)>,
+    path: SignalPath,
+    t: Wall,
+    value: SignalValue,
+) {
+    if kept.get(&path).is_none_or(|(kept_t, _)| t > *kept_t) {
+        kept.insert(path, (t, value));
+    }
+}
+
+/// The tail as the writer and the readers share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedTail(Arc<RwLock<Tail>>);
+
+impl SharedTail {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tail> {
+        // A panic elsewhere leaves whole entries behind; nothing here is half-changed.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tail {
+    /// The unfolded writes of a vehicle, older ones first.
+    pub(crate) fn of<'a>(&'a self, vehicle: &VehicleId) -> impl Iterator<Item = &'a VehicleTail> {
+        [self.frozen.vehicles.get(vehicle), self.active.vehicles.get(vehicle)].into_iter().flatten()
+    }
+}

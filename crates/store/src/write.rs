@@ -1,0 +1,142 @@
+//! What is written and what became of it: the vocabulary between the gateway's journal task and the store.
+
+use waygate_core::cell::Cell;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::ranges::SeqRanges;
+use waygate_core::record::{Fix, SignalPath, SignalValue};
+use waygate_core::time::Wall;
+
+/// One thing to be made durable. All writes of one commit are on disk together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// A vehicle attached here: fences what lower epochs still send, and asks what of its spool is settled.
+    Attach {
+        /// Its presence from now on.
+        presence: PresenceRecord,
+        /// The spool it reported.
+        spool: SpoolId,
+    },
+    /// Records of a vehicle.
+    Batch(Batch),
+    /// A later transition of a vehicle at this gateway.
+    Presence(PresenceRecord),
+    /// The vehicle's presence leaves the store; its telemetry and what is settled of it stay.
+    Forget {
+        /// Whose.
+        vehicle: VehicleId,
+    },
+}
+
+impl Write {
+    /// The vehicle it is about.
+    pub fn vehicle(&self) -> &VehicleId {
+        match self {
+            Self::Attach { presence, .. } | Self::Presence(presence) => &presence.vehicle,
+            Self::Batch(batch) => &batch.vehicle,
+            Self::Forget { vehicle } => vehicle,
+        }
+    }
+}
+
+/// Records of one spool of one vehicle, encoded by the caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Whose.
+    pub vehicle: VehicleId,
+    /// The epoch of the session they came over.
+    pub epoch: Epoch,
+    /// The spool their numbers are counted in.
+    pub spool: SpoolId,
+    /// Lowest sequence number.
+    pub first_seq: u64,
+    /// Highest sequence number.
+    pub last_seq: u64,
+    /// The numbers this batch settles, stored and refused for good; all within `first_seq ..= last_seq`.
+    pub settled: SeqRanges,
+    /// The gateway's clock at arrival.
+    pub received: Wall,
+    /// Earliest device time.
+    pub t_min: Wall,
+    /// Latest device time.
+    pub t_max: Wall,
+    /// Records in `columns`; 0 if every one was refused, then `columns` is not stored.
+    pub count: u32,
+    /// The records as the caller encodes them; the store never looks inside.
+    pub columns: Vec<u8>,
+    /// The record with the latest position, if any has one.
+    pub latest: Option<Latest>,
+    /// The latest value of each signal in the batch.
+    pub latest_signals: Vec<(SignalPath, Wall, SignalValue)>,
+}
+
+/// A position and the vehicle's time of it.
+///
+/// The latest is the one with the greatest device time, whatever arrived last; of equal times the first stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// The vehicle's clock.
+    pub t: Wall,
+    /// Where it was.
+    pub fix: Fix,
+}
+
+/// What a gateway knows of a vehicle it serves or served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceRecord {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The epoch of its attach.
+    pub epoch: Epoch,
+    /// Its session.
+    pub session: SessionId,
+    /// Its state, as the core numbers it.
+    pub state: u8,
+    /// Why it is in that state, as the core numbers causes; 0 for none.
+    pub cause: u32,
+    /// Where it was last.
+    pub cell: Option<Cell>,
+    /// The gateway's clock when it was last heard.
+    pub contact: Wall,
+    /// The spool it last reported.
+    pub spool: Option<SpoolId>,
+}
+
+/// What became of one write of a commit that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The attach is durable; these numbers of its spool are settled.
+    Attached {
+        /// Stored or refused for good, by any earlier commit or one before it in this commit.
+        settled: SeqRanges,
+    },
+    /// The batch is durable.
+    Stored,
+    /// Every number of the batch was settled before. It may be acked.
+    Duplicate,
+    /// Some numbers of the batch are settled already: nothing of it was stored. Cut it and write the rest.
+    Overlap {
+        /// Those of the spool's settled numbers that lie within the batch.
+        settled: SeqRanges,
+    },
+    /// A newer attach of the vehicle is known: nothing was stored.
+    Fenced {
+        /// Its epoch.
+        by: Epoch,
+    },
+    /// The presence is durable, or gone.
+    Done,
+    /// Nothing was stored, and the same write will never be.
+    Refused(Refusal),
+}
+
+/// Why a write can never be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The spool's settled numbers would be in more pieces than one spool may have.
+    #[error("the spool would be settled in more than {max} ranges; its holes must be filled first", max = waygate_core::limits::SPOOL_RANGES_MAX)]
+    TooManyRanges,
+    /// The batch contradicts itself.
+    #[error("the batch contradicts itself: {0}")]
+    Contradiction(&'static str),
+}

@@ -1,0 +1,256 @@
+//! The one writer: group commits, each a single append to the journal.
+//!
+//! # What is guaranteed
+//!
+//! - When [`Writer::commit`] returns `Ok`, every accepted write of it was written to the WAL and the WAL was
+//!   synced (`synchronous = FULL`): it survives a crash of the process, of the system, and a power cut, as far
+//!   as the disk keeps what it says it synced.
+//! - When it returns an error, or is dropped before it returned, each write of it is either on disk with all
+//!   the others or not at all, and which of the two is not known. The writer then refuses everything but
+//!   [`Writer::reopen`], so that no later success can cover for it.
+//! - A sync that failed is not tried again. The system may have dropped the pages that did not reach the
+//!   disk and report the next sync as a success; therefore `reopen` closes the connection, forgets what is in
+//!   memory, reads the files again, and before anything new is accepted writes and syncs all that it read from
+//!   the WAL once more, into the database itself. What an earlier, acked commit wrote was synced before and is
+//!   not touched by any of this.
+//!
+//! Owned by the gateway's journal task. It decides nothing about sessions; it never spawns.
+
+use crate::commit_error::{CommitError, CommitErrorKind};
+use crate::journal::{BatchEntry, Entry, RowBuilder};
+use crate::ledger::Ledger;
+use crate::open::{OpenError, OpenOptions, connect_writer};
+use crate::recovery::{self, FoldMark, Recovered};
+use crate::tail::{SharedTail, Tail};
+use crate::write::{Outcome, Write};
+use sqlx::{Connection, SqliteConnection};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use waygate_core::id::{Incarnation, SpoolId, VehicleId};
+use waygate_core::time::Wall;
+
+/// Makes writes durable. There is exactly one for a database.
+#[derive(Debug)]
+pub struct Writer {
+    path: PathBuf,
+    options: OpenOptions,
+    /// Held for as long as the writer lives.
+    _lock: File,
+    tail: SharedTail,
+    live: Option<Live>,
+}
+
+/// What a writer has while nothing went wrong.
+#[derive(Debug)]
+struct Live {
+    db: SqliteConnection,
+    ledger: Ledger,
+    fold: FoldMark,
+    last_row: i64,
+    last_vehicle: i64,
+    last_block: i64,
+}
+
+/// A commit that is put together and not written yet.
+#[derive(Debug)]
+struct Draft {
+    row: RowBuilder,
+    entries: Vec<(VehicleId, Entry)>,
+    /// `[[number, "name"], …]` of vehicles that are written for the first time.
+    named: String,
+    outcomes: Vec<Outcome>,
+}
+
+const APPEND: &str = "INSERT INTO journal (id, body) VALUES (?1, ?2)";
+
+/// Names new vehicles and appends, in one trip to the connection's thread.
+const NAME_AND_APPEND: &str = "BEGIN IMMEDIATE; \
+    INSERT INTO vehicle (id, name) SELECT value ->> 0, value ->> 1 FROM json_each(?3); \
+    INSERT INTO journal (id, body) VALUES (?1, ?2); \
+    COMMIT";
+
+impl Writer {
+    pub(crate) async fn open(
+        path: PathBuf,
+        options: OpenOptions,
+        lock: File,
+        tail: SharedTail,
+    ) -> Result<Self, OpenError> {
+        let live = Live::open(&path, options, &tail).await?;
+        Ok(Self { path, options, _lock: lock, tail, live: Some(live) })
+    }
+
+    /// Writes all of `writes` in one transaction and tells what became of each, in their order.
+    ///
+    /// A later write of the same commit sees the effects of an earlier one. Writes that are duplicates, fenced
+    /// or refused are answered and change nothing. See the module for what an error means.
+    pub async fn commit(&mut self, writes: Vec<Write>) -> Result<Vec<Outcome>, CommitError> {
+        // Taken out for as long as the commit is under way: dropped half-way, it leaves a writer that must be
+        // reopened, because what the ledger holds may not be on disk.
+        let Some(mut live) = self.live.take() else {
+            return Err(CommitError { kind: CommitErrorKind::NotReopened, path: self.path.clone(), source: None });
+        };
+        match live.commit(writes, &self.tail).await {
+            Ok(outcomes) => {
+                self.live = Some(live);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                // Failing to close changes nothing: the connection is gone either way.
+                let _ = live.db.close().await;
+                Err(CommitError::of(self.path.clone(), error))
+            }
+        }
+    }
+
+    /// Closes the connection, forgets what is in memory and goes on from what is on disk.
+    ///
+    /// After an error it must succeed before the next commit; it may be tried as often as needed.
+    pub async fn reopen(&mut self) -> Result<(), OpenError> {
+        if let Some(live) = self.live.take() {
+            let _ = live.db.close().await;
+        }
+        self.live = Some(Live::open(&self.path, self.options, &self.tail).await?);
+        Ok(())
+    }
+
+    /// Gives this life of the node a number above every earlier one's, and at least the clock's seconds.
+    ///
+    /// It is on disk when this returns: no peer is told of an incarnation that a restart could give out again.
+    pub async fn next_incarnation(&mut self, wall: Wall) -> Result<Incarnation, CommitError> {
+        let Some(mut live) = self.live.take() else {
+            return Err(CommitError { kind: CommitErrorKind::NotReopened, path: self.path.clone(), source: None });
+        };
+        let sql = "INSERT INTO node (key, value) VALUES ('incarnation', ?1) \
+                   ON CONFLICT (key) DO UPDATE SET value = max(value + 1, ?1) RETURNING value";
+        let seconds = wall.0.div_euclid(1000).max(1);
+        match sqlx::query_scalar::<_, i64>(sql).bind(seconds).fetch_all(&mut live.db).await {
+            Ok(values) => {
+                self.live = Some(live);
+                Ok(Incarnation(values.first().copied().unwrap_or(seconds) as u64))
+            }
+            Err(error) => {
+                let _ = live.db.close().await;
+                Err(CommitError::of(self.path.clone(), error))
+            }
+        }
+    }
+
+    /// Closes the database and lets go of its lock. Nothing committed depends on it.
+    pub async fn close(mut self) -> Result<(), OpenError> {
+        match self.live.take() {
+            Some(live) => live.db.close().await.map_err(|e| OpenError::of(&self.path, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Live {
+    async fn open(path: &Path, options: OpenOptions, tail: &SharedTail) -> Result<Self, OpenError> {
+        let mut db = connect_writer(path, options).await?;
+        let recovered = recovery::recover(&mut db).await.map_err(|e| OpenError::of(path, e))?;
+        let Recovered { ledger, tail: replayed, fold, last_row, last_vehicle, last_block } = recovered;
+        *tail.write() = replayed;
+        Ok(Self { db, ledger, fold, last_row, last_vehicle, last_block })
+    }
+
+    async fn commit(&mut self, writes: Vec<Write>, tail: &SharedTail) -> sqlx::Result<Vec<Outcome>> {
+        let wanted = writes.iter().map(|write| (write.vehicle(), spool_of(write)));
+        recovery::load(&mut self.db, &mut self.ledger, wanted).await?;
+        let draft = self.draft(writes);
+        if draft.row.is_empty() {
+            return Ok(draft.outcomes);
+        }
+        let Draft { row, entries, named, outcomes } = draft;
+        let body = row.finish();
+        let id = self.last_row + 1;
+        if named.is_empty() {
+            sqlx::query(APPEND).bind(id).bind(body.clone()).execute(&mut self.db).await?;
+        } else {
+            let query = sqlx::query(NAME_AND_APPEND).bind(id).bind(body.clone()).bind(format!("[{named}]"));
+            query.execute(&mut self.db).await?;
+        }
+        self.last_row = id;
+        let mut tail = tail.write();
+        tail.active.add_row(id, &Arc::new(body), entries);
+        self.ledger.evict(|vehicle| Tail::of(&tail, vehicle).next().is_some());
+        Ok(outcomes)
+    }
+
+    /// Decides on each write in order.
+    fn draft(&mut self, writes: Vec<Write>) -> Draft {
+        let outcomes = Vec::with_capacity(writes.len());
+        let mut draft = Draft { row: RowBuilder::new(), entries: Vec::new(), named: String::new(), outcomes };
+        for write in writes {
+            let outcome = self.decide(write, &mut draft);
+            draft.outcomes.push(outcome);
+        }
+        draft
+    }
+
+    fn decide(&mut self, write: Write, draft: &mut Draft) -> Outcome {
+        let known = self.ledger.entry(write.vehicle());
+        if matches!(write, Write::Forget { .. }) && known.number.is_none() {
+            return Outcome::Done;
+        }
+        let decided = match &write {
+            Write::Attach { presence, .. } | Write::Presence(presence) => known.decide_presence(presence),
+            Write::Batch(batch) => known.decide_batch(batch),
+            Write::Forget { .. } => {
+                known.fence = None;
+                Ok(())
+            }
+        };
+        if let Err(outcome) = decided {
+            return outcome;
+        }
+        let vehicle = *known.number.get_or_insert_with(|| {
+            self.last_vehicle += 1;
+            let separator = if draft.named.is_empty() { "" } else { "," };
+            // Writing to a String cannot fail; the characters of an id need no escape.
+            let _ = write!(draft.named, "{separator}[{},\"{}\"]", self.last_vehicle, write.vehicle());
+            self.last_vehicle
+        });
+        match write {
+            Write::Attach { presence, spool } => {
+                let settled = known.spool(spool).map(|state| state.settled.clone()).unwrap_or_default();
+                draft.row.presence(vehicle, &presence);
+                draft.entries.push((presence.vehicle.clone(), Entry::Presence { vehicle, record: presence }));
+                Outcome::Attached { settled }
+            }
+            Write::Presence(record) => {
+                draft.row.presence(vehicle, &record);
+                draft.entries.push((record.vehicle.clone(), Entry::Presence { vehicle, record }));
+                Outcome::Done
+            }
+            Write::Forget { vehicle: id } => {
+                draft.row.forget(vehicle);
+                draft.entries.push((id, Entry::Forget { vehicle }));
+                Outcome::Done
+            }
+            Write::Batch(batch) => {
+                let sealed = draft.row.batch(vehicle, &batch);
+                let entry = BatchEntry {
+                    vehicle,
+                    spool: batch.spool,
+                    settled: batch.settled,
+                    latest: batch.latest,
+                    signals: batch.latest_signals,
+                    sealed,
+                };
+                draft.entries.push((batch.vehicle, Entry::Batch(entry)));
+                Outcome::Stored
+            }
+        }
+    }
+}
+
+fn spool_of(write: &Write) -> Option<SpoolId> {
+    match write {
+        Write::Attach { spool, .. } => Some(*spool),
+        Write::Batch(batch) => Some(batch.spool),
+        Write::Presence(_) | Write::Forget { .. } => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! Shorthand for what the tests write.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::record::{Fix, Position};
+use waygate_core::time::Wall;
+use waygate_store::{Batch, History, Latest, OpenOptions, PresenceRecord, Reader, Store, StoredBatch, Write, Writer};
+
+/// A database in a directory that goes when this does.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub options: OpenOptions,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), options: OpenOptions::default() }
+    }
+
+    pub fn folding_at(fold_bytes: usize) -> Self {
+        let mut world = Self::new();
+        world.options.fold_bytes = fold_bytes;
+        world
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("store.db")
+    }
+
+    pub async fn open(&self) -> (Writer, Reader) {
+        Store::open(&self.path(), self.options).await.unwrap()
+    }
+}
+
+pub fn vehicle(n: u64) -> VehicleId {
+    VehicleId::new(&format!("LUX-{n:04}")).unwrap()
+}
+
+pub fn presence(n: u64, epoch: u64) -> PresenceRecord {
+    PresenceRecord {
+        vehicle: vehicle(n),
+        epoch: Epoch(epoch),
+        session: SessionId(epoch * 1000 + n),
+        state: 1,
+        cause: 0,
+        cell: None,
+        contact: Wall(1_795_219_200_000),
+        spool: Some(SpoolId(7)),
+    }
+}
+
+pub fn attach(n: u64, epoch: u64, spool: u64) -> Write {
+    Write::Attach {
+        presence: PresenceRecord { spool: Some(SpoolId(spool)), ..presence(n, epoch) },
+        spool: SpoolId(spool),
+    }
+}
+
+/// Records `first ..= last`, one a second, whose columns say which they are.
+pub fn batch(n: u64, epoch: u64, spool: u64, first: u64, last: u64) -> Batch {
+    let at = |seq: u64| Wall(1_795_219_200_000 + seq as i64 * 1000);
+    Batch {
+        vehicle: vehicle(n),
+        epoch: Epoch(epoch),
+        spool: SpoolId(spool),
+        first_seq: first,
+        last_seq: last,
+        settled: [(first, last)].into_iter().collect(),
+        received: Wall(at(last).0 + 250),
+        t_min: at(first),
+        t_max: at(last),
+        count: (last - first + 1) as u32,
+        columns: columns(n, spool, first, last),
+        latest: Some(Latest { t: at(last), fix: fix(last as i32) }),
+        latest_signals: Vec::new(),
+    }
+}
+
+pub fn columns(n: u64, spool: u64, first: u64, last: u64) -> Vec<u8> {
+    (first..=last).flat_map(|seq| [n, spool, seq].map(u64::to_le_bytes)).flatten().collect()
+}
+
+pub fn fix(lat_e7: i32) -> Fix {
+    let position = Position { lat_e7, lon_e7: 61_300_000 };
+    Fix { position, alt_cm: Some(-5), speed_cms: None, heading_cdeg: Some(35_400), hdop_centi: None }
+}
+
+pub async fn all(mut history: History) -> Vec<StoredBatch> {
+    let mut batches = Vec::new();
+    while let Some(item) = history.next().await.unwrap() {
+        batches.push(item.unwrap());
+    }
+    batches
+}
+
+pub async fn history(reader: &Reader, n: u64) -> Vec<StoredBatch> {
+    all(reader.history(&vehicle(n), Wall(i64::MIN), Wall(i64::MAX), None).await.unwrap()).await
+}
