@@ -191,6 +191,25 @@ fn columns_out_of_range_saturate_so_that_only_their_record_is_refused() {
 }
 
 #[test]
+fn times_in_a_steady_rhythm_need_two_values_and_no_more_are_taken_than_rows() {
+    use crate::proto::{Column, Telemetry};
+    let message = |values: Vec<i64>| Telemetry {
+        first_seq: 1,
+        count: 4,
+        t_ms: Some(Column { rows: vec![], values }),
+        ..Telemetry::default()
+    };
+    let telemetry = crate::telemetry_from_proto(message(vec![5000, 1000]), &[]).unwrap();
+    let times: Vec<i64> = telemetry.records.iter().map(|r| r.t.0).collect();
+    assert_eq!(times, [5000, 6000, 7000, 8000]);
+    assert_eq!(crate::telemetry_to_proto(&telemetry, &[]), message(vec![5000, 1000]));
+    let too_many = crate::telemetry_from_proto(message(vec![1; 5]), &[]).unwrap_err();
+    assert_eq!(too_many.to_string(), "telemetry: t_ms.values: has 5 values for 4 rows");
+    let none = crate::telemetry_from_proto(message(vec![]), &[]).unwrap_err();
+    assert_eq!(none.to_string(), "telemetry: t_ms.values: has 0 values for 4 rows");
+}
+
+#[test]
 fn of_a_signal_given_twice_the_last_value_counts() {
     let text = r#"{"type":"telemetry","first_seq":1,"records":[{"t":1,"signals":{"B":1,"A":1,"A":2}}]}"#;
     let path = |p| SignalPath::new(p).unwrap();

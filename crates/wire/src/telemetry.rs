@@ -50,7 +50,7 @@ pub fn telemetry_to_proto(telemetry: &Telemetry, catalogue: &[SignalPath]) -> pr
             Lane::Live => proto::Lane::Live.into(),
             Lane::Backfill => proto::Lane::Backfill.into(),
         },
-        t_ms: Some(proto::Column { rows: Vec::new(), values: differences(&times, Order::Second) }),
+        t_ms: Some(times_to_column(&times)),
         lat_e7: column(Order::Second, &|fix| Some(fix.position.lat_e7.into())),
         lon_e7: column(Order::Second, &|fix| Some(fix.position.lon_e7.into())),
         alt_cm: column(Order::First, &|fix| fix.alt_cm.map(i64::from)),
@@ -59,6 +59,28 @@ pub fn telemetry_to_proto(telemetry: &Telemetry, catalogue: &[SignalPath]) -> pr
         hdop_centi: column(Order::First, &|fix| fix.hdop_centi.map(i64::from)),
         signals: signal_columns(records, catalogue),
     }
+}
+
+/// Every row has a time. Zeros at the end are left out: a steady rhythm costs nothing.
+fn times_to_column(times: &[i64]) -> proto::Column {
+    let mut values = differences(times, Order::Second);
+    let used = values.iter().rposition(|v| *v != 0).map_or(1, |at| at + 1);
+    values.truncate(used);
+    proto::Column { rows: Vec::new(), values }
+}
+
+/// The time of every row.
+fn times_from_column(column: proto::Column, count: usize) -> Result<Vec<i64>, FieldFault> {
+    let mut values = column.values;
+    if !column.rows.is_empty() {
+        return Err(FieldFault::at("t_ms.rows", "must be empty: every row has a time"));
+    }
+    if values.is_empty() || values.len() > count {
+        let what = format!("has {} values for {count} rows", values.len());
+        return Err(FieldFault::at("t_ms.values", what));
+    }
+    values.resize(count, 0);
+    Ok(sums(values, Order::Second))
 }
 
 /// One column a path and kind of value, ordered by both.
@@ -116,10 +138,7 @@ fn records_from_columns(message: proto::Telemetry, catalogue: &[SignalPath]) -> 
         Ok(proto::Lane::Backfill) => Lane::Backfill,
         Err(_) => return Err(FieldFault::at("lane", format!("{} is none", message.lane))),
     };
-    let (rows, times) = cells("t_ms", message.t_ms, count, Order::Second)?;
-    if rows.len() != count as usize {
-        return Err(FieldFault::at("t_ms", "every row needs a time"));
-    }
+    let times = times_from_column(message.t_ms.unwrap_or_default(), count as usize)?;
     let mut records: Vec<Record> =
         times.into_iter().map(|t| Record { t: Wall(t), fix: None, signals: Vec::new() }).collect();
 
