@@ -160,6 +160,8 @@ pub struct Session {
     cell: Option<Cell>,
     contact: Mono,
     attempt: Option<Attempt>,
+    /// Said on the connection of the attach under way, before that was on disk.
+    goodbye: Option<DetachCause>,
 }
 
 /// How long a vehicle is asked to wait after an attach that could not be stored.
@@ -176,6 +178,7 @@ impl Session {
             cell: None,
             contact: now,
             attempt: None,
+            goodbye: None,
         }
     }
 
@@ -199,6 +202,7 @@ impl Session {
             cell: entry.cell,
             contact: entry.contact,
             attempt: None,
+            goodbye: None,
         }
     }
 
@@ -283,7 +287,9 @@ impl Session {
                 }
             }
             Event::DetachRequested(conn, cause) => {
-                self.forget_attempt_of(conn);
+                if self.forget_attempt_of(conn) {
+                    self.goodbye = Some(cause);
+                }
                 if self.phase == Phase::Connected(conn) {
                     self.contact = contact.max(self.contact);
                     self.phase = Phase::Detached(cause, now + timers.purge);
@@ -319,6 +325,7 @@ impl Session {
         let spool = Some(attempt.spool.id);
         out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
         self.attempt = Some(attempt);
+        self.goodbye = None;
     }
 
     fn attach(&mut self, now: Mono, attempt: Attempt, settled: SeqRanges, timers: &Timers, out: &mut Vec<Action>) {
@@ -331,9 +338,10 @@ impl Session {
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
         self.contact = now;
-        self.phase = match attempt.conn {
-            Some(conn) => Phase::Connected(conn),
-            None => Phase::Held(now + timers.hold),
+        self.phase = match (attempt.conn, self.goodbye.take()) {
+            (Some(conn), _) => Phase::Connected(conn),
+            (None, Some(cause)) => Phase::Detached(cause, now + timers.purge),
+            (None, None) => Phase::Held(now + timers.hold),
         };
         if let Some(conn) = attempt.conn {
             let accepted = Accepted {
@@ -346,7 +354,10 @@ impl Session {
             };
             out.push(Action::Accept(conn, Box::new(accepted)));
         }
-        if !unchanged {
+        if matches!(self.phase, Phase::Detached(..)) {
+            // What is on disk says connected.
+            self.say(out);
+        } else if !unchanged {
             out.extend(self.entry().map(|entry| Action::Publish(self.vehicle.clone(), entry)));
         }
         if let Some(old) = old {
@@ -419,10 +430,10 @@ impl Session {
         }
     }
 
-    fn forget_attempt_of(&mut self, conn: ConnId) {
-        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.conn == Some(conn)) {
-            attempt.conn = None;
-        }
+    /// The attach under way stands without its socket. Returns whether it was on this connection.
+    fn forget_attempt_of(&mut self, conn: ConnId) -> bool {
+        let attempt = self.attempt.as_mut().filter(|attempt| attempt.conn == Some(conn));
+        attempt.map(|attempt| attempt.conn = None).is_some()
     }
 }
 
