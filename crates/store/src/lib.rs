@@ -12,6 +12,7 @@
 
 mod bytes;
 mod commit_error;
+mod fold;
 mod history;
 mod journal;
 mod ledger;
@@ -21,6 +22,7 @@ mod recovery;
 mod schema;
 mod sealed;
 mod signal;
+mod statements;
 mod tail;
 mod write;
 mod writer;

@@ -17,11 +17,13 @@
 //! Owned by the gateway's journal task. It decides nothing about sessions; it never spawns.
 
 use crate::commit_error::{CommitError, CommitErrorKind};
+use crate::fold::Fold;
 use crate::journal::{BatchEntry, Entry, RowBuilder};
 use crate::ledger::Ledger;
 use crate::open::{OpenError, OpenOptions, connect_writer};
-use crate::recovery::{self, FoldMark, Recovered};
-use crate::tail::{SharedTail, Tail};
+use crate::recovery::{self, Recovered};
+use crate::statements;
+use crate::tail::SharedTail;
 use crate::write::{Outcome, Write};
 use sqlx::{Connection, SqliteConnection};
 use std::fmt::Write as _;
@@ -47,10 +49,10 @@ pub struct Writer {
 struct Live {
     db: SqliteConnection,
     ledger: Ledger,
-    fold: FoldMark,
+    fold: Fold,
+    fold_bytes: usize,
     last_row: i64,
     last_vehicle: i64,
-    last_block: i64,
 }
 
 /// A commit that is put together and not written yet.
@@ -62,14 +64,6 @@ struct Draft {
     named: String,
     outcomes: Vec<Outcome>,
 }
-
-const APPEND: &str = "INSERT INTO journal (id, body) VALUES (?1, ?2)";
-
-/// Names new vehicles and appends, in one trip to the connection's thread.
-const NAME_AND_APPEND: &str = "BEGIN IMMEDIATE; \
-    INSERT INTO vehicle (id, name) SELECT value ->> 0, value ->> 1 FROM json_each(?3); \
-    INSERT INTO journal (id, body) VALUES (?1, ?2); \
-    COMMIT";
 
 impl Writer {
     pub(crate) async fn open(
@@ -152,8 +146,9 @@ impl Live {
         let mut db = connect_writer(path, options).await?;
         let recovered = recovery::recover(&mut db).await.map_err(|e| OpenError::of(path, e))?;
         let Recovered { ledger, tail: replayed, fold, last_row, last_vehicle, last_block } = recovered;
+        let fold = Fold::resume(fold, last_block, &replayed.frozen);
         *tail.write() = replayed;
-        Ok(Self { db, ledger, fold, last_row, last_vehicle, last_block })
+        Ok(Self { db, ledger, fold, fold_bytes: options.fold_bytes, last_row, last_vehicle })
     }
 
     async fn commit(&mut self, writes: Vec<Write>, tail: &SharedTail) -> sqlx::Result<Vec<Outcome>> {
@@ -166,16 +161,17 @@ impl Live {
         let Draft { row, entries, named, outcomes } = draft;
         let body = row.finish();
         let id = self.last_row + 1;
-        if named.is_empty() {
-            sqlx::query(APPEND).bind(id).bind(body.clone()).execute(&mut self.db).await?;
-        } else {
-            let query = sqlx::query(NAME_AND_APPEND).bind(id).bind(body.clone()).bind(format!("[{named}]"));
-            query.execute(&mut self.db).await?;
-        }
+        let slice = self.fold.next_slice(&tail.read().frozen, &mut self.ledger, body.len());
+        let folded = slice.as_ref().map(|slice| slice.vehicles.clone()).unwrap_or_default();
+        statements::append(&mut self.db, id, body.clone(), named, slice).await?;
         self.last_row = id;
-        let mut tail = tail.write();
+        let tail = &mut *tail.write();
+        for vehicle in &folded {
+            tail.frozen.vehicles.remove(vehicle);
+        }
         tail.active.add_row(id, &Arc::new(body), entries);
-        self.ledger.evict(|vehicle| Tail::of(&tail, vehicle).next().is_some());
+        self.fold.freeze(&mut tail.active, &mut tail.frozen, self.fold_bytes);
+        self.ledger.evict(|vehicle| tail.of(vehicle).next().is_some());
         Ok(outcomes)
     }
 

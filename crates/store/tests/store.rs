@@ -1,5 +1,7 @@
 //! The store as the gateway uses it.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use waygate_core::epoch::Epoch;
