@@ -3,14 +3,12 @@
 
 use crate::ledger::{Audit, AuditOutcome, Broken, VehicleLedger};
 use crate::operator::{AskError, Operator};
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinSet;
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::time::Wall;
+use waygate_wire::operator::{Instant, TelemetryPage};
 
 /// Records asked for at a time: the most the API gives.
 const PAGE_RECORDS: usize = 10_000;
@@ -122,21 +120,6 @@ pub async fn judge(operator: &Operator, ledgers: Vec<VehicleLedger>, from: Wall,
     verdict
 }
 
-#[derive(Deserialize)]
-struct Page {
-    records: Vec<Found>,
-    next: Option<String>,
-    #[serde(default)]
-    missing_regions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    spool: String,
-    seq: String,
-    t: String,
-}
-
 async fn look(
     operator: &Operator,
     ledger: &VehicleLedger,
@@ -148,14 +131,10 @@ async fn look(
     let mut cursor: Option<String> = None;
     loop {
         let path = page_path(ledger.vehicle(), from, to, cursor.as_deref());
-        let page: Page = operator.ask(&path).await?;
+        let page: TelemetryPage = operator.ask(&path).await?;
         missing.extend(page.missing_regions);
         for record in page.records {
-            let (spool, seq, t) = record.read().ok_or_else(|| AskError::NotTheApi {
-                url: format!("{}{path}", operator.base()),
-                why: format!("a record with spool={:?} seq={:?} t={:?}", record.spool, record.seq, record.t),
-            })?;
-            audit.found(spool, seq, t);
+            audit.found(SpoolId(record.spool.0), record.seq.0, record.t.0);
         }
         match page.next {
             // A cursor that stays where it is would be followed for ever.
@@ -171,25 +150,12 @@ async fn look(
 
 fn page_path(vehicle: &VehicleId, from: Wall, to: Wall, cursor: Option<&str>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("from", &rfc3339(from)).append_pair("to", &rfc3339(to));
+    query.append_pair("from", &Instant(from).to_string()).append_pair("to", &Instant(to).to_string());
     query.append_pair("limit", &PAGE_RECORDS.to_string());
     if let Some(cursor) = cursor {
         query.append_pair("cursor", cursor);
     }
     format!("/v1/vehicles/{vehicle}/telemetry?{}", query.finish())
-}
-
-impl Found {
-    fn read(&self) -> Option<(SpoolId, u64, Wall)> {
-        let t = OffsetDateTime::parse(&self.t, &Rfc3339).ok()?;
-        let t_ms = i64::try_from(t.unix_timestamp_nanos() / 1_000_000).ok()?;
-        Some((SpoolId(self.spool.parse().ok()?), self.seq.parse().ok()?, Wall(t_ms)))
-    }
-}
-
-fn rfc3339(t: Wall) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(t.0) * 1_000_000);
-    at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

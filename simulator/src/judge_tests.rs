@@ -18,7 +18,8 @@ fn ledger(vehicle: &str, records: u64) -> VehicleLedger {
 }
 
 fn record(seq: u64) -> Value {
-    json!({"spool": "9", "seq": seq.to_string(), "t": rfc3339(Wall(ORIGIN.0 + seq as i64 * 1000)), "lat": 1.0})
+    let t = Instant(Wall(ORIGIN.0 + seq as i64 * 1000)).to_string();
+    json!({"spool": "9", "seq": seq.to_string(), "t": t, "received": t, "lat": 1.0, "lon": 2.0, "signals": {}})
 }
 
 /// A gateway that need not be honest: `answer` gives status and body for a path with its query.
@@ -52,7 +53,7 @@ async fn verdict(operator: &Operator, ledgers: Vec<VehicleLedger>) -> Verdict {
 async fn every_page_is_asked_for_and_an_honest_gateway_holds() {
     let operator = gateway(|path| {
         assert!(path.starts_with("/v1/vehicles/LUX-000"), "{path}");
-        assert!(path.contains("from=2026-11-21T02%3A00%3A00Z&to=2026-11-21T02%3A01%3A00Z"), "{path}");
+        assert!(path.contains("from=2026-11-21T02%3A00%3A00.000Z&to=2026-11-21T02%3A01%3A00.000Z"), "{path}");
         if path.contains("cursor=a%2Fb") {
             (200, json!({"records": [record(3), record(4)], "next": null, "missing_regions": []}))
         } else {
@@ -72,7 +73,7 @@ async fn every_page_is_asked_for_and_an_honest_gateway_holds() {
 async fn holes_and_duplicates_are_listed_by_name() {
     let operator = gateway(|path| {
         let records = if path.contains("LUX-0001") { vec![record(1), record(1)] } else { vec![record(1), record(2)] };
-        (200, json!({"records": records, "next": null}))
+        (200, json!({"records": records, "next": null, "missing_regions": []}))
     })
     .await;
     let verdict = verdict(&operator, vec![ledger("LUX-0001", 2), ledger("LUX-0002", 2)]).await;
@@ -105,7 +106,7 @@ async fn a_vehicle_without_an_ack_may_be_unknown() {
 
 #[tokio::test]
 async fn a_cursor_that_leads_nowhere_is_not_followed_for_ever() {
-    let operator = gateway(|_| (200, json!({"records": [], "next": "x"}))).await;
+    let operator = gateway(|_| (200, json!({"records": [], "next": "x", "missing_regions": []}))).await;
     let verdict = verdict(&operator, vec![ledger("LUX-0001", 1)]).await;
     assert!(verdict.unanswered[0].1.contains("leads to itself"));
 }
