@@ -1,1 +1,47 @@
-fn main() {}
+//! `waygate`: the one binary. Parses the command line, runs one command, turns its outcome into an exit code.
+
+mod api;
+mod args;
+mod commands;
+mod events;
+mod exit;
+mod output;
+mod table;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut output = Output::to_stdout(arguments.command.wants_json());
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("the async runtime does not start: {error}")))
+        .and_then(|runtime| runtime.block_on(run(arguments.command, &mut output)));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output.complain(&failure.message);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Vehicles(args) => commands::vehicles::run(args, output).await,
+        Command::Vehicle(args) => commands::vehicle::run(args, output).await,
+        Command::History(args) => commands::history::run(args, output).await,
+        Command::Watch(args) => commands::watch::run(args, output).await,
+        Command::Regions(args) => commands::regions::run(args, output).await,
+    }
+}

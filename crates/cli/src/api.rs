@@ -1,0 +1,233 @@
+//! The operator API as a client asks it: one GET, one deadline, and errors that say what to do. It decides
+//! nothing and prints nothing.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+use waygate_wire::operator::UnreadableEvent;
+
+use crate::args::AskArgs;
+use crate::exit::{Exit, Failure};
+use crate::words;
+
+/// The largest answer that is read: a page of 10 000 records with many signals stays well below.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The largest problem that is read: its text is shown to a person.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Asks one gateway.
+#[derive(Clone, Debug)]
+pub struct Api {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    base: Url,
+    timeout: Duration,
+}
+
+/// Why an answer did not come, or is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Nothing listens there, or the way there is broken.
+    #[error("no gateway answers at {url} ({why})")]
+    Unreachable { url: String, why: String },
+    /// It took longer than it may.
+    #[error("{url} gave no answer within {}", words::age(after.as_secs_f64()))]
+    TimedOut { url: String, after: Duration },
+    /// The gateway says what is wrong, in its own words.
+    #[error("{}", problem_text(*status, title, detail, parameter.as_deref()))]
+    Problem { status: StatusCode, title: String, detail: String, parameter: Option<String> },
+    /// Something answers, but not with the operator API.
+    #[error("{url} answers {why}: that is not a gateway's operator address")]
+    NotTheApi { url: String, why: String },
+}
+
+impl ApiError {
+    /// Whether the same question may be answered later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Problem { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::NotTheApi { .. } => false,
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let exit = match &error {
+            ApiError::Unreachable { .. } | ApiError::TimedOut { .. } => Exit::Unreachable,
+            ApiError::Problem { status, .. } if *status == StatusCode::NOT_FOUND => Exit::Nothing,
+            ApiError::Problem { status, .. } if status.is_client_error() => Exit::Usage,
+            ApiError::Problem { .. } | ApiError::NotTheApi { .. } => Exit::Server,
+        };
+        let advice = match &error {
+            ApiError::Unreachable { .. } => {
+                "\n  start one with `waygate demo` or `waygate gateway --config FILE`, or name another with --url or WAYGATE_URL"
+            }
+            ApiError::TimedOut { .. } => "\n  allow it more with --timeout SECONDS, or ask another with --url",
+            ApiError::NotTheApi { .. } => "\n  check --url: vehicles and operators have different ports",
+            ApiError::Problem { .. } => "",
+        };
+        Self::new(exit, format!("{error}{advice}"))
+    }
+}
+
+impl Api {
+    pub fn new(ask: &AskArgs) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(ask.timeout));
+        connector.set_nodelay(true);
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            base: ask.url.clone(),
+            timeout: ask.timeout,
+        }
+    }
+
+    /// The gateway's address as it was given, without the slash at its end.
+    pub fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Asks for `/v1/<path…>` and reads the whole answer.
+    pub async fn ask(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ApiError> {
+        let exchange = async {
+            let response = self.send(path, query, "application/json", None).await?;
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            body.map(|body| body.to_bytes()).map_err(|error| self.broken(error.as_ref()))
+        };
+        let body = tokio::time::timeout(self.timeout, exchange).await.map_err(|_| self.timed_out())??;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.not_the_api(format!("with something other than JSON ({error})")))
+    }
+
+    /// Opens the live stream; what comes is read by the caller at its own pace.
+    pub async fn follow(&self, query: &[(&str, String)], last_event_id: Option<&str>) -> Result<Incoming, ApiError> {
+        let response =
+            tokio::time::timeout(self.timeout, self.send(&["stream"], query, "text/event-stream", last_event_id))
+                .await
+                .map_err(|_| self.timed_out())??;
+        let kind =
+            response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
+        if kind.starts_with("text/event-stream") {
+            Ok(response.into_body())
+        } else {
+            let why = format!("a stream with `{}`", words::plain(kind));
+            Err(self.not_the_api(why))
+        }
+    }
+
+    /// Reads an answer's value as the type the API documents.
+    pub fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, ApiError> {
+        serde_json::from_value(value).map_err(|error| self.not_the_api(format!("with another shape ({error})")))
+    }
+
+    /// An event of the stream that cannot be read as what it says it is.
+    pub fn unreadable(&self, error: &UnreadableEvent) -> ApiError {
+        self.not_the_api(format!("with another shape ({error})"))
+    }
+
+    async fn send(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        accept: &'static str,
+        last_event_id: Option<&str>,
+    ) -> Result<Response<Incoming>, ApiError> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.uri(path, query)?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("waygate/", env!("CARGO_PKG_VERSION"))));
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert("last-event-id", id);
+        }
+        let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.problem(response).await) }
+    }
+
+    fn uri(&self, path: &[&str], query: &[(&str, String)]) -> Result<Uri, ApiError> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url.as_str().parse().map_err(|error| self.not_the_api(format!("to no such address ({error})")))
+    }
+
+    async fn problem(&self, response: Response<Incoming>) -> ApiError {
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.starts_with("application/problem+json") {
+            return self.not_the_api(format!("{status}"));
+        }
+        let body = match Limited::new(response.into_body(), PROBLEM_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return self.broken(error.as_ref()),
+        };
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |key: &str| problem.get(key).and_then(Value::as_str).map(|text| words::plain(text).into_owned());
+        ApiError::Problem {
+            status,
+            title: text("title").unwrap_or_else(|| status.to_string()),
+            detail: text("detail").unwrap_or_default(),
+            parameter: text("parameter"),
+        }
+    }
+
+    fn unreachable(&self, error: &hyper_util::client::legacy::Error) -> ApiError {
+        ApiError::Unreachable { url: self.base().to_owned(), why: root_cause(error) }
+    }
+
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> ApiError {
+        if error.is::<LengthLimitError>() {
+            self.not_the_api("with more than can be read at once; ask for less with --limit".to_owned())
+        } else {
+            ApiError::Unreachable { url: self.base().to_owned(), why: format!("the answer broke off: {error}") }
+        }
+    }
+
+    fn timed_out(&self) -> ApiError {
+        ApiError::TimedOut { url: self.base().to_owned(), after: self.timeout }
+    }
+
+    fn not_the_api(&self, why: String) -> ApiError {
+        ApiError::NotTheApi { url: self.base().to_owned(), why }
+    }
+}
+
+/// The innermost reason, which is the one that a person can act on ("connection refused").
+fn root_cause(error: &hyper_util::client::legacy::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    match cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(std::io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+        Some(_) | None => cause.to_string(),
+    }
+}
+
+fn problem_text(status: StatusCode, title: &str, detail: &str, parameter: Option<&str>) -> String {
+    let said = if detail.is_empty() { title } else { detail };
+    match parameter {
+        Some(parameter) if !said.contains(parameter) => format!("{parameter}: {said}"),
+        Some(_) | None if status.is_server_error() => format!("the gateway answers {status}: {said}"),
+        Some(_) | None => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

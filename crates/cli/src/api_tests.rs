@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+fn api(url: &str, timeout: Duration) -> Api {
+    Api::new(&AskArgs { url: url.parse().unwrap(), json: false, timeout })
+}
+
+/// Answers one request with these bytes, whatever it asks.
+async fn answering(bytes: &'static [u8]) -> (String, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let length = socket.read(&mut request).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    (url, task)
+}
+
+#[tokio::test]
+async fn a_refused_connection_names_the_address_and_the_way_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let failure = Failure::from(api(&url, Duration::from_secs(5)).ask(&["regions"], &[]).await.unwrap_err());
+    assert_eq!(failure.exit, Exit::Unreachable);
+    for part in [&url, "connection refused", "waygate demo", "--url"] {
+        assert!(failure.message.contains(part), "{part} is not in: {}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_says_nothing_is_given_up_at_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let error = api(&url, Duration::from_millis(200)).ask(&["regions"], &[]).await.unwrap_err();
+    assert!(matches!(error, ApiError::TimedOut { .. }), "{error:?}");
+    assert!(error.is_passing());
+}
+
+#[tokio::test]
+async fn a_problem_is_told_in_the_gateways_words_with_its_parameter() {
+    let (url, _task) = answering(
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\r\n\
+          {\"type\":\"about:blank\",\"title\":\"Bad parameter\",\"status\":400,\"detail\":\"must be 1 to 1000\",\"parameter\":\"limit\"}",
+    )
+    .await;
+    let failure = Failure::from(api(&url, Duration::from_secs(5)).ask(&["vehicles"], &[]).await.unwrap_err());
+    assert_eq!((failure.exit, failure.message.as_str()), (Exit::Usage, "limit: must be 1 to 1000"));
+}
+
+#[tokio::test]
+async fn what_is_not_a_gateway_is_not_taken_for_one() {
+    let (url, _task) = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnope").await;
+    let failure = Failure::from(api(&url, Duration::from_secs(5)).ask(&["vehicles"], &[]).await.unwrap_err());
+    assert_eq!(failure.exit, Exit::Server);
+    assert!(failure.message.contains("not a gateway's operator address"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn paths_and_parameters_are_escaped() {
+    let (url, task) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    let api = api(&format!("{url}/behind/a/proxy/"), Duration::from_secs(5));
+    api.ask(&["vehicles", "a b/c"], &[("q", "x&y=1".to_owned())]).await.unwrap();
+    let request = task.await.unwrap();
+    assert!(request.starts_with("GET /behind/a/proxy/v1/vehicles/a%20b%2Fc?q=x%26y%3D1 HTTP/1.1"), "{request}");
+}

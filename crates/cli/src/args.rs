@@ -1,0 +1,112 @@
+//! The command line: what can be typed, and what is refused before anything is asked of a gateway.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use url::Url;
+
+use crate::commands;
+
+/// Listed under every `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  the vehicle is not known, or nothing matched
+   2  the command line is wrong, or the gateway refused a parameter
+   3  no gateway answered at the URL
+   4  the gateway answered with an error
+  64  the configuration file is missing or wrong
+  70  this program failed by itself";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "waygate",
+    version,
+    about = "A decentralised vehicle telematics gateway: run one, try three, ask any.",
+    after_help = EXIT_CODES,
+    after_long_help = EXIT_CODES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List vehicles: who is reachable, where, through which gateway, and how old that answer is.
+    #[command(after_help = EXIT_CODES)]
+    Vehicles(commands::vehicles::VehiclesArgs),
+    /// Show all that is known about one vehicle.
+    #[command(after_help = EXIT_CODES)]
+    Vehicle(commands::vehicle::VehicleArgs),
+    /// Print a vehicle's stored records, whichever regions hold them.
+    #[command(after_help = EXIT_CODES)]
+    History(commands::history::HistoryArgs),
+    /// Follow vehicles live: a screen on a terminal, one line per event otherwise.
+    #[command(after_help = EXIT_CODES)]
+    Watch(commands::watch::WatchArgs),
+    /// Show every region and gateway as the asked gateway sees them.
+    #[command(after_help = EXIT_CODES)]
+    Regions(commands::regions::RegionsArgs),
+}
+
+impl Command {
+    /// Whether the answer is wanted as JSON.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Vehicles(args) => args.ask.json,
+            Self::Vehicle(args) => args.ask.json,
+            Self::History(args) => args.ask.json,
+            Self::Watch(args) => args.ask.json,
+            Self::Regions(args) => args.ask.json,
+        }
+    }
+}
+
+/// Which gateway to ask, and how the answer is wanted; the same for every operator's command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Asking")]
+pub struct AskArgs {
+    /// Any gateway's operator address.
+    #[arg(long, env = "WAYGATE_URL", default_value = "http://127.0.0.1:7801", value_parser = gateway_url)]
+    pub url: Url,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// Give up on an answer after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+fn gateway_url(text: &str) -> Result<Url, String> {
+    let example = "give it as http://HOST:PORT, for example http://127.0.0.1:7801";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {example}"))?;
+    match url.scheme() {
+        "http" if url.host_str().is_none_or(str::is_empty) => Err(format!("it names no host; {example}")),
+        "http" if !url.username().is_empty() || url.password().is_some() => {
+            Err(format!("credentials do not belong in a URL; {example}"))
+        }
+        "http" if url.query().is_some() || url.fragment().is_some() => {
+            Err(format!("it must end before `?` and `#`; {example}"))
+        }
+        "http" => Ok(url),
+        "https" => Err("TLS towards operators is not spoken by this version; use http://".to_owned()),
+        other => Err(format!("the scheme `{other}` is not http; {example}")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
+    if (0.1..=3600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("must lie between 0.1 and 3600 seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

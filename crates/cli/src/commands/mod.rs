@@ -1,0 +1,17 @@
+//! One file a command: its arguments, what it asks, how it shows the answer.
+
+pub mod history;
+pub mod regions;
+pub mod vehicle;
+pub mod vehicles;
+pub mod watch;
+
+use crate::output::Output;
+
+/// Says on standard error that regions are missing from an answer, and what that means for it.
+fn warn_of_missing(regions: &[String], lacks: &str, output: &mut Output) {
+    if !regions.is_empty() {
+        let names = regions.iter().map(|name| crate::words::plain(name)).collect::<Vec<_>>().join(", ");
+        output.warn(&format!("no word from {names}: {lacks}"));
+    }
+}
