@@ -171,13 +171,16 @@ impl Ingest {
                 self.covered.extend(&settled);
                 self.ack_due = true;
                 if let Some(pending) = self.release(ticket) {
+                    self.forget_refusals(&pending);
                     self.receive(pending.telemetry, pending.wire_bytes as usize, pending.wall, out)?;
                 }
             }
             Event::PersistFailed(ticket) => {
-                if self.release(ticket).is_some() && !self.abandoned {
-                    self.abandoned = true;
-                    out.push(Action::Abandon);
+                if let Some(pending) = self.release(ticket) {
+                    self.forget_refusals(&pending);
+                    if !std::mem::replace(&mut self.abandoned, true) {
+                        out.push(Action::Abandon);
+                    }
                 }
             }
         }
@@ -209,7 +212,8 @@ impl Ingest {
         if first == 0 {
             return Err(Refusal::SeqZero);
         }
-        if last == u64::MAX {
+        // The number after the last one must exist too: it is where the next message begins.
+        if first.checked_add(telemetry.records.len() as u64).is_none() {
             return Err(Refusal::SeqTooHigh);
         }
         if self.settled.len() + self.pending.len() >= limits::SPOOL_RANGES_MAX && !self.closes_gap(first, last) {
@@ -218,7 +222,7 @@ impl Ingest {
         let mut tally = Tally::default();
         let mut write = SeqRanges::new();
         let mut runs: Vec<Telemetry> = Vec::new();
-        for (seq, record) in (first..).zip(&telemetry.records) {
+        for (record, seq) in telemetry.records.iter().zip(first..) {
             if self.settled.contains(seq) {
                 tally.repeated += 1;
                 self.ack_due = true;
@@ -276,6 +280,11 @@ impl Ingest {
         self.records_pending = self.records_pending.saturating_sub(pending.telemetry.records.len() as u32);
         self.bytes_pending = self.bytes_pending.saturating_sub(pending.wire_bytes);
         Some(pending)
+    }
+
+    /// What was refused in a write that did not happen: it may be settled otherwise, and is judged anew if it comes again.
+    fn forget_refusals(&mut self, pending: &Pending) {
+        self.rejected.retain(|(seq, _)| !pending.write.contains(*seq));
     }
 
     fn closes_gap(&self, first: u64, last: u64) -> bool {

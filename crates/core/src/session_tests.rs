@@ -467,16 +467,15 @@ proptest! {
             }
             let after: Vec<ConnId> = bench.session.conns().into_iter().flatten().collect();
             for conn in before.iter().filter(|conn| !after.contains(conn)) {
-                let left = match event {
-                    Event::SocketLost(lost) | Event::DetachRequested(lost, _) => lost == *conn,
-                    _ => false,
-                };
+                let left = event == Event::SocketLost(*conn)
+                    || event == Event::DetachRequested(*conn, DetachCause::Service);
                 let closed = actions.iter().any(|a| matches!(a, Action::Close(c, _) if c == conn));
                 prop_assert!(left || closed, "{conn:?} was forgotten at {event:?}");
             }
-            let said = actions.iter().filter_map(|a| match a { Action::Publish(_, e) => Some(e), _ => None }).last();
-            if let Some(entry) = said {
-                prop_assert_eq!(Some(entry.clone()), bench.session.entry(), "what is published is so");
+            for action in &actions {
+                if let Action::Publish(_, entry) = action {
+                    prop_assert_eq!(Some(entry.clone()), bench.session.entry(), "what is published is so");
+                }
             }
         }
     }
