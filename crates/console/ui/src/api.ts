@@ -1,0 +1,170 @@
+// The operator API as the console reads it: shapes, and one function a request.
+//
+// Never retries and never keeps state; who asks decides what a failure means.
+
+export const STATES = ['online', 'idle', 'asleep', 'unreachable', 'offline', 'stale', 'unknown'] as const
+export type State = (typeof STATES)[number]
+
+export interface PositionJson {
+  lat: number
+  lon: number
+  t: string
+  speed: number | null
+  heading: number | null
+}
+
+export interface VehicleJson {
+  id: string
+  fleet?: string | null
+  state: State
+  last_known?: State
+  stale_why?: 'owner_lost' | 'owner_restarted' | 'view_cut_off'
+  cause?: string | null
+  region?: string | null
+  gateway?: string | null
+  epoch?: string | null
+  session?: string | null
+  age_s?: number | null
+  age_kind?: 'measured' | 'bound'
+  view_age_s?: number | null
+  cell?: string | null
+  position?: PositionJson | null
+  update_expected_in_s?: number | null
+}
+
+export interface ViewJson {
+  complete: boolean
+  missing_regions: string[]
+}
+
+export interface VehicleDetailJson extends VehicleJson {
+  signals?: Record<string, { value: unknown; t: string }>
+  view?: ViewJson
+}
+
+export interface FixJson {
+  id: string
+  lat: number
+  lon: number
+  t: number
+  speed: number | null
+  heading: number | null
+}
+
+export interface RecordJson {
+  t: string
+  lat: number | null
+  lon: number | null
+  speed: number | null
+  heading: number | null
+}
+
+export interface GatewayJson {
+  id: string
+  self: boolean
+  status: 'alive' | 'lost' | 'unknown'
+  operators_url?: string | null
+  vehicles_url?: string | null
+  heard_ago_s?: number | null
+  lag_entries?: number | null
+  lag_s?: number | null
+  stale_for_s?: number | null
+  vehicles: Partial<Record<State, number>>
+}
+
+export interface RegionsJson {
+  gateway: string
+  region: string
+  time: string
+  regions: { region: string; gateways: GatewayJson[] }[]
+  totals: Partial<Record<State, number>>
+  acked_records_total?: number
+}
+
+/** A request that was answered with an error, or not at all. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** Most rows in one answer; the API's own upper bounds. */
+const VEHICLES_PAGE = 1000
+const RECORDS_PAGE = 10_000
+/** Pages of one listing, so that a server repeating its cursor cannot hold the page for ever. */
+const PAGES_MAX = 1000
+
+async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  let answer: Response
+  try {
+    answer = await fetch(path, { headers: { accept: 'application/json' }, cache: 'no-store', signal })
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiError(0, 'this gateway does not answer')
+  }
+  if (!answer.ok) {
+    const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string }
+    throw new ApiError(answer.status, problem.detail ?? problem.title ?? `answered ${answer.status}`)
+  }
+  return (await answer.json()) as T
+}
+
+/** Reads every vehicle, page by page. */
+export async function listVehicles(
+  onPage: (vehicles: VehicleJson[], view: ViewJson) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  let cursor: string | null = null
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const query = new URLSearchParams({ limit: String(VEHICLES_PAGE) })
+    if (cursor !== null) query.set('cursor', cursor)
+    const body: { vehicles: VehicleJson[]; next: string | null; view: ViewJson } = await getJson(
+      `v1/vehicles?${query}`,
+      signal,
+    )
+    onPage(body.vehicles, body.view)
+    if (body.next === null || body.next === cursor) return
+    cursor = body.next
+  }
+}
+
+export function readVehicle(id: string, signal?: AbortSignal): Promise<VehicleDetailJson> {
+  return getJson(`v1/vehicles/${encodeURIComponent(id)}`, signal)
+}
+
+export function readRegions(signal?: AbortSignal): Promise<RegionsJson> {
+  return getJson('v1/regions', signal)
+}
+
+/** Reads a vehicle's records of a time span, in the order of their time, with the regions that did not answer. */
+export async function readTelemetry(
+  id: string,
+  from: Date,
+  to: Date,
+  signal?: AbortSignal,
+): Promise<{ records: RecordJson[]; missing: string[] }> {
+  const records: RecordJson[] = []
+  const missing = new Set<string>()
+  let cursor: string | null = null
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const query = new URLSearchParams({
+      from: from.toISOString(),
+      to: to.toISOString(),
+      limit: String(RECORDS_PAGE),
+    })
+    if (cursor !== null) query.set('cursor', cursor)
+    const body: { records: RecordJson[]; next: string | null; missing_regions?: string[] } = await getJson(
+      `v1/vehicles/${encodeURIComponent(id)}/telemetry?${query}`,
+      signal,
+    )
+    records.push(...body.records)
+    for (const region of body.missing_regions ?? []) missing.add(region)
+    if (body.next === null || body.next === cursor) break
+    cursor = body.next
+  }
+  records.sort((a, b) => Date.parse(a.t) - Date.parse(b.t))
+  return { records, missing: [...missing] }
+}

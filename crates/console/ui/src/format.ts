@@ -1,0 +1,88 @@
+// Numbers and states as words. Pure; the words are the operator's.
+
+import type { State } from './api'
+
+/** An age or a span: "0.4 s", "12 s", "3 min", "2 h", "5 d". */
+export function span(seconds: number): string {
+  const s = Math.max(0, seconds)
+  if (s < 9.95) return `${s.toFixed(1)} s`
+  if (s < 119.5) return `${Math.round(s)} s`
+  if (s < 7170) return `${Math.round(s / 60)} min`
+  if (s < 172_800) return `${Math.round(s / 3600)} h`
+  return `${Math.round(s / 86_400)} d`
+}
+
+/** The same in whole seconds, for rows of a list that should not flicker. */
+export function coarseSpan(seconds: number): string {
+  return seconds < 9.95 ? `${Math.max(0, Math.floor(seconds))} s` : span(seconds)
+}
+
+const grouped = new Intl.NumberFormat('en', { useGrouping: true })
+
+/** A count with thin groups: "12 345". */
+export function count(n: number): string {
+  return grouped.format(n).replace(/,/g, '\u202f')
+}
+
+export function speed_kmh(metresPerSecond: number | null | undefined): string {
+  return metresPerSecond === null || metresPerSecond === undefined ? '–' : `${Math.round(metresPerSecond * 3.6)}`
+}
+
+const POINTS = ['N', 'NE', 'E', 'SE', 'S', 'SW', 'W', 'NW'] as const
+
+/** A heading with the point of the compass nearest to it: "354° N". */
+export function heading(degrees: number | null | undefined): string {
+  if (degrees === null || degrees === undefined) return '–'
+  const whole = Math.round(((degrees % 360) + 360) % 360) % 360
+  return `${whole}° ${POINTS[Math.round(whole / 45) % 8]}`
+}
+
+export function coordinates(lat: number, lon: number): string {
+  const part = (value: number, positive: string, negative: string) =>
+    `${Math.abs(value).toFixed(5)}° ${value < 0 ? negative : positive}`
+  return `${part(lat, 'N', 'S')}, ${part(lon, 'E', 'W')}`
+}
+
+export const STATE_WORDS: Record<State, { word: string; meaning: string }> = {
+  online: { word: 'Online', meaning: 'connected, and its gateway was heard' },
+  idle: { word: 'Idle', meaning: 'no connection, reachable within its timer' },
+  asleep: { word: 'Asleep', meaning: 'sleeping on purpose, can be paged' },
+  unreachable: { word: 'Unreachable', meaning: 'not heard for longer than its timer allows' },
+  offline: { word: 'Offline', meaning: 'left, on purpose or after a long silence' },
+  stale: { word: 'Stale', meaning: 'its gateway is not heard from here: last known state' },
+  unknown: { word: 'Unknown', meaning: 'no record in this view' },
+}
+
+const CAUSES: Record<string, string> = {
+  ignition_off: 'ignition off',
+  service: 'in service',
+  shutdown: 'unit shut down',
+  handover: 'moved to another gateway',
+  unspecified: 'no reason given',
+  implicit: 'silent for too long',
+}
+
+export function causeWords(cause: string): string {
+  return CAUSES[cause] ?? cause.replaceAll('_', ' ')
+}
+
+const WHYS: Record<string, string> = {
+  owner_lost: 'its gateway is lost',
+  owner_restarted: 'its gateway restarted and has not heard it since',
+  view_cut_off: 'this gateway is cut off from its region',
+}
+
+export function staleWords(why: string | null): string {
+  return why === null ? 'its gateway is not heard' : (WHYS[why] ?? why.replaceAll('_', ' '))
+}
+
+/** A signal's value for a table. */
+export function signalValue(value: unknown): string {
+  if (typeof value === 'number') {
+    if (Number.isInteger(value)) return String(value)
+    return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4).replace(/\.?0+$/, '')
+  }
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (value === null || value === undefined) return '–'
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,171 @@
+// The console's conversation with its gateway: the stream, the listing, the regions.
+//
+// Owns the fleet and what is known of the regions and of the link. Lists every vehicle when the stream opens and
+// whenever events were missed; applies stream events as they come.
+
+import { type FixJson, listVehicles, readRegions, type RegionsJson, type VehicleJson } from './api'
+import { Fleet } from './fleet'
+import { Stream, type StreamEvent } from './sse'
+
+export type Link =
+  | { kind: 'connecting' }
+  | { kind: 'live' }
+  | { kind: 'lost'; since: number; retryAt: number; why: string }
+
+/** The page's clock, seconds; steady, unlike the wall clock. */
+export const pageClock = (): number => performance.now() / 1000
+
+const RELIST_RETRY_MS = 3000
+
+export class Session {
+  readonly fleet = new Fleet()
+  link: Link = { kind: 'connecting' }
+  gateway = ''
+  region = ''
+  regions: RegionsJson | null = null
+  /** When the regions were read, seconds of the page's clock. */
+  regionsAt = 0
+  /** When the stream last carried an event. */
+  heardAt = 0
+  /** How far the gateway's clock is ahead of this page's wall clock, milliseconds. */
+  clockAhead_ms = 0
+  /** Whether a first listing has ended. */
+  listed = false
+  /** Why the last listing failed, if it did. */
+  listingFault: string | null = null
+  /** Regions the listing could not speak for. */
+  missingRegions: string[] = []
+
+  private readonly stream: Stream
+  private listing: AbortController | null = null
+  private relistTimer: ReturnType<typeof setTimeout> | undefined
+
+  /** `changed` is told of everything but positions; `fixed` of positions, with the vehicles concerned. */
+  constructor(
+    private readonly changed: () => void,
+    private readonly fixed: (fixes: FixJson[]) => void,
+  ) {
+    this.stream = new Stream('v1/stream', {
+      opened: () => this.opened(),
+      received: (event) => this.received(event),
+      lost: (retryIn_ms, why) => this.lost(retryIn_ms, why),
+    })
+  }
+
+  start(): void {
+    this.stream.start()
+  }
+
+  retryNow(): void {
+    this.stream.retryNow()
+  }
+
+  /** The gateway's time as this page knows it. */
+  gatewayTime(): Date {
+    return new Date(Date.now() + this.clockAhead_ms)
+  }
+
+  private opened(): void {
+    this.link = { kind: 'live' }
+    this.heardAt = pageClock()
+    void this.list()
+    void this.loadRegions()
+    this.changed()
+  }
+
+  private lost(retryIn_ms: number, why: string): void {
+    const now = pageClock()
+    const since = this.link.kind === 'lost' ? this.link.since : this.heardAt || now
+    this.link = { kind: 'lost', since, retryAt: now + retryIn_ms / 1000, why }
+    this.changed()
+  }
+
+  private received({ event, data }: StreamEvent): void {
+    const now = pageClock()
+    this.heardAt = now
+    let body: unknown
+    try {
+      body = JSON.parse(data)
+    } catch {
+      console.warn(`a ${event} event is not JSON and was left out`)
+      return
+    }
+    switch (event) {
+      case 'hello': {
+        const hello = body as { gateway: string; region: string; time: string }
+        this.gateway = hello.gateway
+        this.region = hello.region
+        this.setClock(hello.time)
+        break
+      }
+      case 'presence':
+        this.fleet.takePresence(body as VehicleJson, now)
+        break
+      case 'positions': {
+        const { positions } = body as { positions: FixJson[] }
+        this.fleet.takeFixes(positions, now)
+        this.fixed(positions)
+        return
+      }
+      case 'regions':
+        this.takeRegions(body as RegionsJson, now)
+        break
+      case 'missed':
+        void this.list()
+        break
+      default:
+        // A later gateway may speak of more than this console knows.
+        return
+    }
+    this.changed()
+  }
+
+  private async list(): Promise<void> {
+    clearTimeout(this.relistTimer)
+    this.listing?.abort()
+    const listing = (this.listing = new AbortController())
+    this.fleet.beginListing()
+    let askedAt = pageClock()
+    try {
+      await listVehicles((page, view) => {
+        this.fleet.takeListed(page, askedAt)
+        askedAt = pageClock()
+        this.missingRegions = view.missing_regions
+        this.changed()
+      }, listing.signal)
+      this.fleet.endListing()
+      this.listed = true
+      this.listingFault = null
+    } catch (error) {
+      if (listing.signal.aborted) return
+      this.fleet.abandonListing()
+      this.listingFault = error instanceof Error ? error.message : String(error)
+      this.relistTimer = setTimeout(() => void this.list(), RELIST_RETRY_MS)
+    }
+    this.listing = null
+    this.changed()
+  }
+
+  private async loadRegions(): Promise<void> {
+    const askedAt = pageClock()
+    try {
+      this.takeRegions(await readRegions(), askedAt)
+      this.changed()
+    } catch {
+      // The stream brings the next one, and shows itself when it is lost.
+    }
+  }
+
+  private takeRegions(regions: RegionsJson, at: number): void {
+    this.regions = regions
+    this.regionsAt = at
+    this.gateway = regions.gateway
+    this.region = regions.region
+    this.setClock(regions.time)
+  }
+
+  private setClock(time: string): void {
+    const ahead = Date.parse(time) - Date.now()
+    if (Number.isFinite(ahead)) this.clockAhead_ms = ahead
+  }
+}
