@@ -227,8 +227,12 @@ impl Registrar {
         let served = self.sessions.get(&request.vehicle);
         let presented = claims.as_ref().map(|claims| claims.epoch);
         let cell = request.position.and_then(Cell::of);
+        // Two resumes under way have one name, so the disk's answer to the first is taken for the second:
+        // that must not speak of another spool.
+        let one_spool = served.and_then(Session::attaching_spool).is_none_or(|under_way| under_way == request.spool.id);
         let resumed = claims.as_ref().filter(|claims| {
             request.kind == AttachKind::Resume
+                && one_spool
                 && known.is_none_or(|known| known <= claims.epoch)
                 && served.is_some_and(|s| s.resumable(claims.session, claims.epoch) && s.epoch() == claims.epoch)
         });

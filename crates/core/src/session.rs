@@ -242,6 +242,11 @@ impl Session {
             && matches!(self.phase, Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Unreachable(_))
     }
 
+    /// The spool of an attach under way.
+    pub fn attaching_spool(&self) -> Option<SpoolId> {
+        self.attempt.as_ref().map(|attempt| attempt.spool.id)
+    }
+
     /// When [`Event::DeadlineReached`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
         match self.phase {
