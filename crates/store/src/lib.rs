@@ -12,6 +12,7 @@
 
 mod bytes;
 mod commit_error;
+mod counts;
 mod fold;
 mod history;
 mod journal;
@@ -28,6 +29,7 @@ mod write;
 mod writer;
 
 pub use commit_error::{CommitError, CommitErrorKind};
+pub use counts::Counts;
 pub use history::{DamagedBatch, History, Place, StoredBatch};
 pub use open::{OpenError, OpenOptions, Store};
 pub use reader::{Cursor, LatestSignal, Page, ReadError, Reader};

@@ -55,7 +55,7 @@ pub(crate) async fn recover(db: &mut SqliteConnection) -> sqlx::Result<Recovered
     let names = names(db, &rows).await?;
     let mut recovered = Recovered {
         ledger: Ledger::default(),
-        tail: Tail::default(),
+        tail: Tail { batches: fold.batches as u64, records: fold.records as u64, ..Tail::default() },
         fold,
         last_row: rows.last().map_or(fold.target, |(id, _)| *id),
         last_vehicle: max_id(db, "SELECT coalesce(max(id), 0) FROM vehicle").await?,
@@ -114,8 +114,7 @@ async fn replay(
     for (vehicle, entry) in &entries {
         to.ledger.entry(vehicle).replay(entry);
     }
-    let generation = if frozen { &mut to.tail.frozen } else { &mut to.tail.active };
-    generation.add_row(id, body, entries);
+    to.tail.add_row(frozen, id, body, entries);
     Ok(())
 }
 

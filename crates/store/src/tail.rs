@@ -17,6 +17,10 @@ use waygate_core::time::Wall;
 pub(crate) struct Tail {
     pub(crate) active: Generation,
     pub(crate) frozen: Generation,
+    /// Batches kept, folded ones included.
+    pub(crate) batches: u64,
+    /// Records kept, folded ones included.
+    pub(crate) records: u64,
     /// Entries of journal rows that were damaged when they were read at open.
     pub(crate) damaged_entries: u64,
 }
@@ -58,8 +62,7 @@ impl TailBatch {
 }
 
 impl Generation {
-    /// Adds a row's entries; `name` gives the id of a vehicle by its number.
-    pub(crate) fn add_row(&mut self, id: i64, row: &Arc<Vec<u8>>, entries: Vec<(VehicleId, Entry)>) {
+    fn add_row(&mut self, id: i64, row: &Arc<Vec<u8>>, entries: Vec<(VehicleId, Entry)>) {
         self.rows.push((id, row.len()));
         self.bytes += row.len();
         for (vehicle, entry) in entries {
@@ -142,6 +145,18 @@ impl SharedTail {
 }
 
 impl Tail {
+    /// Adds a row of the active generation, or at recovery of the frozen one.
+    pub(crate) fn add_row(&mut self, frozen: bool, id: i64, row: &Arc<Vec<u8>>, entries: Vec<(VehicleId, Entry)>) {
+        for (_, entry) in &entries {
+            if let Entry::Batch(BatchEntry { sealed: Some(at), .. }) = entry {
+                self.batches += 1;
+                self.records += u64::from(at.count);
+            }
+        }
+        let generation = if frozen { &mut self.frozen } else { &mut self.active };
+        generation.add_row(id, row, entries);
+    }
+
     /// The unfolded writes of a vehicle, older ones first.
     pub(crate) fn of<'a>(&'a self, vehicle: &VehicleId) -> impl Iterator<Item = &'a VehicleTail> {
         [self.frozen.vehicles.get(vehicle), self.active.vehicles.get(vehicle)].into_iter().flatten()

@@ -169,7 +169,7 @@ impl Live {
         for vehicle in &folded {
             tail.frozen.vehicles.remove(vehicle);
         }
-        tail.active.add_row(id, &Arc::new(body), entries);
+        tail.add_row(false, id, &Arc::new(body), entries);
         self.fold.freeze(&mut tail.active, &mut tail.frozen, self.fold_bytes);
         self.ledger.evict(|vehicle| tail.of(vehicle).next().is_some());
         Ok(outcomes)
