@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use tokio::task::JoinSet;
 use waygate_core::id::{SpoolId, VehicleId};
-use waygate_core::time::Wall;
 use waygate_wire::operator::{Instant, TelemetryPage};
 
 /// Records asked for at a time: the most the API gives.
@@ -86,8 +85,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Looks every vehicle's history up at a gateway, from `from` to `to` in device time, and compares.
-pub async fn judge(operator: &Operator, ledgers: Vec<VehicleLedger>, from: Wall, to: Wall) -> Verdict {
+/// Looks every vehicle's history up at a gateway and compares.
+pub async fn judge(operator: &Operator, ledgers: Vec<VehicleLedger>) -> Verdict {
     let mut verdict = Verdict::default();
     let mut waiting = ledgers.into_iter();
     let mut asking = JoinSet::new();
@@ -99,7 +98,7 @@ pub async fn judge(operator: &Operator, ledgers: Vec<VehicleLedger>, from: Wall,
             verdict.rejected += ledger.rejected();
             let operator = operator.clone();
             asking.spawn(async move {
-                let looked = look(&operator, &ledger, from, to).await;
+                let looked = look(&operator, &ledger).await;
                 (ledger, looked)
             });
         }
@@ -120,17 +119,12 @@ pub async fn judge(operator: &Operator, ledgers: Vec<VehicleLedger>, from: Wall,
     verdict
 }
 
-async fn look(
-    operator: &Operator,
-    ledger: &VehicleLedger,
-    from: Wall,
-    to: Wall,
-) -> Result<(AuditOutcome, BTreeSet<String>), AskError> {
+async fn look(operator: &Operator, ledger: &VehicleLedger) -> Result<(AuditOutcome, BTreeSet<String>), AskError> {
     let mut audit = Audit::new(ledger);
     let mut missing = BTreeSet::new();
     let mut cursor: Option<String> = None;
     loop {
-        let path = page_path(ledger.vehicle(), from, to, cursor.as_deref());
+        let path = page_path(ledger, cursor.as_deref());
         let page: TelemetryPage = operator.ask(&path).await?;
         missing.extend(page.missing_regions);
         for record in page.records {
@@ -148,7 +142,8 @@ async fn look(
     }
 }
 
-fn page_path(vehicle: &VehicleId, from: Wall, to: Wall, cursor: Option<&str>) -> String {
+fn page_path(ledger: &VehicleLedger, cursor: Option<&str>) -> String {
+    let (vehicle, (from, to)) = (ledger.vehicle(), ledger.span());
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("from", &Instant(from).to_string()).append_pair("to", &Instant(to).to_string());
     query.append_pair("limit", &PAGE_RECORDS.to_string());

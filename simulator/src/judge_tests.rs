@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use waygate_core::time::Wall;
 
 const SPOOL: SpoolId = SpoolId(9);
 /// 2026-11-21T02:00:00Z
@@ -46,14 +47,14 @@ async fn gateway(answer: impl Fn(&str) -> (u16, Value) + Send + 'static) -> Oper
 }
 
 async fn verdict(operator: &Operator, ledgers: Vec<VehicleLedger>) -> Verdict {
-    judge(operator, ledgers, ORIGIN, Wall(ORIGIN.0 + 60_000)).await
+    judge(operator, ledgers).await
 }
 
 #[tokio::test]
 async fn every_page_is_asked_for_and_an_honest_gateway_holds() {
     let operator = gateway(|path| {
         assert!(path.starts_with("/v1/vehicles/LUX-000"), "{path}");
-        assert!(path.contains("from=2026-11-21T02%3A00%3A00.000Z&to=2026-11-21T02%3A01%3A00.000Z"), "{path}");
+        assert!(path.contains("from=2026-11-21T02%3A00%3A00.000Z&to=2026-11-21T02%3A00%3A0"), "{path}");
         if path.contains("cursor=a%2Fb") {
             (200, json!({"records": [record(3), record(4)], "next": null, "missing_regions": []}))
         } else {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::ranges::SeqRanges;
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
 
 /// One life of a vehicle's spool.
 #[derive(Clone, Debug, Default)]
@@ -23,13 +23,14 @@ struct SpoolLedger {
 pub struct VehicleLedger {
     vehicle: VehicleId,
     origin: Wall,
+    latest: Wall,
     spools: BTreeMap<SpoolId, SpoolLedger>,
 }
 
 impl VehicleLedger {
     /// An empty ledger; no record is older than `origin`.
     pub fn new(vehicle: VehicleId, origin: Wall) -> Self {
-        Self { vehicle, origin, spools: BTreeMap::new() }
+        Self { vehicle, origin, latest: origin, spools: BTreeMap::new() }
     }
 
     /// Whose it is.
@@ -39,6 +40,7 @@ impl VehicleLedger {
 
     /// A record was given out; sequence numbers of a spool come one after the other, from 1.
     pub fn recorded(&mut self, spool: SpoolId, seq: u64, t: Wall) {
+        self.latest = self.latest.max(t);
         let times = &mut self.spools.entry(spool).or_default().t_ms;
         if seq == times.len() as u64 + 1 {
             let after_ms = t.0.saturating_sub(self.origin.0);
@@ -53,6 +55,11 @@ impl VehicleLedger {
         for seq in rejected {
             ledger.rejected.insert(seq, seq);
         }
+    }
+
+    /// From before the first record to after the last one, by the vehicle's clock.
+    pub fn span(&self) -> (Wall, Wall) {
+        (self.origin, self.latest + Millis(1))
     }
 
     /// How many records were acked as stored.

@@ -43,7 +43,7 @@ fn an_unseen_trace_is_spread_evenly() {
 #[test]
 fn each_region_of_the_bundled_trace_has_a_good_part_of_it() {
     let trace = bundled::luxembourg().unwrap();
-    let shares = shares(&Regions::between(&bundled::LUXEMBOURG_BORDERS, 49.6), &trace);
+    let shares = shares(&bundled::regions(&trace), &trace);
     assert!(shares.iter().all(|&s| s > 0.25), "{shares:?}");
 }
 

@@ -1,0 +1,234 @@
+//! The judge: it sees everything that really happens in the world and compares.
+//!
+//! This file keeps the truth of presence: what each owner published and what each gateway was told. The
+//! promises to vehicles are in `promises.rs`, what is looked at every second in `audit.rs`, what must hold
+//! after the faults in `agreement.rs`. The judge changes nothing in the world.
+
+use super::check::{Check, Violation};
+use super::promises::Promises;
+use std::collections::BTreeMap;
+use waygate_core::cell::Cell;
+use waygate_core::cause::DetachCause;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{Incarnation, NodeId, SessionId, VehicleId};
+use waygate_core::log::{LiveState, LogId, Slot};
+use waygate_core::node::{Action, Node};
+use waygate_core::sync::Frame;
+use waygate_core::time::Mono;
+use waygate_core::view::{Known, NodeInfo, StaleWhy, View};
+
+/// What makes an entry, without what is on its holder's clock.
+pub type Fact = (Epoch, SessionId, LiveState, Option<DetachCause>, Option<Cell>);
+
+/// The fact in a slot.
+pub fn fact(slot: &Slot) -> Fact {
+    let entry = &slot.entry;
+    (entry.epoch, entry.session, entry.state, entry.cause, entry.cell)
+}
+
+/// What an owner has published in one life.
+#[derive(Clone, Debug, Default)]
+pub struct LogTruth {
+    /// The last sequence number.
+    pub head: u64,
+    /// Everything that was ever said and could be read by anyone.
+    pub said: BTreeMap<u64, (VehicleId, Fact)>,
+    /// Where each vehicle stands now.
+    pub latest: BTreeMap<VehicleId, u64>,
+}
+
+/// What one gateway in its present life was told and has shown.
+#[derive(Clone, Debug, Default)]
+pub struct Eye {
+    /// When this life began.
+    pub since: u64,
+    /// The highest sequence number held of a vehicle, ever.
+    pub seen: BTreeMap<(LogId, VehicleId), u64>,
+    /// The highest incarnation it was told of.
+    pub lives: BTreeMap<NodeId, Incarnation>,
+    /// The last frame of each peer itself, and the life it was sent in.
+    pub heard: BTreeMap<NodeId, (Incarnation, u64)>,
+}
+
+/// A vehicle as shown, without what changes as time passes.
+pub type Shown = BTreeMap<VehicleId, (NodeId, Epoch, SessionId, u8, Option<StaleWhy>)>;
+
+/// What is shown at a gateway now.
+pub fn shown(now: Mono, view: &View) -> Shown {
+    let mut all = Shown::new();
+    view.scan(now, None, usize::MAX, |sight| {
+        let known = match sight.known {
+            Known::Online => 1,
+            // Which of the two it is follows from its age.
+            Known::Idle | Known::Unreachable => 2,
+            Known::Offline => 3,
+        };
+        all.insert(sight.vehicle, (sight.owner, sight.epoch, sight.session, known, sight.stale));
+    });
+    all
+}
+
+/// Everything the judge knows.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+    /// How often each promise was looked at.
+    pub looked: BTreeMap<Check, u64>,
+    /// What was published.
+    pub logs: BTreeMap<LogId, LogTruth>,
+    /// The highest incarnation begun.
+    pub lives: BTreeMap<NodeId, Incarnation>,
+    /// Each gateway's eye.
+    pub eyes: Vec<Eye>,
+    /// The promises to vehicles.
+    pub promises: Promises,
+    /// The longest time a frame between gateways was on its way.
+    pub transit_max_ms: u64,
+    /// Entries published.
+    pub published: u64,
+}
+
+impl Oracle {
+    /// A judge of so many gateways.
+    pub fn new(gateways: usize) -> Self {
+        Self { eyes: vec![Eye::default(); gateways], ..Self::default() }
+    }
+
+    /// Looks at a promise; notes the first that is broken.
+    pub fn expect(&mut self, check: Check, now: u64, kept: bool, how: impl FnOnce() -> String) {
+        *self.looked.entry(check).or_default() += 1;
+        if !kept && self.violation.is_none() {
+            self.violation = Some(Violation { check, at_ms: now, text: how() });
+        }
+    }
+
+    /// A gateway begins a life.
+    pub fn begun(&mut self, now: u64, g: usize, me: &NodeInfo) {
+        let before = self.lives.insert(me.id.clone(), me.incarnation);
+        self.expect(Check::IncarnationRises, now, before.is_none_or(|before| before < me.incarnation), || {
+            format!("{} begins life {:?} after {before:?}", me.id, me.incarnation)
+        });
+        self.eyes[g] = Eye { since: now, ..Eye::default() };
+    }
+
+    /// A frame reaches a gateway: what it is told thereby.
+    pub fn told(&mut self, now: u64, g: usize, from: Option<(NodeId, Incarnation)>, frame: &Frame, sent: u64) {
+        self.transit_max_ms = self.transit_max_ms.max(now.saturating_sub(sent));
+        let eye = &mut self.eyes[g];
+        let info = match frame {
+            Frame::Hello { node, .. } => Some(node),
+            Frame::Batch(batch) => Some(&batch.owner),
+            Frame::Cursors(_) => None,
+        };
+        if let Some(info) = info {
+            let life = eye.lives.entry(info.id.clone()).or_insert(info.incarnation);
+            *life = info.incarnation.max(*life);
+        }
+        if let Some((peer, life)) = from {
+            eye.heard.insert(peer, (life, now));
+        }
+    }
+
+    /// A node took an event: `before` is what it showed, `actions` what it asks for.
+    pub fn after(&mut self, now: u64, g: usize, mono: Mono, node: &Node, before: &Shown, actions: &[Action]) {
+        self.note_published(now, node);
+        let mut changed = Vec::new();
+        let mut nodes = Vec::new();
+        for action in actions {
+            match action {
+                Action::VehicleChanged(vehicle) => changed.push(vehicle),
+                Action::NodeChanged(id) => nodes.push(id),
+                Action::Session(_) | Action::SendFrame(..) | Action::HangUp(..) => {}
+            }
+        }
+        for vehicle in &changed {
+            self.judge_slots(now, g, node.view(), vehicle);
+            self.judge_register(now, node, vehicle);
+        }
+        let after = shown(mono, node.view());
+        if after != *before {
+            for vehicle in before.keys().chain(after.keys()) {
+                let (old, new) = (before.get(vehicle), after.get(vehicle));
+                let of_node = [old, new].iter().flatten().any(|(owner, ..)| nodes.contains(&owner));
+                self.expect(
+                    Check::ChangesAreAnnounced,
+                    now,
+                    old == new || of_node || changed.contains(&vehicle),
+                    || format!("{} went from {old:?} to {new:?} at {} unannounced", vehicle, node.view().me().id),
+                );
+            }
+        }
+    }
+
+    fn note_published(&mut self, now: u64, node: &Node) {
+        let id = node.view().own_log_id();
+        let Some(log) = node.view().log(&id) else { return };
+        let known = self.logs.entry(id.clone()).or_default().head;
+        if log.head() == known {
+            return;
+        }
+        let suffix = log.suffix(known, usize::MAX);
+        let mut last = known;
+        for (vehicle, slot) in &suffix.entries {
+            let seq = slot.seq;
+            self.expect(Check::SequenceRises, now, seq > last && seq <= log.head(), || {
+                format!("{id:?} published {seq} after {last}")
+            });
+            last = seq;
+            let truth = self.logs.entry(id.clone()).or_default();
+            truth.said.insert(seq, (vehicle.clone(), fact(slot)));
+            truth.latest.insert(vehicle.clone(), seq);
+            self.promises.note_published(vehicle, slot.entry.epoch);
+        }
+        self.expect(Check::SequenceRises, now, log.head() > known, || format!("{id:?} fell back to {}", log.head()));
+        self.published += log.head() - known;
+        self.logs.entry(id).or_default().head = log.head();
+    }
+
+    /// Every slot of a vehicle that a gateway holds, and which of them wins.
+    fn judge_slots(&mut self, now: u64, g: usize, view: &View, vehicle: &VehicleId) {
+        let mut held = Vec::new();
+        for log in view.logs() {
+            let Some(slot) = log.slot(vehicle) else { continue };
+            let said = self.logs.get(log.id()).and_then(|truth| truth.said.get(&slot.seq)).cloned();
+            let genuine = said.as_ref().is_some_and(|(v, f)| v == vehicle && *f == fact(slot));
+            self.expect(Check::OnlyTheOwnerWrites, now, genuine, || {
+                format!("gateway {g} holds {slot:?} of {vehicle} in {:?}; its owner wrote {said:?}", log.id())
+            });
+            let key = (log.id().clone(), vehicle.clone());
+            let seen = self.eyes[g].seen.entry(key).or_default();
+            let before = std::mem::replace(seen, slot.seq.max(*seen));
+            self.expect(Check::NoResurrection, now, slot.seq >= before, || {
+                format!("gateway {g} went back from {before} to {} for {vehicle} in {:?}", slot.seq, log.id())
+            });
+            held.push((slot.entry.epoch, log.id().clone(), slot.entry.state));
+        }
+        held.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let shown = view.winner(vehicle).map(|(id, slot)| (slot.entry.epoch, id.clone()));
+        let best = held.last().filter(|(_, _, state)| *state != LiveState::Removed).map(|(e, id, _)| (*e, id.clone()));
+        self.expect(Check::WinnerIsPure, now, shown == best, || {
+            format!("gateway {g} shows {shown:?} of {vehicle}, the entries held {held:?} say {best:?}")
+        });
+    }
+
+    /// What the own log says of a vehicle is what the register holds of it.
+    fn judge_register(&mut self, now: u64, node: &Node, vehicle: &VehicleId) {
+        let held = node.registrar().session(vehicle).and_then(|session| session.entry());
+        let log = node.view().log(&node.view().own_log_id());
+        let said = log.and_then(|log| log.slot(vehicle)).map(|slot| &slot.entry);
+        let said = said.filter(|entry| entry.state != LiveState::Removed);
+        let same = match (&held, said) {
+            (Some(held), Some(said)) => {
+                (held.epoch, held.session, held.state, held.cause, held.cell)
+                    == (said.epoch, said.session, said.state, said.cause, said.cell)
+            }
+            (None, None) => true,
+            (Some(held), None) => held.state == LiveState::Removed,
+            (None, Some(_)) => false,
+        };
+        self.expect(Check::LogFollowsRegister, now, same, || {
+            format!("{} holds {held:?} of {vehicle} and says {said:?}", node.view().me().id)
+        });
+    }
+}

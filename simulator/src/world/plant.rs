@@ -1,0 +1,51 @@
+//! Planted faults: ways of getting it wrong that the oracles must see.
+//!
+//! Each is a change of the harness around the core (an event or action is changed on its way), never a switch
+//! inside it. A world without a plant runs the core as it is.
+
+/// One way of getting it wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plant {
+    /// Records are said to be on disk as soon as they are written to the queue.
+    AckBeforeCommit,
+    /// An attach is said to be on disk and never written.
+    SkipPersistOnAttach,
+    /// The goodbye of an old socket is taken for that of the present one.
+    HonourLateGoodbye,
+    /// A relay gives the entries it passes on sequence numbers of its own.
+    RestampRelayed,
+    /// The presented token is thrown away: epochs come from the clock and the directory alone.
+    EpochFromClock,
+    /// Tombstones are not sent, although the cursor moves past them.
+    DropTombstones,
+    /// Nobody notices that a peer is silent.
+    BelieveTheSilent,
+    /// A gateway begins a new life under the incarnation of the one before.
+    ReuseIncarnation,
+    /// The store does not look for what it holds already.
+    StoreTwice,
+    /// A late word that a session lost is taken to mean the present one.
+    HonourLateSupersede,
+    /// Idle is published as soon as a socket is lost.
+    PublishWithoutHold,
+    /// Ages are left out on the way to a peer.
+    ForgetAges,
+}
+
+impl Plant {
+    /// Every plant.
+    pub const ALL: &[Self] = &[
+        Self::AckBeforeCommit,
+        Self::SkipPersistOnAttach,
+        Self::HonourLateGoodbye,
+        Self::RestampRelayed,
+        Self::EpochFromClock,
+        Self::DropTombstones,
+        Self::BelieveTheSilent,
+        Self::ReuseIncarnation,
+        Self::StoreTwice,
+        Self::HonourLateSupersede,
+        Self::PublishWithoutHold,
+        Self::ForgetAges,
+    ];
+}

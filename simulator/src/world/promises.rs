@@ -1,0 +1,173 @@
+//! The promises to vehicles: epochs that rise, acks that hold, losses that are hidden.
+//!
+//! The truth is taken from what was really sent, delivered and flushed, never from what a machine believes.
+
+use super::check::Check;
+use super::disk::{Image, Request};
+use super::oracle::Oracle;
+use std::collections::BTreeMap;
+use waygate_core::cell::Cell;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{ConnId, SessionId, SpoolId, VehicleId};
+use waygate_core::message::{AttachAccept, AttachKind, AttachRequest, TelemetryAck};
+use waygate_core::node::Node;
+use waygate_core::ranges::SeqRanges;
+use waygate_core::record::{Record, Telemetry};
+use waygate_core::session::{Accepted, Phase};
+
+/// A socket that was lost while its session stood.
+#[derive(Clone, Debug)]
+struct Hold {
+    session: SessionId,
+    epoch: Epoch,
+    cell: Option<Cell>,
+    lost_at: u64,
+    published: Option<u64>,
+}
+
+/// What is known of vehicles.
+#[derive(Clone, Debug, Default)]
+pub struct Promises {
+    /// The highest epoch published of a vehicle.
+    top: BTreeMap<VehicleId, Epoch>,
+    /// The last attach that each unit was told of.
+    history: BTreeMap<usize, (Epoch, SessionId)>,
+    /// The last frame of a vehicle at a gateway.
+    pub contacts: BTreeMap<(usize, VehicleId), u64>,
+    holds: BTreeMap<(usize, VehicleId), Hold>,
+    resumes: BTreeMap<ConnId, Hold>,
+    /// What units were told is acked.
+    pub acked: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
+    /// What a lying disk had confirmed and lost.
+    pub lied: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
+    /// Every record, as it was first sent.
+    pub records: BTreeMap<(SpoolId, u64), Record>,
+}
+
+impl Promises {
+    pub(super) fn note_published(&mut self, vehicle: &VehicleId, epoch: Epoch) {
+        let top = self.top.entry(vehicle.clone()).or_insert(epoch);
+        *top = epoch.max(*top);
+    }
+
+    /// A frame of a vehicle reached a gateway.
+    pub fn heard(&mut self, now: u64, g: usize, vehicle: &VehicleId) {
+        self.contacts.insert((g, vehicle.clone()), now);
+    }
+
+    /// A gateway died: what it held is another matter.
+    pub fn died(&mut self, g: usize, lost: &[Request]) {
+        self.holds.retain(|(at, _), _| *at != g);
+        for request in lost {
+            if let Request::Batch(_, _, write) = request {
+                self.lied.entry((write.vehicle.clone(), write.spool)).or_default().extend(&write.settled);
+            }
+        }
+    }
+
+    /// A unit lost its token: its history begins anew.
+    pub fn forgot_token(&mut self, unit: usize) {
+        self.history.remove(&unit);
+    }
+}
+
+impl Oracle {
+    /// A socket is about to be found lost by a gateway.
+    pub fn socket_lost(&mut self, now: u64, g: usize, node: &Node, conn: ConnId) {
+        self.promises.resumes.remove(&conn);
+        let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
+        let Some(session) = node.registrar().session(vehicle) else { return };
+        if session.phase() != Phase::Connected(conn) {
+            return;
+        }
+        let published = self.own_latest(node, vehicle);
+        let cell = session.entry().and_then(|entry| entry.cell);
+        let hold = Hold { session: session.id(), epoch: session.epoch(), cell, lost_at: now, published };
+        self.promises.holds.insert((g, vehicle.clone()), hold);
+    }
+
+    /// An attach reaches a gateway: it has to go on with its session if that is held.
+    pub fn attaching(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, request: &AttachRequest) {
+        let key = (g, request.vehicle.clone());
+        let Some(hold) = self.promises.holds.remove(&key) else { return };
+        let token = node.registrar().token(&request.vehicle, hold.session, hold.epoch);
+        let current = node.registrar().session(&request.vehicle).is_some_and(|s| s.epoch() == hold.epoch);
+        let unrivalled = self.promises.top.get(&request.vehicle) == Some(&hold.epoch)
+            && node.view().known_epoch(&request.vehicle) == Some(hold.epoch);
+        let in_time = now < hold.lost_at + node_hold_ms(node);
+        let resume = request.kind == AttachKind::Resume && request.token.as_ref() == Some(&token);
+        if resume && current && unrivalled && in_time {
+            self.promises.resumes.insert(conn, hold);
+        }
+    }
+
+    /// A gateway accepts a session.
+    pub fn accepting(&mut self, now: u64, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
+        let durable = image.sessions.get(&accepted.vehicle).map(|(entry, _)| (entry.epoch, entry.session));
+        // A later transition of the session may be on its way behind it; an older attach may not.
+        let kept = durable.is_some_and(|d| d == (accepted.epoch, accepted.session));
+        self.expect(Check::AcceptAfterCommit, now, kept, || {
+            format!("{} was accepted as {:?}, on disk is {durable:?}", accepted.vehicle, accepted.epoch)
+        });
+        let Some(hold) = self.promises.resumes.remove(&conn) else { return };
+        let published = self.own_latest(node, &accepted.vehicle);
+        let same = (hold.session, hold.epoch) == (accepted.session, accepted.epoch);
+        let quiet = published == hold.published || hold.cell != accepted.cell;
+        self.expect(Check::HoldHidesLoss, now, same && quiet, || {
+            format!(
+                "{} lost its socket at {} ms, resumed as {accepted:?}, published {published:?} after {hold:?}",
+                accepted.vehicle, hold.lost_at
+            )
+        });
+    }
+
+    /// A gateway acks records; `claimed` is what the vehicle said was acked before.
+    pub fn acking(&mut self, now: u64, vehicle: &VehicleId, ack: &TelemetryAck, claimed: (u64, &SeqRanges), image: &Image) {
+        let (oldest, claimed) = claimed;
+        let mut durable = image.settled.get(&(vehicle.clone(), ack.spool)).cloned().unwrap_or_default();
+        durable.extend(claimed);
+        durable.insert(1, oldest.saturating_sub(1));
+        let ranges = ack.ranges.iter().map(|r| (*r.start(), *r.end())).chain([(1, ack.through)]);
+        let kept = ranges.into_iter().all(|(first, last)| first > last || durable.through(first) >= last)
+            && ack.rejected.iter().all(|(seq, _)| durable.contains(*seq));
+        self.expect(Check::AckAfterCommit, now, kept, || format!("{vehicle} is acked {ack:?}, on disk is {durable:?}"));
+    }
+
+    /// A unit takes an accept.
+    pub fn accepted(&mut self, now: u64, unit: usize, accept: &AttachAccept) {
+        let last = self.promises.history.insert(unit, (accept.epoch, accept.session));
+        let rises = last.is_none_or(|(epoch, session)| {
+            accept.epoch > epoch || (accept.epoch, accept.session) == (epoch, session)
+        });
+        self.expect(Check::EpochsRise, now, rises, || {
+            format!("unit {unit} was accepted as {:?} {:?} after {last:?}", accept.epoch, accept.session)
+        });
+    }
+
+    /// A unit takes an ack.
+    pub fn acked(&mut self, vehicle: &VehicleId, ack: &TelemetryAck) {
+        let acked = self.promises.acked.entry((vehicle.clone(), ack.spool)).or_default();
+        acked.insert(1, ack.through);
+        acked.extend(&ack.ranges);
+        for (seq, _) in &ack.rejected {
+            acked.insert(*seq, *seq);
+        }
+    }
+
+    /// A unit sends records: a number names one record for ever.
+    pub fn sent(&mut self, now: u64, spool: SpoolId, telemetry: &Telemetry) {
+        for (seq, record) in (telemetry.first_seq..).zip(&telemetry.records) {
+            let first = self.promises.records.entry((spool, seq)).or_insert_with(|| record.clone());
+            let same = first == record;
+            self.expect(Check::StoredOnce, now, same, || format!("{spool:?} {seq} names two records"));
+        }
+    }
+
+    fn own_latest(&self, node: &Node, vehicle: &VehicleId) -> Option<u64> {
+        self.logs.get(&node.view().own_log_id()).and_then(|log| log.latest.get(vehicle)).copied()
+    }
+}
+
+fn node_hold_ms(node: &Node) -> u64 {
+    node.registrar().timers().hold.0
+}
