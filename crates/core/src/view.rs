@@ -12,7 +12,7 @@ use crate::log::{Entry, Gap, LiveState, Log, LogId, Slot, Suffix};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 /// A gateway node, as it speaks of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl View {
     /// Takes over a piece of someone's log. Returns the vehicles it changed.
     pub fn apply(&mut self, now: Mono, id: &LogId, suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
         let mut log = self.logs.remove(id).unwrap_or_else(|| Log::new(id.clone()));
-        let before: Vec<_> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
+        let before: BTreeMap<_, _> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
         let applied = log.apply(now, suffix);
         self.logs.insert(id.clone(), log);
         let changed = applied?;
@@ -251,12 +251,16 @@ impl View {
         vehicles
     }
 
-    /// A node was heard of through another; says nothing on whether it lives.
+    /// A node was heard of through another; says nothing on whether it lives. A later life of a node has to be
+    /// heard itself before it is believed. Of this node no one else can say anything.
     pub fn mention(&mut self, now: Mono, info: NodeInfo) -> bool {
         match self.nodes.get_mut(&info.id) {
-            Some(status) if status.info.incarnation >= info.incarnation => false,
+            Some(status) if status.liveness == Liveness::Own || status.info.incarnation >= info.incarnation => false,
             Some(status) => {
                 status.info = info;
+                if let Liveness::Alive { heard } = status.liveness {
+                    status.liveness = Liveness::Lost { since: heard };
+                }
                 true
             }
             None => {
@@ -349,8 +353,10 @@ impl View {
         };
         let measured = now.since(entry.contact);
         // A connected vehicle's later contacts are not told to peers; had they stopped, its gateway would have said so.
+        // That is known up to where this node heard that life of the gateway itself, and no further.
+        let told = matches!(stale, None | Some(StaleWhy::OwnerLost)) && id.owner != self.me;
         let bound = self.timers.silence_max() + view_age;
-        let bounded = entry.state == LiveState::Connected && id.owner != self.me && bound < measured;
+        let bounded = entry.state == LiveState::Connected && told && bound < measured;
         let (age, age_kind) = if bounded { (bound, AgeKind::Bound) } else { (measured, AgeKind::Measured) };
         let known = match entry.state {
             LiveState::Connected => Known::Online,
@@ -401,7 +407,7 @@ impl View {
         {
             self.uncount(&winner, state);
         }
-        self.forget_in_earlier_lives(id, vehicle);
+        self.void_earlier_lives(&id.owner, vehicle);
         let winner = self
             .logs
             .values()
@@ -426,22 +432,23 @@ impl View {
         }
     }
 
-    fn forget_in_earlier_lives(&mut self, id: &LogId, vehicle: &VehicleId) {
-        let Some(epoch) = self.logs.get(id).and_then(|log| log.slot(vehicle)).map(|slot| slot.entry.epoch) else {
-            return;
-        };
-        let earlier = LogId { owner: id.owner.clone(), incarnation: Incarnation(0) };
-        for (_, log) in self.logs.range_mut(earlier..id.clone()) {
-            if log.slot(vehicle).is_some_and(|slot| slot.entry.epoch <= epoch) {
-                log.forget(vehicle);
+    /// What an earlier life of an owner said of a vehicle is void once a later one names as high an epoch, in
+    /// whichever order the two came here.
+    fn void_earlier_lives(&mut self, owner: &NodeId, vehicle: &VehicleId) {
+        let mut said = None;
+        for (_, log) in self.logs.range_mut(lives_of(owner)).rev() {
+            match log.slot(vehicle).map(|slot| slot.entry.epoch) {
+                Some(epoch) if said >= Some(epoch) => {
+                    log.forget(vehicle);
+                }
+                Some(epoch) => said = Some(epoch),
+                None => {}
             }
         }
     }
 
     fn drop_old_lives(&mut self, owner: &NodeId) {
-        let first = LogId { owner: owner.clone(), incarnation: Incarnation(0) };
-        let last = LogId { owner: owner.clone(), incarnation: Incarnation(u64::MAX) };
-        let lives: Vec<LogId> = self.logs.range(first..=last).map(|(id, _)| id.clone()).collect();
+        let lives: Vec<LogId> = self.logs.range(lives_of(owner)).map(|(id, _)| id.clone()).collect();
         for id in lives.iter().rev().skip(LIVES_MAX) {
             let gone = self.logs.remove(id);
             self.winning.remove(id);
@@ -453,6 +460,11 @@ impl View {
             }
         }
     }
+}
+
+fn lives_of(owner: &NodeId) -> RangeInclusive<LogId> {
+    let life = |incarnation| LogId { owner: owner.clone(), incarnation: Incarnation(incarnation) };
+    life(0)..=life(u64::MAX)
 }
 
 #[cfg(test)]
