@@ -204,6 +204,16 @@ impl Link {
         view.log(&id).map_or(0, |log| log.head().saturating_sub(held))
     }
 
+    /// Entries of the peer's own log that are known to be missing here.
+    pub fn behind(&self, view: &View) -> u64 {
+        let Some(peer) = &self.peer else {
+            return 0;
+        };
+        let id = LogId { owner: peer.id.clone(), incarnation: peer.incarnation };
+        let head = self.progress.get(&id).map_or(0, |progress| progress.held);
+        head.saturating_sub(view.log(&id).map_or(0, Log::head))
+    }
+
     /// Takes a frame of the peer.
     pub fn receive(&mut self, now: Mono, frame: Frame, view: &mut View) -> Result<Received, Fault> {
         match frame {

@@ -1,0 +1,302 @@
+//! The configuration of a gateway: one TOML file, `WAYGATE_…` environment variables over it.
+//!
+//! Unknown keys are errors. The smallest useful file names the node, its region and where its data lies.
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use waygate_core::id::{InvalidId, NodeId, RegionId};
+use waygate_core::time::Millis;
+use waygate_core::timers::{TimerConflict, Timers};
+
+/// Everything a gateway is told at start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who it is.
+    pub node: NodeConfig,
+    /// The vehicles' edge.
+    #[serde(default)]
+    pub vehicles: VehiclesConfig,
+    /// The operators' and peers' plane.
+    #[serde(default)]
+    pub operators: OperatorsConfig,
+    /// The other gateways.
+    #[serde(default)]
+    pub peers: PeersConfig,
+    /// The store.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// The timers of sessions, in seconds.
+    #[serde(default)]
+    pub timers: TimersConfig,
+    /// What all gateways of a cluster share.
+    #[serde(default)]
+    pub cluster: ClusterConfig,
+}
+
+/// Who the gateway is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Unique in the cluster.
+    pub id: String,
+    /// The region it serves.
+    pub region: String,
+    /// Where the database and the node's own key lie.
+    pub data_dir: PathBuf,
+}
+
+/// The vehicles' edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VehiclesConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The address vehicles are told, if it is not that of `listen`.
+    pub url: Option<String>,
+    /// Open sockets at once; more are refused with 503.
+    pub sockets_max: usize,
+    /// Sockets from one address that have not attached yet; more are refused with 503.
+    pub unattached_per_address_max: usize,
+}
+
+impl Default for VehiclesConfig {
+    fn default() -> Self {
+        let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7701);
+        Self { listen, url: None, sockets_max: 100_000, unattached_per_address_max: 4096 }
+    }
+}
+
+/// The operators' and peers' plane.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorsConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The address operators and peers are told, if it is not that of `listen`.
+    pub url: Option<String>,
+}
+
+impl Default for OperatorsConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7801), url: None }
+    }
+}
+
+/// The other gateways.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeersConfig {
+    /// Their operators' addresses, `http://host:port`.
+    pub seeds: Vec<String>,
+}
+
+/// The store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// How long a commit waits for company, milliseconds, at most 20.
+    pub commit_delay_ms: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { commit_delay_ms: 3 }
+    }
+}
+
+/// The timers of sessions, in seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimersConfig {
+    /// Silence before a ping.
+    pub ping_s: u64,
+    /// How long the pong may take.
+    pub pong_s: u64,
+    /// How long a lost socket may be resumed unseen.
+    pub hold_s: u64,
+    /// How often an idle vehicle reports.
+    pub periodic_update_s: u64,
+    /// From idle to unreachable.
+    pub reachable_s: u64,
+    /// From unreachable to detached.
+    pub implicit_detach_s: u64,
+    /// How long a detached vehicle stays in the directory.
+    pub purge_s: u64,
+}
+
+impl Default for TimersConfig {
+    fn default() -> Self {
+        let timers = Timers::default();
+        Self {
+            ping_s: timers.ping.as_secs_ceil(),
+            pong_s: timers.pong.as_secs_ceil(),
+            hold_s: timers.hold.as_secs_ceil(),
+            periodic_update_s: timers.periodic_update.as_secs_ceil(),
+            reachable_s: timers.reachable.as_secs_ceil(),
+            implicit_detach_s: timers.implicit_detach.as_secs_ceil(),
+            purge_s: timers.purge.as_secs_ceil(),
+        }
+    }
+}
+
+impl TimersConfig {
+    /// The timers of the core.
+    pub fn timers(&self) -> Timers {
+        Timers {
+            ping: Millis::secs(self.ping_s),
+            pong: Millis::secs(self.pong_s),
+            hold: Millis::secs(self.hold_s),
+            periodic_update: Millis::secs(self.periodic_update_s),
+            reachable: Millis::secs(self.reachable_s),
+            implicit_detach: Millis::secs(self.implicit_detach_s),
+            purge: Millis::secs(self.purge_s),
+        }
+    }
+}
+
+/// What all gateways of a cluster share.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterConfig {
+    /// The key that authenticates a region's session tokens, 32 bytes as hex, by region. Without this
+    /// region's own, one is made and kept in the data directory.
+    pub token_keys: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClusterConfig {{ token_keys of {:?} }}", self.token_keys.keys())
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or a key in it is unknown or of the wrong type. The text names line and key.
+    #[error("{}: {source}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// An environment variable does not fit.
+    #[error("environment variables WAYGATE_…: {0}")]
+    Environment(Box<figment::Error>),
+    /// An identifier has characters that it may not.
+    #[error("[node] {key}: {source}")]
+    Identifier {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong.
+        source: InvalidId,
+    },
+    /// A token key is not 32 bytes as hex.
+    #[error("[cluster] token_keys.{region}: must be 64 hexadecimal digits (32 bytes)")]
+    TokenKey {
+        /// Of which region.
+        region: String,
+    },
+    /// Timers contradict each other.
+    #[error("[timers] {0}")]
+    Timers(#[from] TimerConflict),
+    /// A value is out of its bounds.
+    #[error("{key}: {what}")]
+    Bounds {
+        /// Which key.
+        key: &'static str,
+        /// What it must be.
+        what: String,
+    },
+}
+
+impl Config {
+    /// Reads a file, then the environment: `WAYGATE_NODE__ID` is `[node] id`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        // Read alone first: its errors name the line.
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        let layered = Figment::new()
+            .merge(Serialized::defaults(&config))
+            .merge(Env::prefixed("WAYGATE_").ignore(&["url", "log"]).split("__"));
+        let config: Self = layered.extract().map_err(|error| ConfigError::Environment(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads a configuration from text alone.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = Figment::new()
+            .merge(Toml::string(text))
+            .extract()
+            .map_err(|error| ConfigError::Environment(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The node's id and region.
+    pub fn identity(&self) -> Result<(NodeId, RegionId), ConfigError> {
+        let id = NodeId::new(&self.node.id).map_err(|source| ConfigError::Identifier { key: "id", source })?;
+        let region =
+            RegionId::new(&self.node.region).map_err(|source| ConfigError::Identifier { key: "region", source })?;
+        Ok((id, region))
+    }
+
+    /// The keys of the regions, as bytes.
+    pub fn token_keys(&self) -> Result<Vec<(RegionId, Vec<u8>)>, ConfigError> {
+        let read = |(region, hex): (&String, &String)| {
+            let fault = || ConfigError::TokenKey { region: region.clone() };
+            let id = RegionId::new(region).map_err(|_| fault())?;
+            Ok((id, from_hex(hex).filter(|key| key.len() == 32).ok_or_else(fault)?))
+        };
+        self.cluster.token_keys.iter().map(read).collect()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.identity()?;
+        self.token_keys()?;
+        self.timers.timers().check()?;
+        if self.store.commit_delay_ms > 20 {
+            let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
+            return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
+        }
+        for seed in &self.peers.seeds {
+            if !seed.starts_with("http://") {
+                let what = format!("{seed:?} is no http://host:port");
+                return Err(ConfigError::Bounds { key: "[peers] seeds", what });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads pairs of hexadecimal digits.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+    let digits = digits.filter(|d| d.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// Writes pairs of hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

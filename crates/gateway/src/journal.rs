@@ -1,0 +1,257 @@
+//! The journal: the one task that writes to the store.
+//!
+//! Everything that arrives while a commit is under way goes into the next one (group commit). Only after the
+//! commit returned are its writers told. A full disk rolls the commit back as a whole, so the same writes wait
+//! until there is room, and nobody is told anything. After any other failure nothing of it is known to be on
+//! disk: its writers are told that it failed, and the database is opened anew before the next commit.
+
+use crate::feed::{Committed, Feed};
+use crate::mailbox::{Letter, Mailbox};
+use crate::tasks::Tasks;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SessionId, VehicleId};
+use waygate_core::ingest::Ticket;
+use waygate_core::ranges::SeqRanges;
+use waygate_store::{CommitError, CommitErrorKind, Outcome, Write, Writer};
+
+/// Jobs that may wait; beyond it, whoever submits waits.
+pub const JOBS_MAX: usize = 4096;
+
+/// Writes of one commit.
+const COMMIT_WRITES_MAX: usize = 4096;
+
+/// How long a commit that found the disk full waits before it is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// How long to wait before the database is opened anew after a failure.
+const REOPEN_RETRY: Duration = Duration::from_secs(1);
+
+/// Something to be made durable, and who waits for it.
+#[derive(Debug)]
+pub enum Job {
+    /// A vehicle's state. With `answer`, the presence task is told.
+    Presence {
+        /// What to write.
+        write: Write,
+        /// The attach that waits for it.
+        answer: Option<(VehicleId, SessionId, Epoch)>,
+    },
+    /// Telemetry of one ticket.
+    Batches {
+        /// What to write.
+        writes: Vec<Write>,
+        /// For the feed, once committed.
+        committed: Committed,
+        /// Who waits.
+        mailbox: Arc<Mailbox>,
+        /// For what.
+        ticket: Ticket,
+    },
+}
+
+/// What became of an attach's write.
+#[derive(Debug)]
+pub struct Answer {
+    /// Whose.
+    pub vehicle: VehicleId,
+    /// Which.
+    pub session: SessionId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// What is settled of its spool, or that it failed.
+    pub settled: Option<SeqRanges>,
+}
+
+/// Whether the store takes writes, for readiness.
+#[derive(Debug, Default)]
+pub struct Health(AtomicU8);
+
+impl Health {
+    const OK: u8 = 0;
+    const FULL: u8 = 1;
+    const FAILED: u8 = 2;
+
+    /// What is wrong, if anything.
+    pub fn trouble(&self) -> Option<&'static str> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::OK => None,
+            Self::FULL => Some("the disk is full: nothing is acked until there is room"),
+            _ => Some("the database failed and is being opened anew"),
+        }
+    }
+
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::Relaxed);
+    }
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub struct Journal {
+    writer: Writer,
+    jobs: mpsc::Receiver<Job>,
+    answers: mpsc::Sender<Answer>,
+    feed: Feed,
+    health: Arc<Health>,
+    commit_delay: Duration,
+    tasks: Tasks,
+}
+
+impl Journal {
+    /// A journal over a store that was just opened.
+    pub fn new(
+        writer: Writer,
+        jobs: mpsc::Receiver<Job>,
+        answers: mpsc::Sender<Answer>,
+        feed: Feed,
+        health: Arc<Health>,
+        commit_delay: Duration,
+        tasks: Tasks,
+    ) -> Self {
+        Self { writer, jobs, answers, feed, health, commit_delay, tasks }
+    }
+
+    /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed.
+    pub async fn run(mut self) {
+        let mut jobs = Vec::new();
+        while self.jobs.recv_many(&mut jobs, COMMIT_WRITES_MAX).await > 0 {
+            // Company for the commit: what arrives within the delay shares its sync.
+            if !self.commit_delay.is_zero() && jobs.len() < COMMIT_WRITES_MAX {
+                tokio::time::sleep(self.commit_delay).await;
+                while jobs.len() < COMMIT_WRITES_MAX
+                    && let Ok(job) = self.jobs.try_recv()
+                {
+                    jobs.push(job);
+                }
+            }
+            self.commit(std::mem::take(&mut jobs)).await;
+        }
+    }
+
+    async fn commit(&mut self, jobs: Vec<Job>) {
+        loop {
+            let started = Instant::now();
+            let writes: Vec<Write> = jobs.iter().flat_map(Job::writes).cloned().collect();
+            match self.writer.commit(writes).await {
+                Ok(outcomes) => {
+                    metrics::histogram!("waygate_store_commit_seconds").record(started.elapsed().as_secs_f64());
+                    self.health.set(Health::OK);
+                    return self.answer(jobs, outcomes).await;
+                }
+                Err(error) if error.kind == CommitErrorKind::Full => {
+                    if self.health.trouble().is_none() {
+                        tracing::error!(%error, "the disk is full; vehicles keep what is not acked");
+                    }
+                    self.health.set(Health::FULL);
+                    metrics::counter!("waygate_store_commit_failures_total", "kind" => "full").increment(1);
+                    if self.tasks.is_stopping() {
+                        return self.fail(jobs).await;
+                    }
+                    tokio::time::sleep(FULL_RETRY).await;
+                    self.reopen().await;
+                }
+                Err(error) => {
+                    self.log_failure(&error);
+                    self.fail(jobs).await;
+                    self.health.set(Health::FAILED);
+                    return self.reopen().await;
+                }
+            }
+        }
+    }
+
+    fn log_failure(&self, error: &CommitError) {
+        metrics::counter!("waygate_store_commit_failures_total", "kind" => "io").increment(1);
+        tracing::error!(%error, "a commit failed; nothing of it is acked, the database is opened anew");
+    }
+
+    async fn reopen(&mut self) {
+        while let Err(error) = self.writer.reopen().await {
+            tracing::error!(%error, "the database cannot be opened; trying again");
+            if self.tasks.is_stopping() {
+                return;
+            }
+            tokio::time::sleep(REOPEN_RETRY).await;
+        }
+    }
+
+    async fn answer(&self, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
+        let mut outcomes = outcomes.into_iter();
+        for job in jobs {
+            let count = job.writes().count();
+            let mine: Vec<Outcome> = outcomes.by_ref().take(count).collect();
+            match job {
+                Job::Presence { answer: None, .. } => {}
+                Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
+                    let settled = mine.into_iter().find_map(|outcome| match outcome {
+                        Outcome::Attached { settled } => Some(settled),
+                        Outcome::Stored
+                        | Outcome::Duplicate
+                        | Outcome::Overlap { .. }
+                        | Outcome::Fenced { .. }
+                        | Outcome::Done
+                        | Outcome::Refused(_) => None,
+                    });
+                    self.tell(Answer { vehicle, session, epoch, settled }).await;
+                }
+                Job::Batches { committed, mailbox, ticket, .. } => {
+                    let letter = verdict(ticket, &mine);
+                    if matches!(letter, Letter::Persisted(_)) {
+                        self.feed.committed(committed).await;
+                    }
+                    mailbox.put(letter);
+                }
+            }
+        }
+    }
+
+    async fn fail(&self, jobs: Vec<Job>) {
+        for job in jobs {
+            match job {
+                Job::Presence { answer: None, .. } => {}
+                Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
+                    self.tell(Answer { vehicle, session, epoch, settled: None }).await;
+                }
+                Job::Batches { mailbox, ticket, .. } => mailbox.put(Letter::PersistFailed(ticket)),
+            }
+        }
+    }
+
+    /// The presence task keeps no more attaches under way than this queue holds, so this never waits for long.
+    async fn tell(&self, answer: Answer) {
+        if self.answers.send(answer).await.is_err() {
+            tracing::debug!("the presence task has ended; an attach is not answered");
+        }
+    }
+}
+
+impl Job {
+    fn writes(&self) -> impl Iterator<Item = &Write> {
+        match self {
+            Self::Presence { write, .. } => std::slice::from_ref(write),
+            Self::Batches { writes, .. } => writes.as_slice(),
+        }
+        .iter()
+    }
+}
+
+/// What a connection is told of the writes of one ticket.
+fn verdict(ticket: Ticket, outcomes: &[Outcome]) -> Letter {
+    let mut settled = SeqRanges::new();
+    let mut overlapped = false;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored | Outcome::Duplicate | Outcome::Done | Outcome::Attached { .. } => {}
+            Outcome::Overlap { settled: there } => {
+                overlapped = true;
+                settled.extend(there);
+            }
+            Outcome::Fenced { .. } | Outcome::Refused(_) => return Letter::PersistFailed(ticket),
+        }
+    }
+    if overlapped { Letter::Overlapped(ticket, settled) } else { Letter::Persisted(ticket) }
+}

@@ -1,0 +1,79 @@
+//! What the gateway has for one connection: letters from the presence task and the journal.
+//!
+//! Costs nothing until something is put in. It is bounded by what can be under way for one session: its
+//! window of writes, an accept, an order, a close. The connection alone takes letters out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+use waygate_core::id::ConnId;
+use waygate_core::ingest::Ticket;
+use waygate_core::message::Downlink;
+use waygate_core::ranges::SeqRanges;
+use waygate_core::session::Accepted;
+use waygate_core::time::Mono;
+
+/// Something for a connection.
+#[derive(Debug)]
+pub enum Letter {
+    /// Send it to the vehicle.
+    Send(Downlink),
+    /// The session stands; the token to give to the vehicle.
+    Accept(Box<Accepted>, Vec<u8>),
+    /// Close with this code.
+    Close(u16),
+    /// A write is on disk.
+    Persisted(Ticket),
+    /// Part of a write was settled before.
+    Overlapped(Ticket, SeqRanges),
+    /// A write could not be made durable.
+    PersistFailed(Ticket),
+}
+
+/// The letters of one connection, and when its vehicle was last heard.
+#[derive(Debug)]
+pub struct Mailbox {
+    conn: ConnId,
+    letters: Mutex<VecDeque<Letter>>,
+    arrived: Notify,
+    heard_ms: AtomicU64,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub fn new(conn: ConnId, now: Mono) -> Self {
+        Self { conn, letters: Mutex::new(VecDeque::new()), arrived: Notify::new(), heard_ms: AtomicU64::new(now.0) }
+    }
+
+    /// Whose it is.
+    pub fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    /// Puts a letter in.
+    pub fn put(&self, letter: Letter) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push_back(letter);
+        self.arrived.notify_one();
+    }
+
+    /// Waits for letters.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes every letter; the room they took is given back.
+    pub fn take(&self) -> VecDeque<Letter> {
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the vehicle was heard.
+    pub fn heard(&self, now: Mono) {
+        self.heard_ms.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When the vehicle was last heard.
+    pub fn last_heard(&self) -> Mono {
+        Mono(self.heard_ms.load(Ordering::Relaxed))
+    }
+}

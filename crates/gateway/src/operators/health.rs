@@ -1,0 +1,78 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use super::Operators;
+use super::problem::Problem;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use std::collections::BTreeMap;
+use waygate_wire::operator::Readiness;
+
+/// The process lives and answers.
+pub async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the gateway can do its work: take records and keep them. Lost peers do not make it unready.
+pub async fn ready(State(operators): State<Operators>) -> Response {
+    let mut checks = BTreeMap::new();
+    let trouble = operators.health.trouble();
+    checks.insert("store".to_owned(), trouble.unwrap_or("ok").to_owned());
+    let presence = operators.presence.ask(|_| ()).await.is_some();
+    checks.insert("presence".to_owned(), if presence { "ok" } else { "the gateway stops" }.to_owned());
+    let missing = operators.peers().await.map(|peers| peers.missing).unwrap_or_default();
+    let peers = match missing.len() {
+        0 => "ok".to_owned(),
+        _ => format!("not heard: {}", missing.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    checks.insert("peers".to_owned(), peers);
+    let ready = trouble.is_none() && presence && !operators.tasks.is_stopping();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, checks })).into_response()
+}
+
+/// Prometheus text.
+pub async fn metrics(State(operators): State<Operators>) -> Result<Response, Problem> {
+    let Some(handle) = operators.metrics.clone() else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "metrics are not recorded in this process"));
+    };
+    operators.measure().await;
+    handle.run_upkeep();
+    let kind = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, handle.render()).into_response())
+}
+
+impl Operators {
+    /// Sets the gauges that are read rather than counted.
+    async fn measure(&self) {
+        if let Ok(counts) = self.reader.counts() {
+            metrics::gauge!("waygate_store_records").set(counts.records as f64);
+            metrics::gauge!("waygate_store_batches").set(counts.batches as f64);
+            metrics::gauge!("waygate_store_file_bytes").set(counts.file_bytes as f64);
+            metrics::gauge!("waygate_store_wal_bytes").set(counts.wal_bytes as f64);
+            metrics::gauge!("waygate_store_disk_free_bytes").set(counts.disk_free_bytes as f64);
+        }
+        let figures = self.presence.ask(|state| (state.sockets(), state.node.counters()));
+        if let Some((sockets, counters)) = figures.await {
+            metrics::gauge!("waygate_vehicle_sockets").set(sockets as f64);
+            metrics::counter!("waygate_sync_entries_sent_total").absolute(counters.entries_sent);
+            metrics::counter!("waygate_sync_entries_received_total").absolute(counters.entries_received);
+            metrics::counter!("waygate_sync_snapshots_sent_total").absolute(counters.snapshots_sent);
+            metrics::counter!("waygate_sync_gaps_total").absolute(counters.gaps);
+            metrics::counter!("waygate_sync_digest_mismatches_total").absolute(counters.digest_mismatches);
+        }
+        if let Some(regions) = self.regions().await {
+            let states = regions.totals;
+            for (state, count) in [
+                ("online", states.online),
+                ("idle", states.idle),
+                ("unreachable", states.unreachable),
+                ("offline", states.offline),
+                ("stale", states.stale),
+            ] {
+                metrics::gauge!("waygate_vehicles", "state" => state).set(count as f64);
+            }
+        }
+    }
+}

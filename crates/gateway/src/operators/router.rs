@@ -1,0 +1,62 @@
+//! The operators' and peers' plane: HTTP and gRPC on one listener.
+
+use super::{Operators, assets, health, live_stream, problem::Problem, regions, telemetry, vehicles};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderMap, StatusCode, Uri};
+use waygate_wire::proto::presence_server::PresenceServer;
+use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
+
+/// Bytes of one gRPC message: a chunk of history has up to 64 batches.
+const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Every route.
+pub fn router(operators: Operators) -> Router {
+    let service = operators.own.clone();
+    let grpc = tonic::service::Routes::new(
+        PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+    )
+    .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+    .into_axum_router();
+    let api = Router::new()
+        .route("/v1/vehicles", get(vehicles::list))
+        .route("/v1/vehicles/{id}", get(vehicles::one))
+        .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
+        .route("/v1/stream", get(live_stream::follow))
+        .route("/v1/regions", get(regions::list))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(operators);
+    // gRPC's own fallback would answer every unknown path.
+    grpc.reset_fallback().merge(api).fallback(get(unknown)).layer(axum::middleware::from_fn(only_own_pages))
+}
+
+async fn unknown(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    if uri.path().starts_with("/v1/") {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path())));
+    }
+    assets::serve(uri, headers).await
+}
+
+async fn not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
+}
+
+/// A web page of another origin may not ask: its Origin must be the host it asks.
+async fn only_own_pages(request: Request, next: Next) -> Result<Response, Problem> {
+    let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok());
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let foreign = origin.is_some_and(|origin| {
+        let asked = origin.split_once("://").map(|(_, host)| host);
+        asked.is_none() || asked != host
+    });
+    if foreign {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "pages of another origin may not ask this gateway"));
+    }
+    Ok(next.run(request).await)
+}

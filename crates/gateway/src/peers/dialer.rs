@@ -1,0 +1,124 @@
+//! Dials the other gateways and keeps one presence stream with each.
+
+use super::channels::Channels;
+use super::membership::Membership;
+use super::stream::{Streams, encode};
+use crate::presence::Presence;
+use crate::tasks::Tasks;
+use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use waygate_core::id::NodeId;
+use waygate_wire::proto::presence_client::PresenceClient;
+use waygate_wire::proto::sync_frame::Frame as WireFrame;
+
+/// The first wait after a stream ended; doubled up to the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// The longest wait.
+const RETRY_LONGEST: Duration = Duration::from_secs(3);
+
+/// Dials what the membership names.
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    presence: Presence,
+    streams: Streams,
+    channels: Channels,
+    tasks: Tasks,
+}
+
+impl Dialer {
+    /// A dialer whose streams end at this presence task.
+    pub fn new(presence: Presence, streams: Streams, channels: Channels, tasks: Tasks) -> Self {
+        Self { presence, streams, channels, tasks }
+    }
+
+    /// Keeps a task for every address until the gateway stops.
+    pub async fn run(self, membership: impl Membership) {
+        let mut addresses = membership.addresses();
+        let mut dialling: BTreeMap<String, CancellationToken> = BTreeMap::new();
+        let stopping = self.tasks.stopping();
+        tokio::pin!(stopping);
+        loop {
+            let wanted = addresses.borrow_and_update().clone();
+            dialling.retain(|address, stop| {
+                let keep = wanted.contains(address);
+                if !keep {
+                    stop.cancel();
+                }
+                keep
+            });
+            for address in wanted {
+                if !dialling.contains_key(&address) {
+                    let stop = CancellationToken::new();
+                    dialling.insert(address.clone(), stop.clone());
+                    self.tasks.spawn("dial", self.clone().keep(address, stop));
+                }
+            }
+            tokio::select! {
+                changed = addresses.changed() => if changed.is_err() {
+                    // The list is final.
+                    (&mut stopping).await;
+                    return;
+                },
+                () = &mut stopping => return,
+            }
+        }
+    }
+
+    async fn keep(self, address: String, stop: CancellationToken) {
+        let stopping = self.tasks.stopping();
+        tokio::pin!(stopping);
+        let mut wait = RETRY_FIRST;
+        let mut peer = None;
+        loop {
+            tokio::select! {
+                heard = self.dial(&address, &mut peer) => {
+                    wait = if heard { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
+                }
+                () = stop.cancelled() => return,
+                () = &mut stopping => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return,
+                () = &mut stopping => return,
+            }
+        }
+    }
+
+    /// One stream, from the call to its end. Returns whether the peer was heard.
+    async fn dial(&self, address: &str, peer: &mut Option<NodeId>) -> bool {
+        if let Some(peer) = peer.clone()
+            && self.presence.ask(move |state| state.node.link_to(&peer).is_some()).await == Some(true)
+        {
+            // It has dialled us, and that stream stands.
+            return true;
+        }
+        let Some(channel) = self.channels.to(address) else {
+            tracing::error!(address, "this is no address of a peer");
+            return false;
+        };
+        let opened = self.streams.open(true).await;
+        let response = PresenceClient::new(channel).sync(encode(opened.outbound)).await;
+        let inbound = match response {
+            Ok(response) => response.into_inner(),
+            Err(status) => {
+                tracing::debug!(address, message = status.message(), "a peer cannot be reached");
+                let nothing = futures_util::stream::empty();
+                self.streams.read(opened.link, nothing, opened.hang_up).await;
+                return false;
+            }
+        };
+        let mut heard = false;
+        let noted = inbound.inspect(|frame| {
+            if let Ok(Some(WireFrame::Hello(hello))) = frame.as_ref().map(|frame| frame.frame.as_ref()) {
+                heard = true;
+                *peer = hello.node.as_ref().and_then(|node| NodeId::new(&node.id).ok());
+            }
+        });
+        let why = self.streams.read(opened.link, noted, opened.hang_up).await;
+        tracing::debug!(address, why, "a stream to a peer has ended");
+        heard
+    }
+}

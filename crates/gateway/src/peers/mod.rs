@@ -1,0 +1,10 @@
+//! The other gateways: presence streams with each, and questions on telemetry that they hold.
+
+pub mod channels;
+pub mod dialer;
+pub mod membership;
+pub mod place;
+pub mod service;
+pub mod stream;
+pub mod supersede;
+pub mod watch;

@@ -1,0 +1,86 @@
+//! A presence stream's shell: frames between the presence task and a gRPC stream, either way it was opened.
+
+use crate::presence::{Command, Link, Presence};
+use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use waygate_core::node::LinkId;
+use waygate_core::sync::Frame;
+use waygate_wire::peer::{frame_from_proto, frame_to_proto};
+use waygate_wire::proto::SyncFrame;
+
+/// Frames on their way to a peer; what has no room stays in the log.
+const FRAMES_MAX: usize = 16;
+
+/// Opens streams. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    presence: Presence,
+    next: Arc<AtomicU64>,
+}
+
+/// A stream that was just opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its name.
+    pub link: LinkId,
+    /// Frames for the peer.
+    pub outbound: ReceiverStream<Frame>,
+    /// Ends it.
+    pub hang_up: CancellationToken,
+}
+
+impl Streams {
+    /// Streams that end at this presence task.
+    pub fn new(presence: Presence) -> Self {
+        Self { presence, next: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// Tells the presence task of a new stream.
+    pub async fn open(&self, dialled: bool) -> Opened {
+        let link = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (frames, outbound) = mpsc::channel(FRAMES_MAX);
+        let hang_up = CancellationToken::new();
+        let command = Command::LinkOpened(link, Link { dialled, frames, hang_up: hang_up.clone() });
+        self.presence.tell(command).await;
+        Opened { link, outbound: ReceiverStream::new(outbound), hang_up }
+    }
+
+    /// Gives the peer's frames to the presence task until the stream ends. Returns why it ended.
+    pub async fn read<S>(&self, link: LinkId, mut inbound: S, hang_up: CancellationToken) -> String
+    where
+        S: Stream<Item = Result<SyncFrame, tonic::Status>> + Unpin,
+    {
+        let why = loop {
+            let next = tokio::select! {
+                next = inbound.next() => next,
+                () = hang_up.cancelled() => break "hung up here".to_owned(),
+            };
+            let frame = match next {
+                Some(Ok(frame)) => frame,
+                Some(Err(status)) => break status.message().to_owned(),
+                None => break "the peer ended it".to_owned(),
+            };
+            match frame_from_proto(frame) {
+                Ok(read) => {
+                    if read.skipped > 0 {
+                        metrics::counter!("waygate_sync_entries_skipped_total").increment(read.skipped as u64);
+                        tracing::warn!(skipped = read.skipped, "entries of a peer could not be read");
+                    }
+                    self.presence.tell(Command::FrameReceived(link, read.frame)).await;
+                }
+                Err(fault) => break format!("a frame could not be read: {fault}"),
+            }
+        };
+        self.presence.tell(Command::LinkLost(link)).await;
+        why
+    }
+}
+
+/// Frames as they go over the wire.
+pub fn encode(outbound: ReceiverStream<Frame>) -> impl Stream<Item = SyncFrame> {
+    outbound.map(frame_to_proto)
+}

@@ -1,0 +1,345 @@
+//! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
+
+use crate::clock::Clock;
+use crate::config::{self, Config, ConfigError};
+use crate::feed::{Feed, Place};
+use crate::journal::{Health, JOBS_MAX, Journal};
+use crate::live::Live;
+use crate::operators::Operators;
+use crate::operators::router::router;
+use crate::peers::channels::Channels;
+use crate::peers::dialer::Dialer;
+use crate::peers::membership::Configured;
+use crate::peers::service::PeerService;
+use crate::peers::stream::Streams;
+use crate::peers::{supersede, watch};
+use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Presence, PresenceTask, restored};
+use crate::tasks::Tasks;
+use crate::vehicles::Edge;
+use crate::vehicles::listener::Listener;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use waygate_core::id::RegionId;
+use waygate_core::message::GatewayAddress;
+use waygate_core::node::{Action, Event, Node};
+use waygate_core::registrar::Event as RegistrarEvent;
+use waygate_core::token::KeyRing;
+use waygate_core::view::{Liveness, NodeInfo};
+use waygate_store::{OpenError, OpenOptions, ReadError, Reader, Store};
+
+/// Rows read at once when the store's knowledge is loaded.
+const LOAD_PAGE: u32 = 4096;
+
+/// How often the list of neighbours that vehicles are told is made anew.
+const NEIGHBOURS: Duration = Duration::from_secs(1);
+
+/// How long tasks may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The file of the region's own token key, if the configuration has none.
+const KEY_FILE: &str = "token.key";
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    addresses: Addresses,
+    tasks: Tasks,
+    presence: Presence,
+    journal: tokio::task::JoinHandle<()>,
+    reader: Reader,
+}
+
+/// Where a gateway listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For vehicles.
+    pub vehicles: SocketAddr,
+    /// For operators and peers.
+    pub operators: SocketAddr,
+}
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error("[node] data_dir {}: {source}", path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The node's new life cannot be written down.
+    #[error("the node's incarnation cannot be stored: {0}")]
+    Incarnation(#[from] waygate_store::CommitError),
+    /// An address cannot be listened on.
+    #[error("[{section}] listen {address}: {source}")]
+    Listen {
+        /// Which.
+        section: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No random bits for the node's key.
+    #[error("the system gives no random bits: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Gateway {
+    /// Starts a gateway. When this returns, it serves.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let (id, region) = config.identity()?;
+        let data_dir = config.node.data_dir.clone();
+        let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
+        std::fs::create_dir_all(&data_dir).map_err(fault)?;
+        let keys = keys(&config, &region, &data_dir)?;
+        let vehicles = listen("vehicles", config.vehicles.listen).await?;
+        let operators = listen("operators", config.operators.listen).await?;
+        let addresses = Addresses {
+            vehicles: vehicles.local_addr().map_err(fault)?,
+            operators: operators.local_addr().map_err(fault)?,
+        };
+        let (mut writer, reader) = Store::open(&data_dir.join("waygate.db"), OpenOptions::default()).await?;
+        let incarnation = writer.next_incarnation(clock.wall()).await?;
+        let me = NodeInfo {
+            id,
+            region,
+            incarnation,
+            vehicles_url: config.vehicles.url.clone().unwrap_or(format!("ws://{}/v1/obu", addresses.vehicles)),
+            operators_url: config.operators.url.clone().unwrap_or(format!("http://{}", addresses.operators)),
+        };
+        let timers = config.timers.timers();
+        let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
+        let places = places(&reader).await?;
+
+        let tasks = Tasks::default();
+        let live = Live::new(incarnation);
+        let health = Arc::new(Health::default());
+        let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
+        let (jobs, job_queue) = mpsc::channel(JOBS_MAX);
+        let (answers, answer_queue) = mpsc::channel(ATTACHES_MAX);
+        let (notices, notice_queue) = mpsc::channel(supersede::NOTICES_MAX);
+        let presence = Presence::new(commands);
+        let channels = Channels::default();
+        let streams = Streams::new(presence.clone());
+        let (feed, feed_task) = Feed::new(live.clone(), places);
+        let delay = Duration::from_millis(config.store.commit_delay_ms);
+
+        let journal = Journal::new(writer, job_queue, answers, feed.clone(), health.clone(), delay, tasks.clone());
+        // Ends after all others: what they submitted is still committed.
+        let journal = tokio::spawn(journal.run());
+        tokio::spawn(feed_task.run());
+        let presence_task =
+            PresenceTask::new(node, clock, command_queue, answer_queue, jobs.clone(), notices, live.clone());
+        tokio::spawn(presence_task.run());
+
+        let own = PeerService {
+            presence: presence.clone(),
+            streams: streams.clone(),
+            feed: feed.clone(),
+            live: live.clone(),
+            reader: reader.clone(),
+            tasks: tasks.clone(),
+        };
+        let seeds = Arc::new(config.peers.seeds.clone());
+        let operator_plane = Operators {
+            clock,
+            presence: presence.clone(),
+            feed: feed.clone(),
+            live: live.clone(),
+            reader: reader.clone(),
+            channels: channels.clone(),
+            own,
+            health,
+            seeds: seeds.clone(),
+            metrics: recorder(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn("operators", serve(operators, router(operator_plane), tasks.clone()));
+        tasks.spawn("superseding", {
+            let (task, stopping) = (supersede::run(notice_queue, presence.clone(), channels.clone()), tasks.stopping());
+            async move {
+                tokio::select! { () = task => {}, () = stopping => {} }
+            }
+        });
+        tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels.clone(), tasks.clone()));
+        let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
+        tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
+        let neighbours = neighbours(presence.clone(), &tasks);
+        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, neighbours };
+        let limits = &config.vehicles;
+        let listener =
+            Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
+        tasks.spawn("vehicles", listener.run(vehicles));
+        announce(&config, addresses, incarnation.0);
+        Ok(Self { addresses, tasks, presence, journal, reader })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Sends every vehicle to another gateway, ends every task and closes the store.
+    pub async fn shutdown(self) {
+        self.presence.tell(Command::Drain).await;
+        self.tasks.stop();
+        let left = self.tasks.ended(PATIENCE).await;
+        if left > 0 {
+            tracing::warn!(left, "tasks did not end in time");
+        }
+        drop(self.presence);
+        if tokio::time::timeout(PATIENCE, self.journal).await.is_err() {
+            tracing::warn!("the journal did not end in time; what it had not committed was not acked");
+        }
+        self.reader.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn announce(config: &Config, addresses: Addresses, incarnation: u64) {
+    let Addresses { vehicles, operators } = addresses;
+    tracing::info!(node = config.node.id, region = config.node.region, %vehicles, %operators, incarnation, "serving");
+    tracing::warn!("no vehicle credentials are configured: vehicles are taken from this machine only, unauthenticated");
+    if !operators.ip().is_loopback() {
+        tracing::warn!(%operators, "operators and peers are not authenticated: anyone who reaches this address may ask");
+    }
+}
+
+async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { section, address, source })
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(tasks.stopping()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the operators' listener failed");
+    }
+}
+
+/// The keys of all regions; this region's own is made if the configuration has none.
+fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, StartError> {
+    let mut ring = KeyRing::default();
+    let mut own = false;
+    for (of, key) in config.token_keys()? {
+        own |= of == *region;
+        ring.insert(of, key);
+    }
+    if !own {
+        ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE))?);
+    }
+    Ok(ring)
+}
+
+fn kept_key(path: &Path) -> Result<Vec<u8>, StartError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let fault = |source| StartError::DataDir { path: path.to_owned(), source };
+    if let Ok(text) = std::fs::read_to_string(path)
+        && let Some(key) = config::from_hex(text.trim()).filter(|key| key.len() == 32)
+    {
+        return Ok(key);
+    }
+    let mut key = vec![0; 32];
+    getrandom::fill(&mut key).map_err(StartError::Random)?;
+    let mut file =
+        std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path).map_err(fault)?;
+    file.write_all(config::to_hex(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
+    Ok(key)
+}
+
+/// Gives the node what the store kept of its earlier life.
+async fn restore(mut node: Node, clock: &Clock, reader: &Reader) -> Result<Node, StartError> {
+    let (mut after, mut out) = (None, Vec::new());
+    loop {
+        let page = reader.presence_all(after, LOAD_PAGE).await?;
+        for record in &page.items {
+            match restored(clock, record) {
+                Some((vehicle, entry)) => {
+                    node.apply(clock.now(), Event::Session(RegistrarEvent::Restored { vehicle, entry }), &mut out);
+                }
+                None => tracing::warn!(vehicle = %record.vehicle, "a stored state is not known to this version"),
+            }
+            // Nobody listens yet; the view has it.
+            out.retain(|action| !matches!(action, Action::VehicleChanged(_)));
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(node),
+        }
+    }
+}
+
+async fn places(reader: &Reader) -> Result<Vec<Place>, StartError> {
+    let (mut after, mut places) = (None, Vec::new());
+    loop {
+        let page = reader.latest_all(after, LOAD_PAGE).await?;
+        places.extend(page.items.into_iter().map(|(vehicle, latest)| Place { vehicle, latest }));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(places),
+        }
+    }
+}
+
+/// Keeps the list of gateways that vehicles are told.
+fn neighbours(presence: Presence, tasks: &Tasks) -> tokio::sync::watch::Receiver<Vec<GatewayAddress>> {
+    let (sender, receiver) = tokio::sync::watch::channel(Vec::new());
+    let stopping = tasks.stopping();
+    tasks.spawn("neighbours", async move {
+        tokio::pin!(stopping);
+        loop {
+            let alive = presence.ask(|state| {
+                let alive = |liveness| matches!(liveness, Liveness::Alive { .. });
+                let nodes = state.node.view().nodes().filter(|node| alive(node.liveness));
+                let address = |node: &NodeInfo| GatewayAddress {
+                    region: node.region.as_str().to_owned(),
+                    url: node.vehicles_url.clone(),
+                };
+                nodes.map(|status| address(&status.info)).collect::<Vec<_>>()
+            });
+            let Some(alive) = alive.await else { return };
+            sender.send_if_modified(|list| {
+                let changed = *list != alive;
+                *list = alive;
+                changed
+            });
+            tokio::select! {
+                () = tokio::time::sleep(NEIGHBOURS) => {}
+                () = &mut stopping => return,
+            }
+        }
+    });
+    receiver
+}
+
+/// The process has one recorder of metrics, whatever gateways run in it.
+fn recorder() -> Option<PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| match PrometheusBuilder::new().install_recorder() {
+            Ok(handle) => Some(handle),
+            Err(error) => {
+                tracing::warn!(%error, "metrics are recorded by someone else in this process");
+                None
+            }
+        })
+        .clone()
+}

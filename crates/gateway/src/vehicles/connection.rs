@@ -1,0 +1,378 @@
+//! One vehicle's connection, from the upgrade to the close.
+//!
+//! The task reads a message only while the session's window has room, so back-pressure reaches the socket. It
+//! owns the ingest machine of the session; everything about presence is decided by the presence task, whose
+//! letters it carries out. Nothing is acked here that the journal has not said is on disk.
+
+use super::Edge;
+use super::close::{code, code_of, write_raw};
+use super::keepalive::{Due, Keepalive};
+use super::listener::Held;
+use super::telemetry::batches;
+use crate::journal::Job;
+use crate::mailbox::{Letter, Mailbox};
+use crate::presence::Command;
+use futures_util::{SinkExt, StreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+use waygate_core::cause::RejectCause;
+use waygate_core::cell::Cell;
+use waygate_core::id::ConnId;
+use waygate_core::ingest::{Action, Event, Ingest};
+use waygate_core::limits;
+use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, TrackingAccept, Uplink};
+use waygate_core::record::{Position, SignalPath, Telemetry};
+use waygate_core::session::Accepted;
+use waygate_core::time::Millis;
+use waygate_wire::{Codec, WireError, error::code as error_code};
+
+/// How long the AttachRequest may take after the upgrade.
+const ATTACH: Duration = Duration::from_secs(5);
+
+/// How long a vehicle may take to read what was written to it.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// How long to wait for the other side's Close.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What a vehicle is asked to wait when too many attach at once.
+const CONGESTION_BACKOFF: Millis = Millis::secs(15);
+
+/// Why the loop ends.
+enum End {
+    /// The socket is gone, or counts as gone.
+    Gone,
+    /// Close it with this code.
+    Close(u16),
+    /// The library stopped after an error of the vehicle: write the Close past it.
+    Violated(u16),
+}
+
+struct Connection {
+    socket: WebSocketStream<TcpStream>,
+    codec: Codec,
+    mailbox: Arc<Mailbox>,
+    edge: Arc<Edge>,
+    catalogue: Vec<SignalPath>,
+    ingest: Option<Box<Ingest>>,
+    cell: Option<Cell>,
+    keepalive: Keepalive,
+}
+
+/// Serves a socket that was just upgraded until it ends.
+pub async fn run(socket: WebSocketStream<TcpStream>, codec: Codec, conn: ConnId, edge: Arc<Edge>, mut held: Held) {
+    let mailbox = Arc::new(Mailbox::new(conn, edge.clock.now()));
+    let mut connection = Connection {
+        socket,
+        codec,
+        mailbox,
+        edge,
+        catalogue: Vec::new(),
+        ingest: None,
+        cell: None,
+        keepalive: Keepalive::new(),
+    };
+    let end = match connection.await_attach().await {
+        Ok(request) => {
+            held.unattached = None;
+            let edge = connection.edge.clone();
+            if edge.presence.try_attach(connection.mailbox.clone(), request) {
+                let end = connection.serve().await;
+                edge.presence.tell(Command::Lost(conn)).await;
+                end
+            } else {
+                metrics::counter!("waygate_attaches_refused_total", "cause" => "congestion").increment(1);
+                connection.reject(RejectCause::Congestion, "too many vehicles attach at once").await
+            }
+        }
+        Err(end) => end,
+    };
+    connection.finish(end).await;
+    drop(held);
+}
+
+impl Connection {
+    /// The first message, which must be an AttachRequest.
+    async fn await_attach(&mut self) -> Result<Box<AttachRequest>, End> {
+        let deadline = tokio::time::Instant::now() + ATTACH;
+        loop {
+            let Ok(next) = tokio::time::timeout_at(deadline, self.socket.next()).await else {
+                return Err(self.reject(RejectCause::BadMessage, "no attach_request came within 5 s").await);
+            };
+            let Some(frame) = self.payload(next)? else { continue };
+            match self.codec.decode_uplink(&frame, &[]) {
+                Ok(Uplink::Attach(request)) => {
+                    self.catalogue = request.signals.clone();
+                    return Ok(request);
+                }
+                Ok(Uplink::Telemetry(_) | Uplink::TrackingUpdate(_) | Uplink::Detach(_) | Uplink::TimeRequest(_)) => {
+                    let text = "the first message must be an attach_request".to_owned();
+                    let report =
+                        ErrorReport { code: error_code::NOT_ATTACHED, fatal: true, text, refers_to: String::new() };
+                    self.send(Downlink::Error(report)).await?;
+                    return Err(End::Close(code::POLICY));
+                }
+                Err(error) if error.refers_to == "attach_request" => {
+                    return Err(self.reject(RejectCause::BadMessage, &error.fault.to_string()).await);
+                }
+                Err(error) => self.complain(&error).await?,
+            }
+        }
+    }
+
+    /// Carries out letters, reads messages and keeps the socket alive until something ends it.
+    async fn serve(&mut self) -> End {
+        loop {
+            let ready = self.ingest.as_ref().is_some_and(|ingest| ingest.ready());
+            let now = self.edge.clock.now();
+            // A vehicle that is not read cannot be blamed for silence.
+            let due = match self.ingest {
+                Some(_) if ready => self.keepalive.due(now, self.mailbox.last_heard(), &self.edge.timers),
+                _ => Due::Wait(now + self.edge.timers.ping + self.edge.timers.pong),
+            };
+            let wake = match due {
+                Due::Wait(at) => self.edge.clock.instant(at),
+                Due::Lost => return End::Gone,
+                Due::Ping => {
+                    if let Err(end) = self.write(Message::Ping(Bytes::new())).await {
+                        return end;
+                    }
+                    self.keepalive.asked(now);
+                    continue;
+                }
+            };
+            let result = tokio::select! {
+                biased;
+                () = self.mailbox.arrived() => self.carry_out().await,
+                next = self.socket.next(), if ready => match self.payload(next) {
+                    Ok(Some(frame)) => self.receive(frame).await,
+                    Ok(None) => Ok(()),
+                    Err(end) => Err(end),
+                },
+                () = tokio::time::sleep_until(wake) => Ok(()),
+            };
+            if let Err(end) = result {
+                return end;
+            }
+        }
+    }
+
+    /// The message of a frame, if it carries one of ours.
+    fn payload(&mut self, next: Option<Result<Message, WsError>>) -> Result<Option<Bytes>, End> {
+        let message = match next {
+            None => return Err(End::Gone),
+            Some(Err(error)) => return Err(code_of(&error).map_or(End::Gone, End::Violated)),
+            Some(Ok(message)) => message,
+        };
+        self.mailbox.heard(self.edge.clock.now());
+        self.keepalive.heard();
+        match message {
+            Message::Text(text) if self.codec.is_text() => Ok(Some(text.into())),
+            Message::Binary(bytes) if !self.codec.is_text() => Ok(Some(bytes)),
+            Message::Text(_) | Message::Binary(_) => Err(End::Close(code::UNSUPPORTED)),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
+            // The library answers it by itself; the stream then ends.
+            Message::Close(_) => Ok(None),
+        }
+    }
+
+    async fn carry_out(&mut self) -> Result<(), End> {
+        let mut close = None;
+        for letter in self.mailbox.take() {
+            match letter {
+                Letter::Send(message) => self.feed(message).await?,
+                Letter::Accept(accepted, token) => self.accept(*accepted, token).await?,
+                Letter::Close(code) => close = Some(code),
+                Letter::Persisted(ticket) => self.ingest(Event::Persisted(ticket)).await?,
+                Letter::Overlapped(ticket, settled) => self.ingest(Event::Overlapped(ticket, settled)).await?,
+                Letter::PersistFailed(ticket) => self.ingest(Event::PersistFailed(ticket)).await?,
+            }
+        }
+        // One ack for all that was persisted since the last, in one write.
+        if let Some(ack) = self.ingest.as_mut().and_then(|ingest| ingest.ack()) {
+            self.feed(Downlink::TelemetryAck(ack)).await?;
+        }
+        self.flush().await?;
+        close.map_or(Ok(()), |code| Err(End::Close(code)))
+    }
+
+    async fn accept(&mut self, accepted: Accepted, token: Vec<u8>) -> Result<(), End> {
+        let ingest = Ingest::new(&accepted);
+        self.cell = accepted.cell;
+        let message = AttachAccept {
+            token,
+            epoch: accepted.epoch,
+            session: accepted.session,
+            server_time: self.edge.clock.wall(),
+            areas: accepted.cell.map(Cell::tracking_areas).unwrap_or_default(),
+            timers: self.edge.timers,
+            window_records: limits::WINDOW_RECORDS_MAX,
+            window_bytes: limits::WINDOW_BYTES_MAX,
+            max_frame_bytes: limits::FRAME_BYTES_MAX as u32,
+            resume_from: ingest.resume_from(),
+            pending_commands: 0,
+            gateways: self.edge.neighbours.borrow().clone(),
+        };
+        self.ingest = Some(Box::new(ingest));
+        tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
+        self.feed(Downlink::AttachAccept(Box::new(message))).await
+    }
+
+    async fn receive(&mut self, frame: Bytes) -> Result<(), End> {
+        let message = match self.codec.decode_uplink(&frame, &self.catalogue) {
+            Ok(message) => message,
+            Err(error) => return self.complain(&error).await,
+        };
+        match message {
+            Uplink::Telemetry(telemetry) => self.take(telemetry, frame.len()).await,
+            Uplink::TrackingUpdate(update) => {
+                let cell = update.position.and_then(Cell::of);
+                self.track(cell.or(self.cell)).await
+            }
+            Uplink::Detach(cause) => {
+                self.edge.presence.tell(Command::Detach(self.mailbox.conn(), cause)).await;
+                Ok(())
+            }
+            Uplink::TimeRequest(sent) => {
+                self.send(Downlink::TimeReply { sent, server_time: self.edge.clock.wall() }).await
+            }
+            Uplink::Attach(_) => {
+                let text = "this socket has a session already".to_owned();
+                let refers_to = "attach_request".to_owned();
+                let report = ErrorReport { code: error_code::ALREADY_ATTACHED, fatal: true, text, refers_to };
+                self.send(Downlink::Error(report)).await?;
+                Err(End::Close(code::POLICY))
+            }
+        }
+    }
+
+    async fn take(&mut self, telemetry: Telemetry, wire_bytes: usize) -> Result<(), End> {
+        let position = telemetry.records.iter().rev().find_map(|record| record.fix.map(|fix| fix.position));
+        let wall = self.edge.clock.wall();
+        self.ingest(Event::Received { telemetry, wire_bytes, wall }).await?;
+        if let Some(ack) = self.ingest.as_mut().and_then(|ingest| ingest.ack()) {
+            self.send(Downlink::TelemetryAck(ack)).await?;
+        }
+        self.follow(position).await
+    }
+
+    /// Records from outside the tracking areas are a tracking update, whoever forgot to send one.
+    async fn follow(&mut self, position: Option<Position>) -> Result<(), End> {
+        let Some(cell) = position.and_then(Cell::of) else {
+            return Ok(());
+        };
+        let inside = self.cell.is_some_and(|centre| centre == cell || centre.tracking_areas().contains(&cell));
+        if inside { Ok(()) } else { self.track(Some(cell)).await }
+    }
+
+    async fn track(&mut self, cell: Option<Cell>) -> Result<(), End> {
+        if let Some(cell) = cell.filter(|cell| self.cell != Some(*cell)) {
+            self.cell = Some(cell);
+            self.edge.presence.tell(Command::Moved(self.mailbox.conn(), cell)).await;
+        }
+        let accept = TrackingAccept {
+            areas: self.cell.map(Cell::tracking_areas).unwrap_or_default(),
+            timers: self.edge.timers,
+            gateways: self.edge.neighbours.borrow().clone(),
+        };
+        self.send(Downlink::TrackingAccept(accept)).await
+    }
+
+    async fn ingest(&mut self, event: Event) -> Result<(), End> {
+        let Some(ingest) = self.ingest.as_mut() else {
+            return Ok(());
+        };
+        let mut actions = Vec::new();
+        match ingest.apply(event, &mut actions) {
+            Ok(tally) => {
+                if tally.refused + tally.repeated > 0 {
+                    metrics::counter!("waygate_records_refused_total").increment(tally.refused.into());
+                    metrics::counter!("waygate_records_repeated_total").increment(tally.repeated.into());
+                }
+            }
+            Err(refusal) => {
+                let (text, refers_to) = (refusal.to_string(), "telemetry".to_owned());
+                let report = ErrorReport { code: error_code::MALFORMED, fatal: false, text, refers_to };
+                self.send(Downlink::Error(report)).await?;
+            }
+        }
+        for action in actions {
+            match action {
+                Action::Persist(ticket, write) => {
+                    let (writes, committed) = batches(&write);
+                    let mailbox = self.mailbox.clone();
+                    let job = Job::Batches { writes, committed, mailbox, ticket };
+                    self.edge.journal.send(job).await.map_err(|_| End::Close(code::INTERNAL))?;
+                }
+                Action::Abandon => return Err(End::Close(code::INTERNAL)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the vehicle what was wrong with a message.
+    async fn complain(&mut self, error: &WireError) -> Result<(), End> {
+        let report = error.report();
+        let fatal = report.fatal;
+        metrics::counter!("waygate_messages_refused_total", "code" => report.code).increment(1);
+        self.send(Downlink::Error(report)).await?;
+        if fatal { Err(End::Close(code::UNREADABLE)) } else { Ok(()) }
+    }
+
+    async fn reject(&mut self, cause: RejectCause, text: &str) -> End {
+        let backoff = if cause == RejectCause::Congestion { CONGESTION_BACKOFF } else { Millis(0) };
+        let reject = AttachReject { cause, backoff, redirect: Vec::new(), text: text.to_owned() };
+        match self.send(Downlink::AttachReject(reject)).await {
+            Ok(()) => End::Close(cause.close_code()),
+            Err(end) => end,
+        }
+    }
+
+    async fn send(&mut self, message: Downlink) -> Result<(), End> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Puts a message into the write buffer.
+    async fn feed(&mut self, message: Downlink) -> Result<(), End> {
+        let bytes = self.codec.encode_downlink(&message);
+        let message = if self.codec.is_text() {
+            Utf8Bytes::try_from(bytes).map(Message::Text).map_err(|_| End::Close(code::INTERNAL))?
+        } else {
+            Message::Binary(bytes)
+        };
+        let fed = tokio::time::timeout(WRITE, self.socket.feed(message)).await;
+        fed.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let flushed = tokio::time::timeout(WRITE, self.socket.flush()).await;
+        flushed.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), End> {
+        let sent = tokio::time::timeout(WRITE, self.socket.send(message)).await;
+        sent.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+    }
+
+    /// Closes the socket as the end demands, and waits a little for the other side.
+    async fn finish(mut self, end: End) {
+        let closing = async {
+            match end {
+                End::Gone => {}
+                End::Violated(code) => write_raw(&mut self.socket, code).await,
+                End::Close(code) => {
+                    let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
+                    if self.socket.close(Some(frame)).await.is_ok() {
+                        while let Some(Ok(_)) = self.socket.next().await {}
+                    }
+                }
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING, closing).await;
+    }
+}

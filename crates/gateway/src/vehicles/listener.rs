@@ -1,0 +1,249 @@
+//! The vehicles' listener: accepts sockets, lets HTTP be spoken by hyper, and hands over what was upgraded.
+//!
+//! Every limit is checked before memory is spent on a session: open sockets, sockets of one address that have
+//! not attached, the time until the upgrade.
+
+use super::upgrade::{Accepted, Refused, check};
+use super::{Edge, connection};
+use crate::tasks::Tasks;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use waygate_core::id::ConnId;
+use waygate_core::limits::FRAME_BYTES_MAX;
+use waygate_wire::operator::Problem;
+
+/// How long a socket may take from the first byte to the upgrade.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Held by each session for reading. It decides the memory of an idle one.
+const READ_BUFFER_BYTES: usize = 1024;
+
+/// Bytes waiting for a vehicle that does not read.
+const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long to wait after the system had no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts vehicles' sockets.
+#[derive(Debug)]
+pub struct Listener {
+    edge: Arc<Edge>,
+    tasks: Tasks,
+    sockets: Arc<Semaphore>,
+    unattached: Arc<Unattached>,
+    next_conn: AtomicU64,
+}
+
+/// Sockets that have not attached yet, by address.
+#[derive(Debug)]
+pub struct Unattached {
+    max: usize,
+    by_address: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// One such socket; counted while it lives.
+#[derive(Debug)]
+pub struct Place {
+    unattached: Arc<Unattached>,
+    address: IpAddr,
+}
+
+impl Unattached {
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_default();
+        if *count >= self.max {
+            return None;
+        }
+        *count += 1;
+        Some(Place { unattached: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut by_address = self.unattached.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What a socket holds of the limits until it ends.
+#[derive(Debug)]
+pub struct Held {
+    /// Of all sockets.
+    pub socket: OwnedSemaphorePermit,
+    /// Of those that have not attached; given back at the attach.
+    pub unattached: Option<Place>,
+}
+
+impl Listener {
+    /// A listener with these limits.
+    pub fn new(edge: Arc<Edge>, tasks: Tasks, sockets_max: usize, unattached_per_address_max: usize) -> Self {
+        let unattached = Unattached { max: unattached_per_address_max, by_address: Mutex::default() };
+        Self {
+            edge,
+            tasks,
+            sockets: Arc::new(Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS))),
+            unattached: Arc::new(unattached),
+            next_conn: AtomicU64::new(1),
+        }
+    }
+
+    /// Accepts until the gateway stops.
+    pub async fn run(self, listener: TcpListener) {
+        let this = Arc::new(self);
+        let stopping = this.tasks.stopping();
+        tokio::pin!(stopping);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stopping => return,
+            };
+            match accepted {
+                Ok((stream, from)) => {
+                    let task = this.clone().serve(stream, from);
+                    this.tasks.spawn_small(task);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept vehicles; is the limit of open files reached?");
+                    metrics::counter!("waygate_accept_failures_total").increment(1);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a socket was gone before it was served");
+            return;
+        }
+        let this = self.clone();
+        let service = service_fn(move |request| {
+            let response = this.respond(request, from);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(HEAD_BYTES_MAX).keep_alive(false);
+        // Boxed: the future is large and short-lived, the task that awaits it is not.
+        let connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        match tokio::time::timeout(HANDSHAKE, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, %from, "a request could not be served"),
+            Err(_) => tracing::debug!(%from, "a socket took too long until the upgrade"),
+        }
+    }
+
+    fn respond(self: &Arc<Self>, mut request: Request<Incoming>, from: SocketAddr) -> Response<Full<Bytes>> {
+        let accepted = match check(request.method(), request.uri(), request.headers(), from.ip()) {
+            Ok(accepted) => accepted,
+            Err(refused) => return refuse(&refused),
+        };
+        let Some(held) = self.admit(from.ip()) else {
+            metrics::counter!("waygate_upgrades_refused_total", "status" => "503").increment(1);
+            return refuse(&Refused {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                header: Some(("retry-after", "5")),
+                detail: "this gateway holds as many sockets as it may".to_owned(),
+            });
+        };
+        let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
+        let upgrade = hyper::upgrade::on(&mut request);
+        let Accepted { codec, accept } = accepted;
+        let edge = self.edge.clone();
+        self.tasks.spawn_small(async move {
+            let upgraded = match upgrade.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => return tracing::debug!(%error, "an upgrade did not come about"),
+            };
+            match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(parts) => {
+                    let stream = parts.io.into_inner();
+                    let early = parts.read_buf.to_vec();
+                    let socket =
+                        WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
+                    Box::pin(connection::run(socket, codec, conn, edge, held)).await;
+                }
+                Err(_) => tracing::error!("an upgraded socket is not the TCP stream it was accepted as"),
+            }
+        });
+        switching(codec.subprotocol(), &accept)
+    }
+
+    fn admit(&self, address: IpAddr) -> Option<Held> {
+        let socket = self.sockets.clone().try_acquire_owned().ok()?;
+        let unattached = Some(self.unattached.take(address)?);
+        Some(Held { socket, unattached })
+    }
+}
+
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+}
+
+fn switching(subprotocol: &'static str, accept: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", accept),
+        ("sec-websocket-protocol", subprotocol),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = http::HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
+    metrics::counter!("waygate_upgrades_refused_total", "status" => refused.status.as_str().to_owned()).increment(1);
+    let problem = Problem {
+        kind: "about:blank".to_owned(),
+        title: refused.status.canonical_reason().unwrap_or_default().to_owned(),
+        status: refused.status.as_u16(),
+        detail: refused.detail.clone(),
+        parameter: None,
+        missing_regions: None,
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = refused.status;
+    let headers = response.headers_mut();
+    headers.insert("content-type", http::HeaderValue::from_static("application/problem+json"));
+    if let Some((name, value)) = refused.header {
+        headers.insert(name, http::HeaderValue::from_static(value));
+        if name == "upgrade" {
+            headers.insert("connection", http::HeaderValue::from_static("upgrade"));
+        }
+    }
+    response
+}

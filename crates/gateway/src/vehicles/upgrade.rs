@@ -1,0 +1,117 @@
+//! Whether an HTTP request becomes a vehicle's WebSocket, and if not, why: decided without IO.
+
+use http::header::{AUTHORIZATION, CONNECTION, ORIGIN, UPGRADE};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use std::net::IpAddr;
+use waygate_wire::Codec;
+
+/// The path of the vehicles' endpoint.
+pub const PATH: &str = "/v1/obu";
+
+/// A request that may be upgraded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The form of the messages.
+    pub codec: Codec,
+    /// The value of `Sec-WebSocket-Accept`.
+    pub accept: String,
+}
+
+/// Why it may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A header that tells what would do.
+    pub header: Option<(&'static str, &'static str)>,
+    /// For a person.
+    pub detail: String,
+}
+
+fn refused(status: StatusCode, detail: impl Into<String>) -> Refused {
+    Refused { status, header: None, detail: detail.into() }
+}
+
+/// Checks a request.
+pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> Result<Accepted, Refused> {
+    if uri.path() != PATH {
+        return Err(refused(StatusCode::NOT_FOUND, format!("vehicles attach at {PATH}")));
+    }
+    if method != Method::GET {
+        let refused = refused(StatusCode::METHOD_NOT_ALLOWED, "the upgrade is a GET request");
+        return Err(Refused { header: Some(("allow", "GET")), ..refused });
+    }
+    let upgrade = || Refused {
+        header: Some(("upgrade", "websocket")),
+        ..refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint: send Upgrade: websocket")
+    };
+    if !has_token(headers, CONNECTION.as_str(), "upgrade") || !has_token(headers, UPGRADE.as_str(), "websocket") {
+        return Err(upgrade());
+    }
+    if single(headers, "sec-websocket-version") != Some("13") {
+        let refused = refused(StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13");
+        return Err(Refused { header: Some(("sec-websocket-version", "13")), ..refused });
+    }
+    if headers.contains_key(ORIGIN) {
+        return Err(refused(StatusCode::FORBIDDEN, "this endpoint is for vehicles, not for web pages: no Origin"));
+    }
+    if uri.query().is_some() {
+        let detail = "this endpoint takes no query; credentials never belong in one";
+        return Err(refused(StatusCode::BAD_REQUEST, detail));
+    }
+    check_identity(headers, from)?;
+    let key = single(headers, "sec-websocket-key").filter(|key| is_key(key));
+    let key =
+        key.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be sent once, 16 bytes as base64"))?;
+    let codec = subprotocol(headers)?;
+    Ok(Accepted { codec, accept: tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes()) })
+}
+
+/// Without credentials configured there is nothing to check them against: only this machine is let in.
+fn check_identity(headers: &HeaderMap, from: IpAddr) -> Result<(), Refused> {
+    let unauthorized = |detail: &str| {
+        let header = Some(("www-authenticate", "Bearer"));
+        Err(Refused { header, ..refused(StatusCode::UNAUTHORIZED, detail) })
+    };
+    if headers.contains_key(AUTHORIZATION) {
+        return unauthorized("this gateway has no keys to check credentials with; send none, or ask elsewhere");
+    }
+    if !from.to_canonical().is_loopback() {
+        return unauthorized("this gateway has no credentials configured and takes vehicles from its own machine only");
+    }
+    Ok(())
+}
+
+fn subprotocol(headers: &HeaderMap) -> Result<Codec, Refused> {
+    let offered = tokens(headers, "sec-websocket-protocol");
+    offered.into_iter().find_map(Codec::from_subprotocol).ok_or_else(|| {
+        let known: Vec<_> = Codec::ALL.iter().map(|codec| codec.subprotocol()).collect();
+        let detail = format!("Sec-WebSocket-Protocol must offer one of {}", known.join(", "));
+        refused(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).collect()
+}
+
+fn has_token(headers: &HeaderMap, name: &str, token: &str) -> bool {
+    tokens(headers, name).iter().any(|offered| offered.eq_ignore_ascii_case(token))
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).into_iter();
+    let first = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(first)
+}
+
+/// 16 bytes in base64: 22 digits and two signs of padding.
+fn is_key(key: &str) -> bool {
+    let digits = key.strip_suffix("==").unwrap_or_default();
+    digits.len() == 22 && digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+}
+
+#[cfg(test)]
+#[path = "upgrade_tests.rs"]
+mod tests;
