@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 /// A file of the console, or a problem.
-pub async fn serve(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+pub fn serve(uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
     let encodings = headers.get("accept-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let asset = waygate_console::asset_for(uri.path(), encodings)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path())))?;

@@ -40,7 +40,7 @@ async fn unknown(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     if uri.path().starts_with("/v1/") {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path())));
     }
-    assets::serve(uri, headers).await
+    assets::serve(&uri, &headers)
 }
 
 async fn not_allowed() -> Problem {

@@ -7,8 +7,6 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 /// Close codes that this gateway sends by itself, beside those of the causes.
 pub mod code {
-    /// The vehicle has left.
-    pub const NORMAL: u16 = 1000;
     /// A frame that RFC 6455 does not allow.
     pub const PROTOCOL: u16 = 1002;
     /// A binary frame where text is spoken, or the other way round.
@@ -31,7 +29,15 @@ pub fn code_of(error: &Error) -> Option<u16> {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(code::PROTOCOL),
         // The others concern handshakes and clients, or mean that the socket is gone.
-        _ => None,
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => None,
     }
 }
 

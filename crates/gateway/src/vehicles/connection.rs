@@ -74,7 +74,7 @@ pub async fn run(socket: WebSocketStream<TcpStream>, codec: Codec, conn: ConnId,
         catalogue: Vec::new(),
         ingest: None,
         cell: None,
-        keepalive: Keepalive::new(),
+        keepalive: Keepalive::default(),
     };
     let end = match connection.await_attach().await {
         Ok(request) => {

@@ -14,18 +14,13 @@ pub enum Due {
     Lost,
 }
 
-/// The keepalive of one connection.
-#[derive(Clone, Copy, Debug)]
+/// The keepalive of one connection; by default of a vehicle that was just heard.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Keepalive {
     asked: Option<Mono>,
 }
 
 impl Keepalive {
-    /// Of a vehicle that was just heard.
-    pub const fn new() -> Self {
-        Self { asked: None }
-    }
-
     /// Any frame restarts it.
     pub fn heard(&mut self) {
         self.asked = None;
@@ -55,7 +50,7 @@ mod tests {
     #[test]
     fn silence_is_asked_about_once_and_then_counts_as_loss() {
         let timers = Timers { ping: Millis(30), pong: Millis(15), ..Timers::default() };
-        let mut keepalive = Keepalive::new();
+        let mut keepalive = Keepalive::default();
         let heard = Mono(100);
         assert_eq!(keepalive.due(Mono(129), heard, &timers), Due::Wait(Mono(130)));
         assert_eq!(keepalive.due(Mono(130), heard, &timers), Due::Ping);

@@ -145,7 +145,7 @@ impl Listener {
             async move { Ok::<_, Infallible>(response) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(HEAD_BYTES_MAX).keep_alive(false);
+        http.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(HEAD_BYTES_MAX);
         // Boxed: the future is large and short-lived, the task that awaits it is not.
         let connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         match tokio::time::timeout(HANDSHAKE, connection).await {
@@ -239,11 +239,11 @@ fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
     *response.status_mut() = refused.status;
     let headers = response.headers_mut();
     headers.insert("content-type", http::HeaderValue::from_static("application/problem+json"));
+    // Whoever was refused starts over on a socket of its own.
+    let connection = if refused.header.is_some_and(|(name, _)| name == "upgrade") { "upgrade, close" } else { "close" };
+    headers.insert("connection", http::HeaderValue::from_static(connection));
     if let Some((name, value)) = refused.header {
         headers.insert(name, http::HeaderValue::from_static(value));
-        if name == "upgrade" {
-            headers.insert("connection", http::HeaderValue::from_static("upgrade"));
-        }
     }
     response
 }

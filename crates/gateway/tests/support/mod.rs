@@ -1,0 +1,164 @@
+//! A gateway in this process on ports of the system's choosing, and a vehicle that speaks JSON by hand.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use waygate_gateway::{Config, Gateway};
+
+/// Every wait of a test ends after this.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Running {
+    pub gateway: Gateway,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn config(id: &str, dir: &std::path::Path, extra: &str) -> String {
+    format!(
+        "[node]\nid = \"{id}\"\nregion = \"{id}\"\ndata_dir = {dir:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
+         [operators]\nlisten = \"127.0.0.1:0\"\n{extra}"
+    )
+}
+
+pub async fn start(id: &str, extra: &str) -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::bind(Config::parse(&config(id, dir.path(), extra)).unwrap()).await.unwrap();
+    Running { gateway, dir }
+}
+
+impl Running {
+    pub fn operators(&self) -> SocketAddr {
+        self.gateway.addresses().operators
+    }
+
+    pub fn vehicles(&self) -> SocketAddr {
+        self.gateway.addresses().vehicles
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        get(self.operators(), path).await
+    }
+}
+
+/// One GET over a connection of its own.
+pub async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    let (status, body) = get_text(address, path).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+}
+
+pub async fn get_text(address: SocketAddr, path: &str) -> (u16, String) {
+    use http_body_util::{BodyExt, Empty};
+    let stream = TcpStream::connect(address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(path).header("host", address.to_string());
+    let request = request.body(Empty::<hyper::body::Bytes>::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    drop(sender);
+    driver.abort();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Asks again until the answer fits; fails with the last answer.
+pub async fn eventually(address: SocketAddr, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let started = Instant::now();
+    loop {
+        let (_, answer) = get(address, path).await;
+        if fits(&answer) {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "{path} still answers {answer:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A vehicle that speaks JSON.
+pub struct Vehicle {
+    pub socket: Socket,
+    pub id: String,
+}
+
+impl Vehicle {
+    pub async fn connect(address: SocketAddr, id: &str) -> Self {
+        let mut request = format!("ws://{address}/v1/obu").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "waygate.v1.json".parse().unwrap());
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        Self { socket, id: id.to_owned() }
+    }
+
+    /// Connects and attaches; the accept.
+    pub async fn attach(address: SocketAddr, id: &str, changes: Value) -> (Self, Value) {
+        let mut vehicle = Self::connect(address, id).await;
+        vehicle.send(attach_request(id, changes)).await;
+        let answer = vehicle.receive().await;
+        (vehicle, answer)
+    }
+
+    pub async fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message of the gateway.
+    pub async fn receive(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("expected a message, got {other:?}"),
+            }
+        }
+    }
+
+    /// The code of the Close frame, past whatever comes before it.
+    pub async fn closed(&mut self) -> u16 {
+        loop {
+            if let Message::Close(frame) = self.next().await {
+                return frame.map_or(1005, |frame| frame.code.into());
+            }
+        }
+    }
+
+    pub async fn next(&mut self) -> Message {
+        tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("in time").expect("a frame").unwrap()
+    }
+
+    pub async fn telemetry(&mut self, first_seq: u64, records: Vec<Value>) -> Value {
+        self.send(json!({"type": "telemetry", "first_seq": first_seq.to_string(), "records": records})).await;
+        loop {
+            let answer = self.receive().await;
+            if answer["type"] != "tracking_accept" {
+                return answer;
+            }
+        }
+    }
+}
+
+pub fn attach_request(id: &str, changes: Value) -> Value {
+    let mut request = json!({
+        "type": "attach_request", "vehicle": id, "kind": "initial", "boot_id": "b1",
+        "spool": {"id": "42", "oldest": "1", "last": "0"}, "position": {"lat": 49.61, "lon": 6.13},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        request[name] = value.clone();
+    }
+    request
+}
+
+pub fn now_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// A record `ago_s` seconds back.
+pub fn record(ago_s: i64, lat: f64, lon: f64) -> Value {
+    json!({"t": (now_ms() - ago_s * 1000).to_string(), "lat": lat, "lon": lon, "speed": 13.9, "heading": 90.0})
+}
