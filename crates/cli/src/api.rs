@@ -152,7 +152,17 @@ impl Api {
             headers.insert("last-event-id", id);
         }
         let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
-        if response.status().is_success() { Ok(response) } else { Err(self.problem(response).await) }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let problem = self.problem(response).await;
+        // Only a single vehicle can be unknown; a list that is not there is another server.
+        match problem {
+            ApiError::Problem { status: StatusCode::NOT_FOUND, detail, .. } if path.len() == 1 => {
+                Err(self.not_the_api(format!("\"{detail}\"")))
+            }
+            problem => Err(problem),
+        }
     }
 
     fn uri(&self, path: &[&str], query: &[(&str, String)]) -> Result<Uri, ApiError> {

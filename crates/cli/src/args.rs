@@ -16,7 +16,7 @@ Exit codes:
    3  no gateway answered at the URL
    4  the gateway answered with an error
   64  the configuration file is missing or wrong
-  70  this program failed by itself";
+  70  this program failed by itself, or the gateway could not start";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -36,6 +36,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run one gateway until SIGTERM or Ctrl-C.
+    #[command(after_help = EXIT_CODES)]
+    Gateway(commands::gateway::GatewayArgs),
     /// List vehicles: who is reachable, where, through which gateway, and how old that answer is.
     #[command(after_help = EXIT_CODES)]
     Vehicles(commands::vehicles::VehiclesArgs),
@@ -57,6 +60,7 @@ impl Command {
     /// Whether the answer is wanted as JSON.
     pub fn wants_json(&self) -> bool {
         match self {
+            Self::Gateway(_) => false,
             Self::Vehicles(args) => args.ask.json,
             Self::Vehicle(args) => args.ask.json,
             Self::History(args) => args.ask.json,

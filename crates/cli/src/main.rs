@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod events;
 mod exit;
+mod logs;
 mod output;
 mod table;
 mod words;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
+        Command::Gateway(args) => commands::gateway::run(args).await,
         Command::Vehicles(args) => commands::vehicles::run(args, output).await,
         Command::Vehicle(args) => commands::vehicle::run(args, output).await,
         Command::History(args) => commands::history::run(args, output).await,

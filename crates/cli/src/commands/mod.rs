@@ -1,5 +1,6 @@
 //! One file a command: its arguments, what it asks, how it shows the answer.
 
+pub mod gateway;
 pub mod history;
 pub mod regions;
 pub mod vehicle;
