@@ -1,7 +1,7 @@
 //! How fast batches become durable and what they take on disk, beside the leanest thing that could do it:
 //! the same bytes appended to a file, with one fdatasync a commit.
 //!
-//! `cargo run --release -p waygate-store --example commit_rate [-- SECONDS [DIR]]`
+//! `cargo run --release -p waygate-store --example commit_rate [-- SECONDS [DIR [BATCHxGROUP]]]`
 
 use std::fs::File;
 use std::io::Write as _;
@@ -149,10 +149,14 @@ async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     let time = Duration::from_secs(args.next().map_or(Ok(5), |seconds| seconds.parse())?);
     let parent = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let only = args.next();
     let mut out = std::io::stdout();
     writeln!(out, "{VEHICLES} vehicles in turn; batch: records each; group: batches a commit")?;
     writeln!(out, "        batch  group   records/s  CPU s/M   B/rec    p50 ms   p99 ms   max ms")?;
     for (records, group) in [(1, 1), (1, 200), (1, 2000), (30, 1), (30, 200), (30, 1000)] {
+        if only.as_ref().is_some_and(|only| *only != format!("{records}x{group}")) {
+            continue;
+        }
         let dir = tempfile::tempdir_in(&parent)?;
         let mut lean = append(dir.path(), Load::new(records, group)?, time)?;
         let mut ours = store(dir.path(), Load::new(records, group)?, time).await?;

@@ -129,10 +129,6 @@ impl Ledger {
     }
 
     pub(crate) fn entry(&mut self, vehicle: &VehicleId) -> &mut Known {
-        // Looked up first: cloning the id on every write would touch its count.
-        if !self.vehicles.contains_key(vehicle) {
-            self.vehicles.insert(vehicle.clone(), Known::default());
-        }
         self.vehicles.entry(vehicle.clone()).or_default()
     }
 

@@ -132,6 +132,16 @@ impl Writer {
         }
     }
 
+    /// The journal mode and the `synchronous` setting of the writer's connection, as SQLite reports them.
+    pub async fn durability(&mut self) -> Result<(String, i64), CommitError> {
+        let Some(live) = &mut self.live else {
+            return Err(CommitError { kind: CommitErrorKind::NotReopened, path: self.path.clone(), source: None });
+        };
+        let sql = "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous";
+        let settings = sqlx::query_as(sql).fetch_one(&mut live.db).await;
+        settings.map_err(|e| CommitError::of(self.path.clone(), e))
+    }
+
     /// Closes the database and lets go of its lock. Nothing committed depends on it.
     pub async fn close(mut self) -> Result<(), OpenError> {
         match self.live.take() {

@@ -11,12 +11,13 @@ use waygate_store::{Batch, History, Latest, OpenOptions, PresenceRecord, Reader,
 /// A database in a directory that goes when this does.
 pub struct World {
     pub dir: tempfile::TempDir,
+    pub file: String,
     pub options: OpenOptions,
 }
 
 impl World {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), options: OpenOptions::default() }
+        Self { dir: tempfile::tempdir().unwrap(), file: "store.db".to_owned(), options: OpenOptions::default() }
     }
 
     pub fn folding_at(fold_bytes: usize) -> Self {
@@ -26,7 +27,7 @@ impl World {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join("store.db")
+        self.dir.path().join(&self.file)
     }
 
     pub async fn open(&self) -> (Writer, Reader) {
