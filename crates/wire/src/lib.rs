@@ -18,6 +18,7 @@ mod uplink;
 
 pub use codec::Codec;
 pub use error::WireError;
+pub use json::record_from_json;
 pub use telemetry::{decode_columns, encode_columns, telemetry_from_proto, telemetry_to_proto};
 
 /// The generated types and services of `proto/waygate/v1`.

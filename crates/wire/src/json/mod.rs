@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 pub(crate) use downlink::{decode as decode_downlink, encode as encode_downlink};
+pub use record::record_from_json;
 pub(crate) use uplink::{decode as decode_uplink, encode as encode_uplink};
 
 /// Longest part of a vehicle's own text that is sent back to it, characters.

@@ -1,7 +1,7 @@
 //! Telemetry in JSON: record by record, in degrees, metres and metres a second.
 
 use super::scalar::{Bounded, I64Text, U64Text};
-use crate::error::FieldFault;
+use crate::error::{FieldFault, WireError};
 use crate::telemetry::checked_span;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -40,7 +40,8 @@ impl LaneJson {
 struct RecordJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seq: Option<U64Text>,
-    t: I64Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    t: Option<I64Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lat: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +77,7 @@ impl TryFrom<TelemetryJson> for Telemetry {
                 let what = format!("is {} where {due} follows: records of a message are consecutive", seq.0);
                 return Err(FieldFault::at(format!("{here}.seq"), what));
             }
-            checked.push(record.into_record().map_err(|e| e.under(&here))?);
+            checked.push(record.into_record(None).map_err(|e| e.under(&here))?);
         }
         let lane = match m.lane {
             LaneJson::Live => Lane::Live,
@@ -99,8 +100,16 @@ impl From<&Telemetry> for TelemetryJson {
     }
 }
 
+/// Reads one record by itself, as one of `records` in the JSON form of telemetry. Without `t` it is from `now`.
+pub fn record_from_json(text: &[u8], now: Wall) -> Result<Record, WireError> {
+    let json: RecordJson = super::message("record", text)?;
+    json.into_record(Some(now)).map_err(|fault| WireError::malformed("record", fault))
+}
+
 impl RecordJson {
-    fn into_record(self) -> Result<Record, FieldFault> {
+    /// The record; one without a time is from `now`, if there is a now.
+    fn into_record(self, now: Option<Wall>) -> Result<Record, FieldFault> {
+        let t = self.t.map(|t| Wall(t.0)).or(now).ok_or_else(|| FieldFault::at("t", "is missing"))?;
         let fix = match (self.lat, self.lon) {
             (Some(lat), Some(lon)) => Some(Fix {
                 position: Position::from_degrees(lat, lon),
@@ -121,7 +130,7 @@ impl RecordJson {
             (None, Some(_)) => return Err(FieldFault::at("lat", "is missing beside lon")),
             (Some(_), None) => return Err(FieldFault::at("lon", "is missing beside lat")),
         };
-        Ok(Record { t: Wall(self.t.0), fix, signals: self.signals.0 })
+        Ok(Record { t, fix, signals: self.signals.0 })
     }
 }
 
@@ -140,7 +149,7 @@ impl From<&Record> for RecordJson {
         let fix = r.fix.as_ref();
         Self {
             seq: None,
-            t: I64Text(r.t.0),
+            t: Some(I64Text(r.t.0)),
             lat: fix.map(|f| f.position.lat()),
             lon: fix.map(|f| f.position.lon()),
             alt: fix.and_then(|f| f.alt_cm).map(|v| f64::from(v) / 100.0),

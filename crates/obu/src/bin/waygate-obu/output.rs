@@ -1,0 +1,108 @@
+//! What the unit says on standard error.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use waygate_obu::Notice;
+use waygate_obu::client::Status;
+use waygate_obu::spool::Recovery;
+
+/// Standard error, and how many lines were wrong.
+#[derive(Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+    bad_lines: AtomicU64,
+}
+
+impl Output {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, bad_lines: AtomicU64::new(0) }
+    }
+
+    /// Something went wrong.
+    pub(crate) fn error(&self, what: &str) {
+        // There is no one left to tell that standard error is gone.
+        let _ = writeln!(std::io::stderr(), "waygate-obu: {what}");
+    }
+
+    fn say(&self, what: &str) {
+        if !self.quiet {
+            self.error(what);
+        }
+    }
+
+    pub(crate) fn bad_line(&self, line: u64, what: &str) {
+        self.bad_lines.fetch_add(1, Ordering::Relaxed);
+        self.error(&format!("line {line}: {what}"));
+    }
+
+    pub(crate) fn recovered(&self, recovery: &Recovery) {
+        if recovery.damaged_bytes > 0 {
+            self.error(&format!(
+                "the spool had a damaged end ({} bytes), as after a power cut: cut off, {} sequence numbers left out",
+                recovery.damaged_bytes, recovery.left_out
+            ));
+        }
+        if recovery.unsettled > 0 {
+            self.say(&format!("the spool holds {} records of an earlier run", recovery.unsettled));
+        }
+    }
+
+    pub(crate) fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Dialled { gateway } => self.say(&format!("dialling {gateway}")),
+            Notice::Attached { gateway, session, .. } => {
+                self.say(&format!("attached to {gateway}, session {}", session.0));
+            }
+            Notice::DialFailed { gateway, why } => self.say(&format!("{gateway}: {why}")),
+            Notice::AttachRejected { gateway, reject } => {
+                self.error(&format!("{gateway} refuses the attach: {}: {}", reject.cause.wire(), reject.text));
+            }
+            Notice::SocketLost { gateway, why } => self.say(&format!("lost {gateway}: {why}")),
+            Notice::Superseded { gateway } => {
+                self.error(&format!("{gateway}: another unit has attached as this vehicle"));
+            }
+            Notice::Drained { gateway } => self.say(&format!("{gateway} stops, looking for another")),
+            Notice::Moved { from, to } => self.say(&format!("moving from {from} to {to}")),
+            Notice::WaitBegun { wait } => {
+                self.error(&format!("no gateway can be reached, trying again in {} s", wait.as_secs_ceil()));
+            }
+            Notice::Detached => self.say("detached"),
+            Notice::RecordRejected { seq, reason } => {
+                self.error(&format!("the gateway refuses record {seq} for good: {}", reason.wire()));
+            }
+            Notice::RecordsDropped { seqs, why } => {
+                self.error(&format!("{} records are given up, {why}: {seqs:?}", seqs.count()));
+            }
+            Notice::ErrorReported(report) => {
+                self.error(&format!("the gateway finds fault with {}: {}", report.refers_to, report.text));
+            }
+            Notice::MessageUnreadable { why } => self.error(&format!("a message cannot be read: {why}")),
+            Notice::SpoolFailed { why } => self.error(&format!("the spool has failed: {why}")),
+            Notice::RecordsSent { .. } | Notice::Settled { .. } => {}
+        }
+    }
+
+    /// Says how it ended and gives the exit status.
+    pub(crate) fn summary(&self, status: &Status, spool: &Path) -> u8 {
+        let counters = status.counters;
+        let bad_lines = self.bad_lines.load(Ordering::Relaxed);
+        let (acked, rejected, dropped) = (counters.acked(), counters.rejected, counters.dropped);
+        if status.unsettled > 0 {
+            self.error(&format!(
+                "{} records are not acked and remain in {}; {acked} were acked. Run it again to send them.",
+                status.unsettled,
+                spool.display(),
+            ));
+            return 1;
+        }
+        if rejected + dropped + bad_lines > 0 {
+            self.error(&format!(
+                "{acked} records acked, {rejected} refused by the gateway, {dropped} given up; {bad_lines} lines were wrong"
+            ));
+            return 3;
+        }
+        self.say(&format!("{acked} records acked, none remain"));
+        0
+    }
+}

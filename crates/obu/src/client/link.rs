@@ -1,0 +1,203 @@
+//! One socket to a gateway: dialled, used, closed. It decides nothing.
+
+use futures_util::{SinkExt, StreamExt};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
+use url::Url;
+use waygate_core::limits::FRAME_BYTES_MAX;
+use waygate_wire::Codec;
+
+/// Bytes read from the socket at once: most messages to a vehicle are far smaller.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// A write that takes longer means that the way is gone.
+const WRITE_WAIT: Duration = Duration::from_secs(15);
+
+/// How long the other side may take to answer a Close.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest text of a refusal that is shown, characters.
+const REFUSAL_CHARS_MAX: usize = 200;
+
+type Dial = Pin<Box<dyn Future<Output = Result<Socket, String>> + Send>>;
+
+/// The way to a gateway.
+#[derive(Default)]
+pub(super) enum Link {
+    /// None.
+    #[default]
+    Absent,
+    /// Being dialled.
+    Dialling(Dial),
+    /// Open.
+    Open(Box<Socket>),
+}
+
+/// What comes over the link.
+pub(super) enum Input {
+    /// The dial has succeeded.
+    Dialled,
+    /// It has not, and why.
+    Refused(String),
+    /// A message.
+    Frame(Bytes),
+    /// Another sign of life.
+    Sign,
+    /// The socket has ended.
+    Ended { code: Option<u16>, why: String },
+}
+
+impl Link {
+    /// Dials a gateway from `source`.
+    pub(super) fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Self {
+        Self::Dialling(Box::pin(dial(gateway, codec, source)))
+    }
+
+    /// The next thing that comes; never, if there is no link. Nothing is lost if it is dropped while it waits.
+    pub(super) async fn next(&mut self) -> Input {
+        match self {
+            Self::Absent => std::future::pending().await,
+            Self::Dialling(dial) => match dial.as_mut().await {
+                Ok(socket) => {
+                    *self = Self::Open(Box::new(socket));
+                    Input::Dialled
+                }
+                Err(why) => {
+                    *self = Self::Absent;
+                    Input::Refused(why)
+                }
+            },
+            Self::Open(socket) => {
+                let input = socket.next().await;
+                if matches!(input, Input::Ended { .. }) {
+                    *self = Self::Absent;
+                }
+                input
+            }
+        }
+    }
+
+    /// Sends a message. An error means that the socket is lost.
+    pub(super) async fn send(&mut self, codec: Codec, frame: Bytes) -> Result<(), String> {
+        let Self::Open(socket) = self else {
+            return Err("there is no socket".to_owned());
+        };
+        let sent = socket.send(codec, frame).await;
+        if sent.is_err() {
+            *self = Self::Absent;
+        }
+        sent
+    }
+
+    /// Lets go of the link; the future says goodbye to the other side.
+    pub(super) fn close(&mut self, code: u16) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        match std::mem::take(self) {
+            Self::Open(socket) => Some(Box::pin(socket.close(code))),
+            Self::Absent | Self::Dialling(_) => None,
+        }
+    }
+}
+
+/// An open WebSocket.
+pub(super) struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    async fn next(&mut self) -> Input {
+        match self.0.next().await {
+            Some(Ok(Message::Text(text))) => Input::Frame(text.into()),
+            Some(Ok(Message::Binary(bytes))) => Input::Frame(bytes),
+            // A pong to a ping is sent by the library when the socket is read next.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Input::Sign,
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.as_ref().map(|frame| u16::from(frame.code));
+                let why = match frame {
+                    Some(frame) if frame.reason.is_empty() => format!("closed with {}", frame.code),
+                    Some(frame) => format!("closed with {}: {}", frame.code, frame.reason),
+                    None => "closed without a code".to_owned(),
+                };
+                // The answering Close goes out with this flush, if it still can.
+                let _ = tokio::time::timeout(CLOSE_WAIT, self.0.flush()).await;
+                Input::Ended { code, why }
+            }
+            Some(Err(error)) => Input::Ended { code: None, why: error.to_string() },
+            None => Input::Ended { code: None, why: "the connection ended".to_owned() },
+        }
+    }
+
+    async fn send(&mut self, codec: Codec, frame: Bytes) -> Result<(), String> {
+        let message = if codec.is_text() {
+            Message::Text(Utf8Bytes::try_from(frame).map_err(|error| error.to_string())?)
+        } else {
+            Message::Binary(frame)
+        };
+        match tokio::time::timeout(WRITE_WAIT, self.0.send(message)).await {
+            Ok(sent) => sent.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("nothing could be written for {} s", WRITE_WAIT.as_secs())),
+        }
+    }
+
+    async fn close(mut self: Box<Self>, code: u16) {
+        let close = async {
+            let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static("") };
+            // To drop the socket with unread input would reset it, and what was sent last would be lost.
+            if self.0.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.0.next().await {}
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_WAIT, close).await;
+    }
+}
+
+async fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Result<Socket, String> {
+    let url = Url::parse(&gateway).map_err(|error| format!("{gateway:?} is no address: {error}"))?;
+    if url.scheme() != "ws" {
+        return Err(format!("{gateway:?}: this version dials ws:// addresses only"));
+    }
+    let host = url.host_str().ok_or_else(|| format!("{gateway:?} names no host"))?.trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(80);
+    let stream = connect(host, port, source).await.map_err(|error| error.to_string())?;
+    let mut request = gateway.as_str().into_client_request().map_err(|error| error.to_string())?;
+    let subprotocol = HeaderValue::from_static(codec.subprotocol());
+    request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * FRAME_BYTES_MAX)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX));
+    match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(Socket(socket)),
+        Err(Error::Http(response)) => {
+            let text = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let text: String = text.trim().chars().take(REFUSAL_CHARS_MAX).collect();
+            Err(format!("HTTP {} {text}", response.status()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn connect(host: &str, port: u16, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let stream = match source {
+        None => TcpStream::connect((host, port)).await?,
+        Some(source) => {
+            let mut known = tokio::net::lookup_host((host, port)).await?;
+            let to = known.find(|to| to.is_ipv4() == source.is_ipv4());
+            let to =
+                to.ok_or_else(|| std::io::Error::other(format!("{host} has no address of the kind of {source}")))?;
+            let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind(SocketAddr::new(source, 0))?;
+            socket.connect(to).await?
+        }
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
