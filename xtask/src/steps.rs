@@ -75,7 +75,13 @@ fn deny(context: &Context<'_>, report: &mut Report) -> Result<()> {
         report.skip("cargo deny", "it is not installed; `cargo install cargo-deny` brings it");
         return Ok(());
     }
-    run_check(context.cargo(&["deny", "check"]), report)
+    run_check(context.cargo(&["deny", "check", "licenses", "bans", "sources"]), report)?;
+    // Advisories are fetched from outside; where that cannot be reached, nothing is known, and that is said.
+    if !program::works("cargo-deny", &["fetch", "db"]) {
+        report.skip("advisories", "their database cannot be fetched from here");
+        return Ok(());
+    }
+    run_check(context.cargo(&["deny", "check", "advisories"]), report)
 }
 
 fn machete(context: &Context<'_>, report: &mut Report) -> Result<()> {
@@ -83,7 +89,7 @@ fn machete(context: &Context<'_>, report: &mut Report) -> Result<()> {
         report.skip("cargo machete", "it is not installed; `cargo install cargo-machete` brings it");
         return Ok(());
     }
-    run_check(context.cargo(&["machete"]), report)
+    run_check(program::command("cargo-machete", &[], context.root), report)
 }
 
 fn rust(context: &Context<'_>, report: &mut Report) -> Result<()> {

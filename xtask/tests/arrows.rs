@@ -1,5 +1,7 @@
 //! Which crate may name which: the arrows of ARCHITECTURE.md, read from cargo itself.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -1,6 +1,8 @@
 //! What every committed file keeps to: a size that one can read, no word that ties the repository to a machine or to
 //! a place that packages come from.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

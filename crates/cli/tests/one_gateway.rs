@@ -1,5 +1,7 @@
 //! The binary as a person uses it: one gateway of its own, one vehicle over a real WebSocket, the operator's commands.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
