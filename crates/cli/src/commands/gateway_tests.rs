@@ -46,3 +46,46 @@ fn a_bad_configuration_names_the_file_and_ends_with_64() {
     let failure = bad_config(&missing, &Config::load(&missing).unwrap_err().to_string());
     assert!(failure.message.contains("missing.toml"), "{}", failure.message);
 }
+
+/// The sections and keys of a configuration, as `section.key`.
+fn keys(config: &Config) -> Vec<String> {
+    let value = serde_json::to_value(config).unwrap();
+    let sections = value.as_object().unwrap();
+    let keys = |(section, table): (&String, &serde_json::Value)| {
+        table.as_object().unwrap().keys().map(|key| format!("{section}.{key}")).collect::<Vec<_>>()
+    };
+    sections.iter().flat_map(keys).collect()
+}
+
+#[test]
+fn the_annotated_example_has_every_key_at_its_default() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/waygate.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let example = Config::load(path).unwrap();
+    let smallest =
+        Config::parse("[node]\nid = \"west-1\"\nregion = \"west\"\ndata_dir = \"/var/lib/waygate\"\n").unwrap();
+    assert_eq!(serde_json::to_value(&example).unwrap(), serde_json::to_value(&smallest).unwrap());
+    for key in keys(&example) {
+        let (section, name) = key.split_once('.').unwrap();
+        let after = text.split(&format!("\n[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no [{section}]"));
+        let within = after.split("\n[").next().unwrap();
+        let named = within.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name} = ")));
+        assert!(named, "[{section}] {name} is not in deploy/waygate.toml");
+    }
+}
+
+#[test]
+fn the_lists_of_the_example_can_be_filled_as_it_shows() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/waygate.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let hex = "00".repeat(32);
+    let filled = text
+        .replace("seeds = []\n# seeds", "seeds")
+        .replace("token_keys = {}\n# token_keys", "token_keys")
+        .replace("# url", "url")
+        .replace("…64 hexadecimal digits…", &hex)
+        .replace("east = \"…\"", &format!("east = \"{hex}\""));
+    let config = Config::parse(&filled).unwrap();
+    assert_eq!((config.peers.seeds.len(), config.cluster.token_keys.len()), (2, 2));
+    assert!(config.vehicles.url.is_some() && config.operators.url.is_some());
+}

@@ -23,8 +23,14 @@ pub struct WatchArgs {
     /// Only in these regions.
     #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
     pub region: Vec<String>,
-    /// Only within this box, in degrees.
-    #[arg(long, value_name = "WEST,SOUTH,EAST,NORTH", allow_hyphen_values = true, value_parser = bounding_box)]
+    /// Only positions within this box, in degrees; with --kind positions.
+    #[arg(
+        long,
+        value_name = "WEST,SOUTH,EAST,NORTH",
+        allow_hyphen_values = true,
+        value_parser = bounding_box,
+        requires = "kind"
+    )]
     pub bbox: Option<String>,
     /// Print these kinds of events as lines [default: presence].
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = ["presence", "positions"])]
