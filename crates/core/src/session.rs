@@ -319,6 +319,8 @@ impl Session {
         if let Some(conn) = self.attempt.take().and_then(|earlier| earlier.conn) {
             order(conn, OrderCause::Superseded, false, out);
         }
+        // The request is the contact, not the moment at which the disk answers.
+        self.contact = now;
         let entry = Entry {
             epoch: attempt.epoch,
             session: attempt.session,
@@ -342,7 +344,6 @@ impl Session {
         self.epoch = attempt.epoch;
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
-        self.contact = now;
         self.phase = match (attempt.conn, self.goodbye.take()) {
             (Some(conn), _) => Phase::Connected(conn),
             (None, Some(cause)) => Phase::Detached(cause, now + timers.purge),
