@@ -59,6 +59,11 @@ impl Signals {
             charge: SignalPath::new("Vehicle.Powertrain.TractionBattery.StateOfCharge.Current")?,
         })
     }
+
+    /// All of them.
+    pub fn all(&self) -> [SignalPath; 3] {
+        [self.speed.clone(), self.odometer.clone(), self.charge.clone()]
+    }
 }
 
 /// A trip under way.

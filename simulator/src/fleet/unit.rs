@@ -1,0 +1,135 @@
+//! One vehicle of a fleet: its driver's deeds, performed with its client.
+
+use super::Shared;
+use crate::driver::{Deed, Driver};
+use crate::witness::{SharedLedger, WitnessedSpool};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use waygate_core::cause::DetachCause;
+use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::time::Millis;
+use waygate_obu::client::{Config, Listener, Obu};
+use waygate_obu::machine::{Batching, State};
+use waygate_obu::notice::Notice;
+use waygate_obu::spool::MemorySpool;
+
+/// How often a vehicle on the road reports.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Records kept while no gateway can be reached: half an hour.
+const SPOOL_RECORDS_MAX: usize = 1800;
+
+/// One vehicle.
+pub(super) struct Unit {
+    index: usize,
+    vehicle: VehicleId,
+    shared: Arc<Shared>,
+    ledger: Option<SharedLedger>,
+    driver: Driver,
+    /// Its reports lie so long after the full second: not all vehicles report at once.
+    phase: Duration,
+    /// From its first trip on.
+    obu: Option<Obu>,
+    deeds: Vec<Deed>,
+}
+
+impl Unit {
+    pub(super) fn new(index: usize, vehicle: VehicleId, shared: Arc<Shared>, ledger: Option<SharedLedger>) -> Self {
+        let mut rng =
+            StdRng::seed_from_u64(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let driver = Driver::new(rng.random_range(2e6..120e6), rng.random_range(25.0..95.0));
+        let phase = Duration::from_millis(rng.random_range(0..REPORT_EVERY.as_millis() as u64));
+        Self { index, vehicle, shared, ledger, driver, phase, obu: None, deeds: Vec::new() }
+    }
+
+    /// Drives until the fleet is stopped, then says goodbye.
+    pub(super) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut tick = interval_at(self.shared.began + self.phase, REPORT_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                // An error says that the fleet is gone.
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = self.step(&mut tick) => {}
+            }
+        }
+        if let Some(obu) = self.obu {
+            obu.detach(DetachCause::IgnitionOff).await;
+            obu.until(State::Stopped).await;
+            obu.shut_down().await;
+        }
+    }
+
+    /// Waits for the next report's time and does what is to be done then.
+    async fn step(&mut self, tick: &mut Interval) {
+        let since = tick.tick().await.duration_since(self.shared.began);
+        let elapsed_ms = (since.as_millis() as f64 * self.shared.config.speed) as u64;
+        let seen = self.shared.movement.at(self.index, elapsed_ms);
+        // The time that was meant, not the one that it became: a steady rhythm takes fewer bytes.
+        let t = self.shared.began_at + Millis(since.as_millis() as u64);
+        let mut deeds = std::mem::take(&mut self.deeds);
+        self.driver.observe(&self.shared.regions, &self.shared.signals, t, seen, &mut deeds);
+        for deed in deeds.drain(..) {
+            self.perform(deed).await;
+        }
+        self.deeds = deeds;
+    }
+
+    async fn perform(&mut self, deed: Deed) {
+        match (deed, &self.obu) {
+            (Deed::Enter { region }, None) => self.obu = Some(self.first_start(region)),
+            (Deed::Enter { region }, Some(obu)) => {
+                obu.ignition(true).await;
+                obu.prefer(self.gateways(region)).await;
+                obu.attach().await;
+            }
+            (Deed::Prefer { region }, Some(obu)) => obu.prefer(self.gateways(region)).await,
+            (Deed::Report(record), Some(obu)) => {
+                if let Err(error) = obu.record(record).await {
+                    tracing::warn!(vehicle = %self.vehicle, %error, "a record was not taken");
+                }
+            }
+            (Deed::Leave, Some(obu)) => {
+                obu.detach(DetachCause::IgnitionOff).await;
+                obu.ignition(false).await;
+            }
+            // A driver enters before it does anything else.
+            (Deed::Prefer { .. } | Deed::Report(_) | Deed::Leave, None) => {}
+        }
+    }
+
+    fn first_start(&self, region: usize) -> Obu {
+        let spool = MemorySpool::new(SpoolId(rand::random()), SPOOL_RECORDS_MAX);
+        let latency = Arc::clone(&self.shared.latency);
+        let listener: Listener = Arc::new(move |notice| {
+            if let Notice::Settled { latency: Some(took), .. } = notice {
+                latency.observe(Duration::from_millis(took.0));
+            }
+        });
+        let config = Config {
+            boot_id: "simulated".to_owned(),
+            // What is seen on the map should be of now.
+            batching: Batching { delay: Millis(0), ..Batching::default() },
+            signals: self.shared.signals.all().to_vec(),
+            listener: Some(listener),
+            ..Config::new(self.vehicle.clone(), self.gateways(region))
+        };
+        let obu = Obu::start(config, WitnessedSpool::new(spool, self.ledger.clone()));
+        // It starts once only.
+        let _ = self.shared.statuses[self.index].set(obu.status());
+        obu
+    }
+
+    /// The region's own gateway first, then its neighbours; of two as near, half of the vehicles take either.
+    fn gateways(&self, region: usize) -> Vec<String> {
+        let all = &self.shared.config.gateways;
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by_key(|&other| (other.abs_diff(region), (other < region) == self.index.is_multiple_of(2)));
+        order.into_iter().map(|i| all[i].clone()).collect()
+    }
+}
