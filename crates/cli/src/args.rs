@@ -36,6 +36,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Three gateways, simulated traffic and a live map, in one terminal; Ctrl-C ends all of it.
+    #[command(after_help = EXIT_CODES)]
+    Demo(crate::demo::DemoArgs),
     /// Run one gateway until SIGTERM or Ctrl-C.
     #[command(after_help = EXIT_CODES)]
     Gateway(commands::gateway::GatewayArgs),
@@ -60,7 +63,7 @@ impl Command {
     /// Whether the answer is wanted as JSON.
     pub fn wants_json(&self) -> bool {
         match self {
-            Self::Gateway(_) => false,
+            Self::Demo(_) | Self::Gateway(_) => false,
             Self::Vehicles(args) => args.ask.json,
             Self::Vehicle(args) => args.ask.json,
             Self::History(args) => args.ask.json,

@@ -3,6 +3,7 @@
 mod api;
 mod args;
 mod commands;
+mod demo;
 mod events;
 mod exit;
 mod logs;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Gateway(args) => commands::gateway::run(args).await,
         Command::Vehicles(args) => commands::vehicles::run(args, output).await,
         Command::Vehicle(args) => commands::vehicle::run(args, output).await,

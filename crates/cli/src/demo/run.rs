@@ -1,0 +1,350 @@
+//! The course of a demo: prepare, start, drive, verify, end. Whatever happens on the way, the gateways are
+//! stopped and the temporary folder is removed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use waygate_simulator::fleet::{Fleet, FleetConfig};
+use waygate_simulator::judge::{Verdict, judge};
+use waygate_simulator::ledger::VehicleLedger;
+use waygate_simulator::movement::Movement;
+use waygate_simulator::operator::Operator;
+use waygate_simulator::regions::Regions;
+use waygate_simulator::{bundled, fcd};
+
+use super::DemoArgs;
+use super::children::Gateway;
+use super::knowledge::Knowledge;
+use super::plan::{self, REGIONS};
+use super::screen::Screen;
+use super::status::{self, Recent};
+use super::{limits, words};
+use crate::exit::{Exit, Failure};
+
+/// How often the status is made anew.
+const STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the gateways are asked what they know.
+const KNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long vehicles may take to get their last records acked and to say goodbye.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one page of a vehicle's history may take when everything is looked up.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs the demo until its end.
+pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
+    run_all(args).await.map_err(|error| Failure::internal(format!("{error:#}")))
+}
+
+async fn run_all(args: DemoArgs) -> anyhow::Result<Exit> {
+    limits::allow_sockets(args.vehicles)?;
+    let mut screen = Screen::to_stdout();
+    let stop = StopSignals::new()?;
+    let folder = Folder::new(args.dir.as_deref())?;
+    let seats = plan::seats(folder.path(), args.vehicle_ports, args.operator_ports)?;
+    plan::check_ports(&seats)?;
+    let traffic = Traffic::load(&args, &mut screen).await?;
+    plan::write_configs(&seats)?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut gateways = Vec::new();
+    for seat in seats {
+        gateways.push(Gateway::start(seat, &program)?);
+    }
+    let mut demo = Demo { args, screen, gateways, program };
+    tokio::select! {
+        outcome = demo.play(traffic, &stop) => outcome,
+        // Dropping the gateways kills them.
+        () = stop.second() => Ok(Exit::Internal),
+    }
+}
+
+/// What drives, and where it is at home.
+struct Traffic {
+    movement: Movement,
+    regions: Regions,
+    prefix: &'static str,
+}
+
+impl Traffic {
+    async fn load(args: &DemoArgs, screen: &mut Screen) -> anyhow::Result<Self> {
+        let path = args.trace.clone();
+        if let Some(path) = &path {
+            screen.status(&format!("reading {}", path.display()));
+        }
+        let read = tokio::task::spawn_blocking(move || match &path {
+            Some(path) => fcd::read_file(path),
+            None => bundled::luxembourg(),
+        });
+        let trace = Arc::new(read.await.context("reading the trace ended early")??);
+        screen.end_status();
+        let (regions, prefix, what) = match &args.trace {
+            None => (bundled::regions(&trace), "LUX", "Luxembourg".to_owned()),
+            Some(path) => (Regions::spread(&trace, REGIONS.len()), "SIM", path.display().to_string()),
+        };
+        let title = screen.strong("Waygate demo");
+        screen.line(&format!(
+            "{title} · {} regions · {} vehicles on the roads of {what} ({} tracks, {} s)",
+            REGIONS.len(),
+            args.vehicles,
+            trace.vehicles(),
+            trace.duration_ms() / 1000
+        ));
+        let movement = Movement::new(trace, args.vehicles as usize, args.seed);
+        Ok(Self { movement, regions, prefix })
+    }
+}
+
+struct Demo {
+    args: DemoArgs,
+    screen: Screen,
+    gateways: Vec<Gateway>,
+    program: PathBuf,
+}
+
+impl Demo {
+    async fn play(&mut self, traffic: Traffic, stop: &StopSignals) -> anyhow::Result<Exit> {
+        let played = self.play_with_gateways(traffic, stop).await;
+        self.screen.end_status();
+        for gateway in &mut self.gateways {
+            if gateway.stop().await? {
+                let name = gateway.seat.name;
+                self.screen.line(&format!("  {name} did not end when asked to and was killed"));
+            }
+        }
+        played
+    }
+
+    async fn play_with_gateways(&mut self, traffic: Traffic, stop: &StopSignals) -> anyhow::Result<Exit> {
+        tokio::select! {
+            ready = self.wait_until_ready() => ready?,
+            () = stop.first() => return Ok(Exit::Ok),
+        }
+        let program = self.program.clone();
+        let first = format!("{}-0001", traffic.prefix);
+        words::invitation(&mut self.screen, &self.gateways, &program, &first, self.args.respawn);
+        let gateways = self.gateways.iter().map(|gateway| gateway.seat.vehicles_url()).collect();
+        let config = FleetConfig {
+            gateways,
+            prefix: traffic.prefix.to_owned(),
+            speed: self.args.speed,
+            seed: self.args.seed,
+            ledgers: self.args.verify,
+        };
+        let began = Instant::now();
+        let fleet = Fleet::start(config, traffic.movement, traffic.regions)?;
+        let driven = self.drive(&fleet, began, stop).await;
+        self.screen.end_status();
+        let drove = began.elapsed();
+        self.screen.status("the vehicles say goodbye");
+        let (figures, ledgers) = fleet.stop(GOODBYE_WITHIN).await;
+        self.screen.end_status();
+        driven?;
+        words::summary(&mut self.screen, &figures, drove);
+        if !self.args.verify {
+            return Ok(Exit::Ok);
+        }
+        let verdict = self.verify(ledgers).await?;
+        let heading = if verdict.holds() { "verified" } else { "NOT as promised" };
+        let heading = self.screen.strong(heading);
+        self.screen.line(&format!("  {heading}: {verdict}"));
+        Ok(if verdict.holds() { Exit::Ok } else { Exit::Server })
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let names: Vec<_> = self.gateways.iter().map(|gateway| gateway.seat.name).collect();
+        for (i, gateway) in self.gateways.iter_mut().enumerate() {
+            self.screen.status(&format!("starting {}", names[i..].join(", ")));
+            gateway.ready().await?;
+        }
+        self.screen.end_status();
+        Ok(())
+    }
+
+    /// Keeps the status and the gateways up until the end of the drive.
+    async fn drive(&mut self, fleet: &Fleet, began: Instant, stop: &StopSignals) -> anyhow::Result<()> {
+        let ends = self.args.duration.map(|s| began + Duration::from_secs(s));
+        let (tell, mut told) = watch::channel(Knowledge::default());
+        let mut asking = JoinSet::new();
+        let asked = self.gateways.iter().map(|g| (g.seat.short(), g.operator.clone())).collect();
+        asking.spawn(ask_for_ever(asked, tell));
+        let mut recent = Recent::default();
+        let mut tick = interval(STATUS_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lost_at = None;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.first() => return Ok(()),
+                () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => return Ok(()),
+            }
+            self.look_after_gateways(&mut lost_at)?;
+            recent.add(Instant::now(), fleet.figures());
+            let knowledge = told.borrow_and_update();
+            self.note_return(&knowledge, &mut lost_at);
+            self.screen.status(&status::line(began.elapsed(), &recent, &knowledge, self.screen.columns()));
+        }
+    }
+
+    /// Says when a gateway's process has ended, and starts it again when its time has come.
+    fn look_after_gateways(&mut self, lost_at: &mut Option<Instant>) -> anyhow::Result<()> {
+        for gateway in &mut self.gateways {
+            let (pid, name) = (gateway.pid(), gateway.seat.name);
+            if let Some(status) = gateway.ended()? {
+                lost_at.get_or_insert_with(Instant::now);
+                let after = match self.args.respawn {
+                    _ if gateway.is_hopeless() => format!("It is not started again.{}", gateway.log_tail()),
+                    0 => "It stays dead (--respawn).".to_owned(),
+                    s => {
+                        gateway.respawn_at = Some(Instant::now() + Duration::from_secs(s));
+                        format!("It is started again in {s} s (--respawn).")
+                    }
+                };
+                let pid = pid.unwrap_or_default();
+                self.screen
+                    .line(&format!("  {name} (pid {pid}) ended: {status}. Its vehicles go to the neighbours. {after}"));
+            } else if gateway.respawn_at.is_some_and(|at| at <= Instant::now()) {
+                gateway.spawn()?;
+                let pid = gateway.pid().unwrap_or_default();
+                self.screen
+                    .line(&format!("  {name} is started again (pid {pid}). Its vehicles return as they please."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says when all regions agree again after a gateway was lost.
+    fn note_return(&mut self, knowledge: &Knowledge, lost_at: &mut Option<Instant>) {
+        for (gateway, (_, answer)) in self.gateways.iter_mut().zip(&knowledge.answers) {
+            if answer.is_some() {
+                gateway.note_ready();
+            }
+        }
+        let all_run = self.gateways.iter().all(|gateway| gateway.pid().is_some());
+        if let Some(at) = *lost_at
+            && all_run
+            && knowledge.is_whole()
+            && knowledge.is_fresh()
+        {
+            *lost_at = None;
+            let after = status::span(at.elapsed());
+            self.screen.line(&format!("  All regions know all vehicles again, {after} after the loss."));
+        }
+    }
+
+    async fn verify(&mut self, ledgers: Vec<VehicleLedger>) -> anyhow::Result<Verdict> {
+        for gateway in &mut self.gateways {
+            gateway.ended()?;
+            if gateway.pid().is_none() {
+                self.screen
+                    .line(&format!("  {} is started again: what it holds is to be looked at", gateway.seat.name));
+                gateway.spawn()?;
+            }
+            gateway.ready().await?;
+        }
+        self.screen.status(&format!("looking up every acked record of {} vehicles", ledgers.len()));
+        let operator = Operator::new(&self.gateways[0].seat.operators_url(), LOOK_WITHIN);
+        let verdict = judge(&operator, ledgers).await;
+        self.screen.end_status();
+        Ok(verdict)
+    }
+}
+
+/// Asks every gateway for what it knows, again and again.
+async fn ask_for_ever(asked: Vec<(&'static str, Operator)>, tell: watch::Sender<Knowledge>) {
+    let mut tick = interval(KNOWLEDGE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let mut asking = JoinSet::new();
+        for (seat, (_, operator)) in asked.iter().enumerate() {
+            let operator = operator.clone();
+            asking.spawn(async move { (seat, operator.ask("/v1/regions").await.ok()) });
+        }
+        let mut answers: Vec<_> = asked.iter().map(|(name, _)| (*name, None)).collect();
+        while let Some(answered) = asking.join_next().await {
+            if let Ok((seat, answer)) = answered {
+                answers[seat].1 = answer;
+            }
+        }
+        if tell.send(Knowledge { answers }).is_err() {
+            return;
+        }
+    }
+}
+
+/// SIGINT, SIGTERM and SIGHUP. The first asks for a clean end, the second ends at once.
+struct StopSignals {
+    count: watch::Receiver<u32>,
+    _listening: JoinSet<()>,
+}
+
+impl StopSignals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let (tell, count) = watch::channel(0);
+        let mut listening = JoinSet::new();
+        for kind in kinds {
+            let (mut signals, tell): (Signal, _) = (listen(kind)?, tell.clone());
+            listening.spawn(async move {
+                while signals.recv().await.is_some() {
+                    tell.send_modify(|n| *n += 1);
+                }
+            });
+        }
+        Ok(Self { count, _listening: listening })
+    }
+
+    async fn at_least(&self, n: u32) {
+        let mut count = self.count.clone();
+        if count.wait_for(|count| *count >= n).await.is_err() {
+            // Nobody listens any more: then none will come.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn first(&self) {
+        self.at_least(1).await;
+    }
+
+    async fn second(&self) {
+        self.at_least(2).await;
+    }
+}
+
+/// Where everything is kept: a folder of the user's, or a temporary one that goes with the demo.
+enum Folder {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn new(wanted: Option<&Path>) -> anyhow::Result<Self> {
+        match wanted {
+            Some(path) => {
+                std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+                let path = path.canonicalize().with_context(|| format!("cannot find the folder {}", path.display()))?;
+                Ok(Self::Kept(path))
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("waygate-demo-").tempdir();
+                Ok(Self::Temporary(made.context("cannot make a temporary folder")?))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
