@@ -1,1 +1,592 @@
+use super::*;
+use crate::machine::Action as A;
+use proptest::prelude::*;
+use waygate_core::cell::Cell;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::SessionId;
+use waygate_core::message::{GatewayAddress, TrackingAccept, TrackingCause, TrackingUpdate};
+use waygate_core::record::Lane;
+use waygate_core::timers::Timers;
 
+const SPOOL: SpoolId = SpoolId(7);
+const LUX: Position = Position { lat_e7: 496_100_000, lon_e7: 61_300_000 };
+const BONN: Position = Position { lat_e7: 507_300_000, lon_e7: 71_000_000 };
+
+/// A machine, its clock, and what it asked for.
+struct Unit {
+    machine: Machine,
+    now: Mono,
+    out: Vec<Action>,
+}
+
+impl Unit {
+    fn new(gateways: &[&str]) -> Self {
+        Self::with_spool(gateways, 0, None)
+    }
+
+    fn with_spool(gateways: &[&str], last: u64, token: Option<Token>) -> Self {
+        let settings = Settings {
+            vehicle: VehicleId::new("LUX-1").unwrap(),
+            boot_id: "b1".to_owned(),
+            gateways: gateways.iter().map(|g| (*g).to_owned()).collect(),
+            batching: Batching::default(),
+            ignition_on: true,
+        };
+        let spool = SpoolState { id: SPOOL, last, settled: SeqRanges::new(), token };
+        Self { machine: Machine::new(settings, spool), now: Mono(1000), out: Vec::new() }
+    }
+
+    fn apply(&mut self, event: Event) -> &mut Self {
+        self.machine.apply(self.now, event, &mut self.out);
+        self
+    }
+
+    /// Lets the time come at which the machine wants to be woken.
+    fn wait(&mut self) -> &mut Self {
+        self.now = self.now.max(self.machine.next_deadline().expect("it waits for nothing"));
+        self.apply(Event::DeadlineReached { random: u64::MAX })
+    }
+
+    /// What was asked for since the last call, but for the notices.
+    fn asked(&mut self) -> Vec<Action> {
+        self.out.drain(..).filter(|action| !matches!(action, A::Notify(_))).collect()
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        let notice = |action| if let A::Notify(notice) = action { Some(notice) } else { None };
+        self.out.drain(..).filter_map(notice).collect()
+    }
+
+    fn connected(&mut self) -> AttachRequest {
+        self.out.clear();
+        self.apply(Event::Connected { wall: Wall(99), signals: vec![] });
+        let asked = self.asked();
+        let [A::Send(Uplink::Attach(request))] = asked.as_slice() else { panic!("{asked:?}") };
+        request.as_ref().clone()
+    }
+
+    fn receive(&mut self, message: Downlink) -> &mut Self {
+        self.apply(Event::FrameReceived).apply(Event::MessageReceived { message, random: 0 })
+    }
+
+    fn attached(gateways: &[&str]) -> Self {
+        let mut unit = Self::new(gateways);
+        unit.apply(Event::AttachRequested);
+        unit.connected();
+        unit.receive(accept()).out.clear();
+        assert_eq!(unit.machine.state(), State::Attached);
+        unit
+    }
+
+    fn record(&mut self, seq: u64) -> &mut Self {
+        self.apply(Event::RecordAdded { seq, position: None })
+    }
+}
+
+fn accepting(change: impl FnOnce(&mut AttachAccept)) -> Downlink {
+    let mut accept = AttachAccept {
+        token: vec![1, 2],
+        epoch: Epoch(5),
+        session: SessionId(6),
+        server_time: Wall(100),
+        areas: vec![],
+        timers: Timers::default(),
+        window_records: 4096,
+        window_bytes: 1 << 20,
+        max_frame_bytes: 262_144,
+        resume_from: 1,
+        pending_commands: 0,
+        gateways: vec![],
+    };
+    change(&mut accept);
+    Downlink::AttachAccept(Box::new(accept))
+}
+
+fn accept() -> Downlink {
+    accepting(|_| {})
+}
+
+fn rejecting(cause: RejectCause) -> Downlink {
+    let text = String::new();
+    Downlink::AttachReject(AttachReject { cause, backoff: Millis::secs(10), redirect: vec![], text })
+}
+
+fn ack(through: u64) -> Downlink {
+    Downlink::TelemetryAck(TelemetryAck { spool: SPOOL, through, ranges: SeqRanges::new(), rejected: vec![] })
+}
+
+fn connect(gateway: &str) -> Action {
+    A::Connect { gateway: gateway.to_owned() }
+}
+
+const CLOSE: Action = A::Close { code: 1000 };
+
+// --- attach ---
+
+#[test]
+fn a_unit_dials_the_first_of_its_gateways_and_says_what_it_keeps() {
+    let mut unit = Unit::with_spool(&["a", "b"], 9, None);
+    assert_eq!(unit.apply(Event::AttachRequested).asked(), [connect("a")]);
+    let request = unit.connected();
+    assert_eq!((request.kind, request.token, request.clock), (AttachKind::Initial, None, Some(Wall(99))));
+    assert_eq!((request.spool.id, request.spool.oldest, request.spool.last), (SPOOL, 1, 9));
+}
+
+#[test]
+fn an_accept_gives_a_token_that_is_kept_and_presented_to_resume_or_to_hand_over() {
+    let mut unit = Unit::new(&["a", "b"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let token = Some(Token { bytes: vec![1, 2], gateway: "a".to_owned() });
+    assert_eq!(unit.receive(accept()).asked(), [A::KeepToken(token)]);
+    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 });
+    unit.wait();
+    let request = unit.connected();
+    assert_eq!((request.kind, request.token), (AttachKind::Resume, Some(vec![1, 2])));
+    unit.apply(Event::ConnectFailed { why: String::new(), random: 0 });
+    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    assert_eq!(unit.machine.gateway(), "b");
+    let request = unit.connected();
+    assert_eq!((request.kind, request.token), (AttachKind::Handover, Some(vec![1, 2])));
+}
+
+#[test]
+fn a_token_of_before_a_reboot_resumes() {
+    let token = Token { bytes: vec![3], gateway: "a".to_owned() };
+    let mut unit = Unit::with_spool(&["a"], 0, Some(token));
+    unit.apply(Event::AttachRequested);
+    assert_eq!(unit.connected().kind, AttachKind::Resume);
+}
+
+#[test]
+fn the_attach_guard_goes_to_the_next_gateway() {
+    let mut unit = Unit::new(&["a", "b"]);
+    unit.apply(Event::AttachRequested);
+    assert_eq!(unit.machine.next_deadline(), Some(Mono(16_000)));
+    unit.now = Mono(5000);
+    unit.connected();
+    assert_eq!(unit.machine.next_deadline(), Some(Mono(20_000)));
+    assert_eq!(unit.wait().asked(), [CLOSE]);
+    assert_eq!(unit.wait().asked(), [connect("b")]);
+}
+
+#[test]
+fn a_lost_gateway_is_tried_once_more_and_then_its_neighbours() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let neighbour = GatewayAddress { region: "r".to_owned(), url: "n".to_owned() };
+    unit.receive(accepting(|accept| accept.gateways = vec![neighbour]));
+    unit.apply(Event::SocketLost { code: None, why: "reset".to_owned(), random: 0 }).out.clear();
+    assert_eq!(unit.wait().asked(), [connect("a")]);
+    unit.apply(Event::ConnectFailed { why: "refused".to_owned(), random: 0 }).out.clear();
+    assert_eq!(unit.wait().asked(), [connect("n")]);
+}
+
+#[test]
+fn a_gateway_that_has_no_room_is_tried_again_after_the_wait_it_asks_for() {
+    let mut unit = Unit::new(&["a", "b"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    assert_eq!(unit.receive(rejecting(RejectCause::Congestion)).asked(), [CLOSE]);
+    assert_eq!(unit.machine.next_deadline(), Some(Mono(11_000)));
+    assert_eq!(unit.wait().asked(), [connect("a")]);
+}
+
+#[test]
+fn a_gateway_that_stops_sends_the_unit_to_the_next() {
+    let mut unit = Unit::new(&["a", "b"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    unit.receive(rejecting(RejectCause::Draining)).out.clear();
+    assert_eq!(unit.wait().asked(), [connect("b")]);
+}
+
+#[test]
+fn a_token_that_is_not_taken_is_dropped_at_once_and_only_once() {
+    let mut unit = Unit::attached(&["a", "b"]);
+    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    assert!(unit.connected().token.is_some());
+    assert_eq!(unit.receive(rejecting(RejectCause::EpochSync)).asked(), [CLOSE, A::KeepToken(None), connect("a")]);
+    let request = unit.connected();
+    assert_eq!((request.kind, request.token), (AttachKind::Initial, None));
+    assert_eq!(unit.receive(rejecting(RejectCause::EpochSync)).asked(), [CLOSE]);
+    assert_eq!(unit.machine.state(), State::Waiting);
+}
+
+#[test]
+fn a_clock_that_is_found_to_be_off_is_not_told_again() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    assert!(unit.connected().clock.is_some());
+    assert_eq!(unit.receive(rejecting(RejectCause::ClockOff)).asked(), [CLOSE, connect("a")]);
+    assert_eq!(unit.connected().clock, None);
+}
+
+#[test]
+fn a_unit_that_may_not_attach_tries_again_in_half_a_day() {
+    let mut unit = Unit::new(&["a", "b"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    unit.receive(rejecting(RejectCause::Forbidden));
+    let wait = unit.machine.next_deadline().unwrap().since(unit.now);
+    assert!(wait >= STOP_WAIT, "{wait:?}");
+}
+
+#[test]
+fn a_close_code_alone_tells_the_class() {
+    for (code, gateway, least) in [(4000, "a", Millis::secs(1)), (4100, "b", Millis(0)), (4300, "a", STOP_WAIT)] {
+        let mut unit = Unit::new(&["a", "b"]);
+        unit.apply(Event::AttachRequested);
+        unit.connected();
+        unit.apply(Event::SocketLost { code: Some(code), why: String::new(), random: 0 });
+        assert_eq!(unit.machine.gateway(), gateway, "{code}");
+        assert!(unit.machine.next_deadline().unwrap().since(unit.now) >= least, "{code}");
+    }
+}
+
+// --- telemetry ---
+
+#[test]
+fn records_are_sent_in_a_batch_and_let_go_of_when_acked() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).record(2);
+    assert_eq!(unit.asked(), []);
+    let span = Span { first: 1, last: 2, lane: Lane::Live };
+    assert_eq!(unit.wait().asked(), [A::SendRecords { span, bytes_max: 262_144 }]);
+    unit.apply(Event::RecordsSent { first: 1, last: 2, bytes: 50 }).out.clear();
+    unit.now = Mono(unit.now.0 + 40);
+    unit.receive(ack(2));
+    let seqs: SeqRanges = [(1, 2)].into_iter().collect();
+    let settled = Notice::Settled { seqs: seqs.clone(), latency: Some(Millis(40)) };
+    assert_eq!(unit.out, [A::Settle { seqs, rejected: vec![] }, A::Notify(settled)]);
+    assert_eq!(unit.machine.unsettled(), 0);
+}
+
+#[test]
+fn records_without_an_ack_are_sent_again_in_the_next_session() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait();
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
+    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    unit.connected();
+    let asked = unit.receive(accept()).asked();
+    let span = Span { first: 1, last: 1, lane: Lane::Backfill };
+    assert_eq!(asked[1..], [A::SendRecords { span, bytes_max: 262_144 }]);
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
+    assert_eq!(unit.notices().last(), Some(&Notice::RecordsSent { records: 1, again: 1, bytes: 50 }));
+}
+
+#[test]
+fn what_the_gateway_has_already_is_not_sent_again() {
+    let mut unit = Unit::with_spool(&["a"], 9, None);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let asked = unit.receive(accepting(|accept| accept.resume_from = 8)).asked();
+    let span = Span { first: 8, last: 9, lane: Lane::Backfill };
+    let seqs = [(1, 7)].into_iter().collect();
+    assert_eq!(asked[1..], [A::Settle { seqs, rejected: vec![] }, A::SendRecords { span, bytes_max: 262_144 }]);
+}
+
+#[test]
+fn a_record_that_was_refused_is_told_and_let_go_of() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait().out.clear();
+    let rejected = vec![(1, RecordFault::TimeInFuture)];
+    let message = TelemetryAck { spool: SPOOL, through: 1, ranges: SeqRanges::new(), rejected: rejected.clone() };
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 }).out.clear();
+    unit.receive(Downlink::TelemetryAck(message));
+    assert_eq!(unit.out[0], A::Notify(Notice::RecordRejected { seq: 1, reason: RecordFault::TimeInFuture }));
+    assert_eq!(unit.out[1], A::Settle { seqs: [(1, 1)].into_iter().collect(), rejected });
+}
+
+#[test]
+fn an_ack_for_another_spool_means_nothing() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1);
+    let other = TelemetryAck { spool: SpoolId(8), through: 1, ranges: SeqRanges::new(), rejected: vec![] };
+    assert_eq!(unit.receive(Downlink::TelemetryAck(other)).asked(), []);
+    assert_eq!(unit.machine.unsettled(), 1);
+}
+
+#[test]
+fn a_pause_is_kept_and_ends() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.receive(Downlink::FlowControl { pause: Millis(5000), reason: String::new() });
+    unit.record(1);
+    assert_eq!(unit.machine.next_deadline(), Some(Mono(6000)));
+    let asked = unit.wait().asked();
+    assert!(matches!(asked.as_slice(), [A::SendRecords { .. }]), "{asked:?}");
+}
+
+#[test]
+fn a_gateway_that_acks_nothing_is_left() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait();
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
+    let sent = unit.now;
+    while unit.now < sent + ACK_WAIT {
+        unit.apply(Event::FrameReceived).out.clear();
+        unit.wait();
+    }
+    assert_eq!(unit.asked(), [A::Close { code: 1001 }]);
+    assert_eq!(unit.machine.state(), State::Waiting);
+}
+
+// --- liveness and tracking ---
+
+#[test]
+fn a_gateway_that_is_silent_for_a_ping_and_two_pongs_is_lost() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.now = Mono(31_000);
+    unit.apply(Event::FrameReceived);
+    assert_eq!(unit.machine.next_deadline(), Some(Mono(91_000)));
+    assert_eq!(unit.wait().asked(), [A::Close { code: 1001 }]);
+}
+
+#[test]
+fn a_unit_that_leaves_its_areas_says_so_once_until_it_is_answered() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let areas = Cell::of(LUX).unwrap().tracking_areas();
+    unit.receive(accepting(|accept| accept.areas = areas)).out.clear();
+    assert_eq!(unit.apply(Event::PositionChanged(LUX)).asked(), []);
+    let moved = TrackingUpdate { cause: TrackingCause::Moved, position: Some(BONN) };
+    assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), [A::Send(Uplink::TrackingUpdate(moved))]);
+    assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), []);
+    let areas = Cell::of(BONN).unwrap().tracking_areas();
+    unit.receive(Downlink::TrackingAccept(TrackingAccept { areas, timers: Timers::default(), gateways: vec![] }));
+    assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), []);
+}
+
+#[test]
+fn a_unit_reports_periodically() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let timers = Timers { periodic_update: Millis::secs(40), ..Timers::default() };
+    unit.receive(accepting(|accept| accept.timers = timers)).out.clear();
+    let periodic = TrackingUpdate { cause: TrackingCause::Periodic, position: None };
+    assert_eq!(unit.wait().asked(), [A::Send(Uplink::TrackingUpdate(periodic))]);
+    assert_eq!(unit.now, Mono(41_000));
+}
+
+// --- moving, leaving, losing ---
+
+#[test]
+fn a_unit_moves_to_a_gateway_it_prefers_without_a_goodbye_once_what_is_under_way_is_acked() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait();
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 }).out.clear();
+    assert_eq!(unit.apply(Event::GatewaysPreferred(vec!["b".into(), "a".into()])).asked(), []);
+    let asked = unit.receive(ack(1)).asked();
+    assert_eq!(asked[1..], [CLOSE, connect("b")]);
+    assert_eq!(unit.connected().kind, AttachKind::Handover);
+}
+
+#[test]
+fn a_unit_does_not_wait_long_for_acks_before_it_moves() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait();
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 }).out.clear();
+    unit.apply(Event::GatewaysPreferred(vec!["b".into()]));
+    let asked_at = unit.now;
+    assert_eq!(unit.wait().asked(), [CLOSE, connect("b")]);
+    assert_eq!(unit.now, asked_at + DRAIN_WAIT);
+}
+
+#[test]
+fn a_unit_with_nothing_under_way_moves_at_once_and_a_wish_to_stay_does_nothing() {
+    let mut unit = Unit::attached(&["a"]);
+    assert_eq!(unit.apply(Event::GatewaysPreferred(vec!["a".into(), "b".into()])).asked(), []);
+    assert_eq!(unit.apply(Event::GatewaysPreferred(vec!["b".into()])).asked(), [CLOSE, connect("b")]);
+    assert_eq!(unit.apply(Event::GatewaysPreferred(vec!["a".into()])).asked(), [CLOSE, connect("a")]);
+}
+
+#[test]
+fn a_goodbye_waits_for_the_acks_and_ends_the_session() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1);
+    let asked = unit.apply(Event::DetachRequested(DetachCause::IgnitionOff)).asked();
+    assert!(matches!(asked.as_slice(), [A::SendRecords { .. }]), "{asked:?}");
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 }).out.clear();
+    let asked = unit.receive(ack(1)).asked();
+    assert_eq!(asked[1..], [A::Send(Uplink::Detach(DetachCause::IgnitionOff)), CLOSE]);
+    assert_eq!((unit.machine.state(), unit.machine.next_deadline()), (State::Stopped, None));
+    assert_eq!(unit.apply(Event::AttachRequested).asked(), [connect("a")]);
+    let request = unit.connected();
+    assert_eq!((request.kind, request.token.is_some()), (AttachKind::Initial, true));
+}
+
+#[test]
+fn a_goodbye_does_not_wait_for_ever() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1);
+    unit.apply(Event::DetachRequested(DetachCause::Shutdown));
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 }).out.clear();
+    assert_eq!(unit.wait().asked(), [A::Send(Uplink::Detach(DetachCause::Shutdown)), CLOSE]);
+    assert_eq!(unit.now, Mono(1000) + GOODBYE_WAIT);
+}
+
+#[test]
+fn a_goodbye_that_is_taken_back_leaves_the_session_as_it_is() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1);
+    unit.apply(Event::DetachRequested(DetachCause::Shutdown));
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
+    unit.apply(Event::AttachRequested).receive(ack(1));
+    assert_eq!(unit.machine.state(), State::Attached);
+}
+
+#[test]
+fn a_goodbye_before_the_accept_is_said_after_it() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.apply(Event::DetachRequested(DetachCause::Service));
+    unit.connected();
+    let asked = unit.receive(accept()).asked();
+    assert_eq!(asked[1..], [A::Send(Uplink::Detach(DetachCause::Service)), CLOSE]);
+}
+
+#[test]
+fn a_unit_without_a_session_just_stops() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.apply(Event::ConnectFailed { why: String::new(), random: 0 });
+    unit.apply(Event::DetachRequested(DetachCause::Shutdown));
+    assert_eq!(unit.machine.state(), State::Stopped);
+}
+
+#[test]
+fn a_superseded_unit_does_not_fight() {
+    let mut unit = Unit::attached(&["a", "b"]);
+    let order = Downlink::DetachOrder { cause: OrderCause::Superseded, reattach: false };
+    assert_eq!(unit.receive(order).asked(), [CLOSE]);
+    assert!(unit.machine.next_deadline().unwrap().since(unit.now) >= Millis::secs(96));
+    assert_eq!(unit.machine.gateway(), "a");
+}
+
+#[test]
+fn a_drained_unit_goes_to_the_next_gateway_also_if_only_the_close_code_says_so() {
+    let order = Event::MessageReceived {
+        message: Downlink::DetachOrder { cause: OrderCause::Draining, reattach: true },
+        random: 0,
+    };
+    let close = Event::SocketLost { code: Some(4503), why: String::new(), random: 0 };
+    for event in [order, close] {
+        let mut unit = Unit::attached(&["a", "b"]);
+        unit.apply(event).out.clear();
+        assert_eq!(unit.wait().asked(), [connect("b")]);
+    }
+}
+
+#[test]
+fn records_that_the_spool_gave_up_are_not_sent() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).record(2).apply(Event::RecordsDropped([(1, 1)].into_iter().collect()));
+    let span = Span { first: 2, last: 2, lane: Lane::Live };
+    assert_eq!(unit.wait().asked(), [A::SendRecords { span, bytes_max: 262_144 }]);
+    unit.apply(Event::RecordsDropped([(2, 2)].into_iter().collect())).apply(Event::RecordsUnread);
+    assert_eq!((unit.asked(), unit.machine.unsettled()), (vec![], 0));
+}
+
+// --- any order of things ---
+
+fn downlink() -> impl Strategy<Value = Downlink> {
+    let cause = (0..RejectCause::ALL.len()).prop_map(|at| RejectCause::ALL[at]);
+    let order = prop_oneof![Just(OrderCause::Superseded), Just(OrderCause::Draining)];
+    prop_oneof![
+        4 => (0u64..50).prop_map(|resume_from| accepting(|accept| accept.resume_from = resume_from)),
+        4 => any::<u64>().prop_map(ack),
+        4 => (1u64..50).prop_map(ack),
+        1 => cause.prop_map(rejecting),
+        1 => (order, any::<bool>()).prop_map(|(cause, reattach)| Downlink::DetachOrder { cause, reattach }),
+        1 => any::<u64>().prop_map(|ms| Downlink::FlowControl { pause: Millis(ms), reason: String::new() }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let why = String::new;
+    let code = prop::option::of(prop_oneof![Just(1006u16), Just(4000), Just(4100), Just(4200), Just(4409), Just(4503)]);
+    prop_oneof![
+        1 => Just(Event::AttachRequested),
+        4 => Just(Event::Connected { wall: Wall(0), signals: vec![] }),
+        1 => any::<u64>().prop_map(move |random| Event::ConnectFailed { why: why(), random }),
+        1 => (code, any::<u64>()).prop_map(move |(code, random)| Event::SocketLost { code, why: why(), random }),
+        6 => (downlink(), any::<u64>()).prop_map(|(message, random)| Event::MessageReceived { message, random }),
+        8 => Just(Event::RecordAdded { seq: 0, position: Some(LUX) }),
+        1 => Just(Event::PositionChanged(BONN)),
+        1 => Just(Event::GatewaysPreferred(vec!["b".into(), "a".into()])),
+        1 => Just(Event::GatewaysPreferred(vec!["a".into()])),
+        1 => Just(Event::DetachRequested(DetachCause::Shutdown)),
+        6 => any::<u64>().prop_map(|random| Event::DeadlineReached { random }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_happens_it_holds_one_socket_sends_only_what_it_may_and_never_spins(
+        events in prop::collection::vec((event(), 0u64..3000), 0..300),
+    ) {
+        let mut unit = Unit::new(&["a", "b"]);
+        unit.apply(Event::AttachRequested);
+        let (mut last, mut sockets) = (0, 1i32);
+        unit.out.clear();
+        for (mut event, wait) in events {
+            unit.now = Mono(unit.now.0 + wait);
+            match &mut event {
+                Event::RecordAdded { seq, .. } => {
+                    last += 1;
+                    *seq = last;
+                }
+                Event::DeadlineReached { .. } => {
+                    let Some(at) = unit.machine.next_deadline() else { continue };
+                    unit.now = unit.now.max(at);
+                }
+                // The shell forwards nothing of a socket that is gone, and a dial fails but once.
+                Event::ConnectFailed { .. } if unit.machine.state() != State::Connecting => continue,
+                Event::SocketLost { .. } if sockets == 0 => continue,
+                Event::SocketLost { .. } | Event::ConnectFailed { .. } => sockets = 0,
+                Event::Connected { .. } | Event::MessageReceived { .. } if sockets == 0 => continue,
+                Event::AttachRequested | Event::Connected { .. } | Event::FrameReceived
+                | Event::MessageReceived { .. } | Event::RecordsDropped(_) | Event::RecordsSent { .. }
+                | Event::RecordsUnread | Event::PositionChanged(_) | Event::GatewaysPreferred(_)
+                | Event::DetachRequested(_) | Event::IgnitionSwitched(_) => {}
+            }
+            let lost = sockets == 0;
+            unit.apply(event);
+            let mut rounds = 0;
+            while !unit.out.is_empty() {
+                rounds += 1;
+                prop_assert!(rounds < 300, "it spins");
+                for action in std::mem::take(&mut unit.out) {
+                    match action {
+                        A::Connect { .. } => {
+                            sockets += 1;
+                            prop_assert_eq!(sockets, 1, "one socket at a time");
+                        }
+                        A::Close { .. } => {
+                            prop_assert!(!lost);
+                            sockets = 0;
+                        }
+                        A::SendRecords { span, .. } => {
+                            prop_assert_eq!(unit.machine.state(), State::Attached);
+                            prop_assert!(1 <= span.first && span.first <= span.last && span.last <= last);
+                            unit.apply(Event::RecordsSent { first: span.first, last: span.last, bytes: 10 });
+                        }
+                        A::Settle { seqs, .. } => {
+                            prop_assert!(seqs.iter().all(|range| *range.end() <= last));
+                        }
+                        A::Send(_) | A::KeepToken(_) | A::Notify(_) => {}
+                    }
+                }
+            }
+            let state = unit.machine.state();
+            prop_assert_eq!(sockets == 1, matches!(state, State::Connecting | State::Attaching | State::Attached));
+            prop_assert_eq!(unit.machine.next_deadline().is_none(), state == State::Stopped);
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub enum SyncPolicy {
 pub struct DiskSpoolConfig {
     /// Bytes on disk; beyond it the oldest file is given up. About 60 bytes a record without signals.
     pub bytes_max: u64,
-    /// A record older than this is given up.
+    /// A record older than this is given up, once all in its file are.
     pub age_max: Millis,
     /// When what was appended is made safe.
     pub sync: SyncPolicy,
