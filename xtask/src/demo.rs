@@ -58,6 +58,13 @@ impl Demo {
         format!("http://127.0.0.1:{}", self.operators_port)
     }
 
+    /// The gateway of another region that the demo names for killing: it starts that one again by itself.
+    pub fn expendable(&self) -> Option<u32> {
+        let said = self.said();
+        let (_, rest) = said.split_once("kill -9 ")?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     fn wait_until_online(&mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < START_MAX {

@@ -78,10 +78,10 @@ pub fn grid(regions: &Regions) -> Grid {
 
 fn status_words(gateway: &Gateway) -> (String, Color) {
     match (gateway.status, gateway.stale_for_s) {
-        (GatewayStatus::Alive, None) => ("alive".to_owned(), Color::Green),
-        (GatewayStatus::Alive, Some(s)) => (format!("alive, stale for {}", words::age(s)), Color::Yellow),
-        (GatewayStatus::Lost, None) => ("lost".to_owned(), Color::Red),
-        (GatewayStatus::Lost, Some(s)) => (format!("lost, stale for {}", words::age(s)), Color::Red),
+        (GatewayStatus::Alive, None) => ("alive".to_owned(), Color::DarkGreen),
+        (GatewayStatus::Alive, Some(s)) => (format!("alive, stale for {}", words::age(s)), Color::DarkYellow),
+        (GatewayStatus::Lost, None) => ("lost".to_owned(), Color::DarkRed),
+        (GatewayStatus::Lost, Some(s)) => (format!("lost, stale for {}", words::age(s)), Color::DarkRed),
         (GatewayStatus::Unknown, _) => ("never heard".to_owned(), Color::DarkGrey),
     }
 }

@@ -204,11 +204,11 @@ pub fn age_words(vehicle: &Vehicle) -> String {
 /// The colour of a state, everywhere the same.
 pub const fn state_colour(state: State) -> Color {
     match state {
-        State::Online => Color::Green,
-        State::Idle => Color::Blue,
-        State::Asleep => Color::Magenta,
-        State::Unreachable => Color::Red,
-        State::Stale => Color::Yellow,
+        State::Online => Color::DarkGreen,
+        State::Idle => Color::DarkCyan,
+        State::Asleep => Color::DarkMagenta,
+        State::Unreachable => Color::DarkRed,
+        State::Stale => Color::DarkYellow,
         State::Offline | State::Unknown => Color::DarkGrey,
     }
 }

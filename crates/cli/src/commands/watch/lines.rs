@@ -63,8 +63,11 @@ fn words_of(event: StreamEvent) -> Vec<String> {
 }
 
 pub fn presence_words(vehicle: &Vehicle) -> String {
-    let heard = age_words(vehicle);
-    format!("{} {}; heard {heard} ago by {} in {}", vehicle.id, state_words(vehicle), vehicle.gateway, vehicle.region)
+    let (heard, state) = (age_words(vehicle), state_words(vehicle));
+    if vehicle.gateway.is_empty() {
+        return format!("{} {state}", vehicle.id);
+    }
+    format!("{} {state}; heard {heard} ago by {} in {}", vehicle.id, vehicle.gateway, vehicle.region)
 }
 
 fn position_words(position: &LivePosition) -> String {
