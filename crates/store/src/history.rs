@@ -89,8 +89,6 @@ pub struct History {
     /// Batches of opened blocks, the earliest on top.
     ready: BinaryHeap<Reverse<StoredBatch>>,
     damaged: VecDeque<DamagedBatch>,
-    /// The earliest time of the last batch given out.
-    given: Wall,
 }
 
 #[derive(Debug)]
@@ -118,8 +116,7 @@ impl History {
         let vehicle = vehicle.clone();
         let next_block = number.map(|_| (Wall(i64::MIN), i64::MIN));
         let (blocks, ready, damaged) = (VecDeque::new(), BinaryHeap::new(), VecDeque::new());
-        let given = Wall(i64::MIN);
-        Ok(Self { reader, vehicle, number, from, to, tail, from_tail, blocks, next_block, ready, damaged, given })
+        Ok(Self { reader, vehicle, number, from, to, tail, from_tail, blocks, next_block, ready, damaged })
     }
 
     /// The next batch, or a damaged one in its place; none at the end.
@@ -145,11 +142,7 @@ impl History {
             } else if of_tail == Some(earliest) {
                 self.open_tail();
             } else if let Some(Reverse(batch)) = self.ready.pop() {
-                // An older one than was given out came to this block after the history was opened.
-                if batch.t_min >= self.given {
-                    self.given = batch.t_min;
-                    return Ok(Some(Ok(batch)));
-                }
+                return Ok(Some(Ok(batch)));
             }
         }
     }

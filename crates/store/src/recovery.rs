@@ -38,7 +38,18 @@ pub(crate) struct FoldMark {
 }
 
 /// Reads the journal and builds what the writer keeps in memory.
+///
+/// All in one transaction that shuts out writers: a commit that was abandoned half-way may still be under way
+/// on the thread of its connection. It lands before, and is seen, or after: then the next commit finds its row
+/// taken and fails, and the writer is opened anew.
 pub(crate) async fn recover(db: &mut SqliteConnection) -> sqlx::Result<Recovered> {
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *db).await?;
+    let recovered = read(db).await?;
+    sqlx::raw_sql("COMMIT").execute(&mut *db).await?;
+    Ok(recovered)
+}
+
+async fn read(db: &mut SqliteConnection) -> sqlx::Result<Recovered> {
     let fold = sqlx::query("SELECT through, target, vehicle, batches, records FROM fold").fetch_one(&mut *db).await?;
     let fold = FoldMark {
         through: fold.try_get(0)?,

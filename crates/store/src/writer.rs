@@ -155,8 +155,9 @@ impl Live {
     async fn open(path: &Path, options: OpenOptions, tail: &SharedTail) -> Result<Self, OpenError> {
         let mut db = connect_writer(path, options).await?;
         let recovered = recovery::recover(&mut db).await.map_err(|e| OpenError::of(path, e))?;
-        let Recovered { ledger, tail: replayed, fold, last_row, last_vehicle, last_block } = recovered;
-        let fold = Fold::resume(fold, last_block, &replayed.frozen);
+        let Recovered { ledger, tail: mut replayed, fold, last_row, last_vehicle, last_block } = recovered;
+        let mut fold = Fold::resume(fold, last_block, &replayed.frozen);
+        fold.freeze(&mut replayed.active, &mut replayed.frozen, options.fold_bytes);
         *tail.write() = replayed;
         Ok(Self { db, ledger, fold, fold_bytes: options.fold_bytes, last_row, last_vehicle })
     }
