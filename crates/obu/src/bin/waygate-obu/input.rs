@@ -73,7 +73,9 @@ fn read_line(from: &mut impl BufRead, text: &mut Vec<u8>) -> std::io::Result<Opt
 fn record(text: &[u8]) -> Result<Record, String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    let record = waygate_wire::record_from_json(text, now).map_err(|error| error.fault.to_string())?;
+    // There is but one line in what was parsed.
+    let told = |error: waygate_wire::WireError| error.fault.to_string().replace(" at line 1 column", " at column");
+    let record = waygate_wire::record_from_json(text, now).map_err(told)?;
     match unusable(&record) {
         Some(what) => Err(what),
         None => Ok(record),
