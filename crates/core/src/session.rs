@@ -159,7 +159,8 @@ pub struct Session {
     id: SessionId,
     cell: Option<Cell>,
     contact: Mono,
-    attempt: Option<Attempt>,
+    /// Boxed, for it is there for a moment only and every session has room for one.
+    attempt: Option<Box<Attempt>>,
     /// Said on the connection of the attach under way, before that was on disk.
     goodbye: Option<DetachCause>,
 }
@@ -276,7 +277,7 @@ impl Session {
             Event::AttachBegun(attempt) => self.begin(now, attempt, out),
             Event::Persisted { session, epoch, settled } => {
                 if let Some(attempt) = self.attempt.take_if(|a| a.session == session && a.epoch == epoch) {
-                    self.attach(now, attempt, settled, timers, out);
+                    self.attach(now, *attempt, settled, timers, out);
                 }
             }
             Event::PersistFailed { session, epoch } => {
@@ -331,7 +332,7 @@ impl Session {
         };
         let spool = Some(attempt.spool.id);
         out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
-        self.attempt = Some(attempt);
+        self.attempt = Some(Box::new(attempt));
         self.goodbye = None;
     }
 
