@@ -89,9 +89,9 @@ impl Driver {
         Self { trip: None, odometer_m, charge_percent, reports: 0 }
     }
 
-    /// Whether it is on a trip.
-    pub fn is_driving(&self) -> bool {
-        self.trip.is_some()
+    /// The region it is in, while it is on a trip.
+    pub fn region(&self) -> Option<usize> {
+        self.trip.map(|trip| trip.region)
     }
 
     /// Decides from where the vehicle is now; `None` if it is not on the road.

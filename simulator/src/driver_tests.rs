@@ -27,10 +27,10 @@ fn a_trip_is_entering_reporting_changing_region_and_leaving() {
     assert_eq!(moves(&mut driver, seen(0, 5.95)), []);
     assert_eq!(moves(&mut driver, seen(0, 6.05)), [Deed::Prefer { region: 1 }]);
     assert_eq!(moves(&mut driver, seen(0, 6.05)), []);
-    assert!(driver.is_driving());
+    assert_eq!(driver.region(), Some(1));
     assert_eq!(observe(&mut driver, None), [Deed::Leave]);
     assert_eq!(observe(&mut driver, None), []);
-    assert!(!driver.is_driving());
+    assert_eq!(driver.region(), None);
 }
 
 #[test]

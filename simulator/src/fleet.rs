@@ -12,6 +12,7 @@ use crate::ledger::VehicleLedger;
 use crate::movement::Movement;
 use crate::regions::Regions;
 use crate::witness::SharedLedger;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -100,6 +101,8 @@ struct Shared {
     latency: Arc<LatencyMeter>,
     /// By vehicle, once it has entered for the first time.
     statuses: Vec<OnceLock<watch::Receiver<Status>>>,
+    /// By region, when its gateway returned, in milliseconds after the beginning; 0 if it was never away.
+    returned_ms: Vec<AtomicU64>,
     began: Instant,
     began_at: Wall,
 }
@@ -128,10 +131,11 @@ impl Fleet {
         let shared = Arc::new(Shared {
             statuses: ids.iter().map(|_| OnceLock::new()).collect(),
             movement,
-            regions,
             signals: Signals::new().ok_or(FleetError::Signals)?,
             config,
             latency: Arc::default(),
+            returned_ms: (0..regions.count()).map(|_| AtomicU64::new(0)).collect(),
+            regions,
             began: Instant::now(),
             began_at,
         });
@@ -156,6 +160,15 @@ impl Fleet {
             figures.add(&status.borrow());
         }
         figures
+    }
+
+    /// The gateway of a region is back: vehicles in that region that found another one meanwhile come home,
+    /// spread over a few seconds.
+    pub fn gateway_returned(&self, region: usize) {
+        if let Some(returned_ms) = self.shared.returned_ms.get(region) {
+            let now_ms = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            returned_ms.store(now_ms.max(1), Ordering::Relaxed);
+        }
     }
 
     /// Takes every vehicle off the road: each has its records acked and says goodbye, if that can be done

@@ -6,6 +6,7 @@ use crate::witness::{SharedLedger, WitnessedSpool};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
@@ -20,6 +21,9 @@ use waygate_obu::spool::MemorySpool;
 /// How often a vehicle on the road reports.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
+/// Over how long the vehicles of a region come home when its gateway is back.
+const COME_HOME_MS: u64 = 8000;
+
 /// Records kept while no gateway can be reached: half an hour.
 const SPOOL_RECORDS_MAX: usize = 1800;
 
@@ -32,6 +36,8 @@ pub(super) struct Unit {
     driver: Driver,
     /// Its reports lie so long after the full second: not all vehicles report at once.
     phase: Duration,
+    /// The return of its region's gateway that it has heeded.
+    heeded_ms: u64,
     /// From its first trip on.
     obu: Option<Obu>,
     deeds: Vec<Deed>,
@@ -43,7 +49,7 @@ impl Unit {
             StdRng::seed_from_u64(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let driver = Driver::new(rng.random_range(2e6..120e6), rng.random_range(25.0..95.0));
         let phase = Duration::from_millis(rng.random_range(0..REPORT_EVERY.as_millis() as u64));
-        Self { index, vehicle, shared, ledger, driver, phase, obu: None, deeds: Vec::new() }
+        Self { index, vehicle, shared, ledger, driver, phase, heeded_ms: 0, obu: None, deeds: Vec::new() }
     }
 
     /// Drives until the fleet is stopped, then says goodbye.
@@ -78,6 +84,22 @@ impl Unit {
             self.perform(deed).await;
         }
         self.deeds = deeds;
+        self.come_home(since).await;
+    }
+
+    /// Once the gateway of its region is back, goes there if it is elsewhere.
+    async fn come_home(&mut self, since: Duration) {
+        let (Some(region), Some(obu)) = (self.driver.region(), &self.obu) else { return };
+        let returned_ms = self.shared.returned_ms[region].load(Ordering::Relaxed);
+        let turn_ms = returned_ms + self.index as u64 * 997 % COME_HOME_MS;
+        if returned_ms <= self.heeded_ms || (since.as_millis() as u64) < turn_ms {
+            return;
+        }
+        self.heeded_ms = returned_ms;
+        let elsewhere = obu.status().borrow().gateway != self.shared.config.gateways[region];
+        if elsewhere {
+            obu.prefer(self.gateways(region)).await;
+        }
     }
 
     async fn perform(&mut self, deed: Deed) {

@@ -17,15 +17,20 @@ fn answer(observer: &str, others: &[(&str, &str, f64)]) -> Regions {
     .unwrap()
 }
 
-#[test]
-fn all_is_well() {
-    let knowledge = Knowledge {
+/// Three gateways that hear each other.
+pub fn all_well() -> Knowledge {
+    Knowledge {
         answers: vec![
             ("west", Some(answer("west", &[("centre", "alive", 0.1), ("east", "alive", 0.1)]))),
             ("centre", Some(answer("centre", &[("west", "alive", 0.1), ("east", "alive", 0.1)]))),
             ("east", Some(answer("east", &[("west", "alive", 0.1), ("centre", "alive", 0.1)]))),
         ],
-    };
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let knowledge = all_well();
     assert_eq!(knowledge.words(), "west↔centre ok · west↔east ok · centre↔east ok");
     assert!(knowledge.is_whole());
     assert_eq!(knowledge.totals().unwrap().online, 5);

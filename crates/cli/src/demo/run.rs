@@ -1,6 +1,7 @@
 //! The course of a demo: prepare, start, drive, verify, end. Whatever happens on the way, the gateways are
 //! stopped and the temporary folder is removed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use waygate_simulator::{bundled, fcd};
 use super::DemoArgs;
 use super::children::Gateway;
 use super::knowledge::Knowledge;
-use super::plan::{self, REGIONS};
+use super::plan::{self, REGIONS, Seat};
 use super::screen::Screen;
 use super::status::{self, Recent};
 use super::{limits, words};
@@ -41,18 +42,33 @@ const LOOK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs the demo until its end.
 pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
-    run_all(args).await.map_err(|error| Failure::internal(format!("{error:#}")))
+    let mut screen = Screen::to_stdout();
+    // What fails before anything runs can be mended on the command line.
+    let prepared = prepare(&args, &mut screen).await.map_err(|error| Failure::usage(format!("{error:#}")))?;
+    play(args, screen, prepared).await.map_err(|error| Failure::internal(format!("{error:#}")))
 }
 
-async fn run_all(args: DemoArgs) -> anyhow::Result<Exit> {
+/// Everything that can be known to be possible before a process is started.
+struct Prepared {
+    folder: Folder,
+    seats: Vec<Seat>,
+    traffic: Traffic,
+}
+
+async fn prepare(args: &DemoArgs, screen: &mut Screen) -> anyhow::Result<Prepared> {
     limits::allow_sockets(args.vehicles)?;
-    let mut screen = Screen::to_stdout();
-    let stop = StopSignals::new()?;
     let folder = Folder::new(args.dir.as_deref())?;
     let seats = plan::seats(folder.path(), args.vehicle_ports, args.operator_ports)?;
     plan::check_ports(&seats)?;
-    let traffic = Traffic::load(&args, &mut screen).await?;
+    let traffic = Traffic::load(args, screen).await?;
     plan::write_configs(&seats)?;
+    Ok(Prepared { folder, seats, traffic })
+}
+
+async fn play(args: DemoArgs, screen: Screen, prepared: Prepared) -> anyhow::Result<Exit> {
+    // The folder goes last.
+    let Prepared { folder: _folder, seats, traffic } = prepared;
+    let stop = StopSignals::new()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut gateways = Vec::new();
     for seat in seats {
@@ -178,27 +194,28 @@ impl Demo {
         let mut recent = Recent::default();
         let mut tick = interval(STATUS_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lost_at = None;
+        let mut losses = Losses::default();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = stop.first() => return Ok(()),
                 () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => return Ok(()),
             }
-            self.look_after_gateways(&mut lost_at)?;
+            self.look_after_gateways(&mut losses)?;
             recent.add(Instant::now(), fleet.figures());
             let knowledge = told.borrow_and_update();
-            self.note_return(&knowledge, &mut lost_at);
+            self.note_return(fleet, &knowledge, &mut losses);
             self.screen.status(&status::line(began.elapsed(), &recent, &knowledge, self.screen.columns()));
         }
     }
 
     /// Says when a gateway's process has ended, and starts it again when its time has come.
-    fn look_after_gateways(&mut self, lost_at: &mut Option<Instant>) -> anyhow::Result<()> {
-        for gateway in &mut self.gateways {
+    fn look_after_gateways(&mut self, losses: &mut Losses) -> anyhow::Result<()> {
+        for (seat, gateway) in self.gateways.iter_mut().enumerate() {
             let (pid, name) = (gateway.pid(), gateway.seat.name);
             if let Some(status) = gateway.ended()? {
-                lost_at.get_or_insert_with(Instant::now);
+                losses.since.get_or_insert_with(Instant::now);
+                losses.away.insert(seat);
                 let after = match self.args.respawn {
                     _ if gateway.is_hopeless() => format!("It is not started again.{}", gateway.log_tail()),
                     0 => "It stays dead (--respawn).".to_owned(),
@@ -213,29 +230,32 @@ impl Demo {
             } else if gateway.respawn_at.is_some_and(|at| at <= Instant::now()) {
                 gateway.spawn()?;
                 let pid = gateway.pid().unwrap_or_default();
-                self.screen
-                    .line(&format!("  {name} is started again (pid {pid}). Its vehicles return as they please."));
+                self.screen.line(&format!("  {name} is started again (pid {pid})."));
             }
         }
         Ok(())
     }
 
-    /// Says when all regions agree again after a gateway was lost.
-    fn note_return(&mut self, knowledge: &Knowledge, lost_at: &mut Option<Instant>) {
+    /// Sends vehicles home once their gateway is back, and says when all is as it was before a loss.
+    fn note_return(&mut self, fleet: &Fleet, knowledge: &Knowledge, losses: &mut Losses) {
         for (gateway, (_, answer)) in self.gateways.iter_mut().zip(&knowledge.answers) {
             if answer.is_some() {
                 gateway.note_ready();
             }
         }
-        let all_run = self.gateways.iter().all(|gateway| gateway.pid().is_some());
-        if let Some(at) = *lost_at
-            && all_run
-            && knowledge.is_whole()
-            && knowledge.is_fresh()
-        {
-            *lost_at = None;
-            let after = status::span(at.elapsed());
-            self.screen.line(&format!("  All regions know all vehicles again, {after} after the loss."));
+        let Some(since) = losses.since else { return };
+        if !knowledge.is_whole() || self.gateways.iter().any(|gateway| gateway.pid().is_none()) {
+            return;
+        }
+        for seat in std::mem::take(&mut losses.away) {
+            fleet.gateway_returned(seat);
+            let name = self.gateways[seat].seat.name;
+            self.screen.line(&format!("  {name} is heard by all again; its vehicles come home."));
+        }
+        if knowledge.is_fresh() {
+            losses.since = None;
+            let after = status::span(since.elapsed());
+            self.screen.line(&format!("  No vehicle is stale anywhere any more, {after} after the loss."));
         }
     }
 
@@ -255,6 +275,15 @@ impl Demo {
         self.screen.end_status();
         Ok(verdict)
     }
+}
+
+/// Gateways that died, until all is as it was before.
+#[derive(Default)]
+struct Losses {
+    /// When the first of them died.
+    since: Option<Instant>,
+    /// By seat, those whose vehicles have not been sent home yet.
+    away: BTreeSet<usize>,
 }
 
 /// Asks every gateway for what it knows, again and again.

@@ -44,19 +44,44 @@ impl Recent {
     }
 }
 
-/// The line, in at most `columns` columns if that can be.
+/// The line, in at most `columns` columns if that can be: the same facts in fewer words.
 pub fn line(elapsed: Duration, recent: &Recent, knowledge: &Knowledge, columns: usize) -> String {
-    let figures = recent.readings.back().map(|(_, figures)| figures);
+    let wordings = [Wording::Full, Wording::Brief, Wording::Terse];
+    let mut lines = wordings.map(|wording| worded(wording, elapsed, recent, knowledge)).into_iter();
+    let mut line = lines.next().unwrap_or_default();
+    for shorter in lines {
+        if line.chars().count() < columns {
+            break;
+        }
+        line = shorter;
+    }
+    line
+}
+
+/// How many words there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wording {
+    Full,
+    Brief,
+    Terse,
+}
+
+fn worded(wording: Wording, elapsed: Duration, recent: &Recent, knowledge: &Knowledge) -> String {
+    let terse = wording == Wording::Terse;
     let (minutes, seconds) = (elapsed.as_secs() / 60, elapsed.as_secs() % 60);
     let mut parts = vec![format!("{minutes:02}:{seconds:02}")];
     parts.extend(knowledge.totals().map(states));
     // Those that have no gateway just now: what one watches after a kill.
-    parts.extend(figures.map(|f| f.seeking).filter(|&n| n > 0).map(|n| format!("{n} seeking a gateway")));
+    let seeking = recent.readings.back().map(|(_, figures)| figures.seeking).filter(|&n| n > 0);
+    parts.extend(seeking.map(|n| if terse { format!("seeking {n}") } else { format!("{n} seeking a gateway") }));
     let p99 = recent.ack_p99().map(|p99| format!(", p99 {}", span(p99))).unwrap_or_default();
-    parts.push(format!("{:.0} records/s acked{p99}", recent.acked_per_second()));
-    let known = knowledge.words();
-    let whole = parts.iter().map(|p| p.chars().count() + 3).sum::<usize>() + known.chars().count();
-    parts.push(if knowledge.is_whole() && whole >= columns { "all regions in touch".to_owned() } else { known });
+    let unit = if terse { " acked/s" } else { " records/s acked" };
+    parts.push(format!("{:.0}{unit}{p99}", recent.acked_per_second()));
+    parts.push(match wording {
+        Wording::Brief if knowledge.is_whole() => "all regions in touch".to_owned(),
+        Wording::Terse if knowledge.is_whole() => "regions ok".to_owned(),
+        Wording::Full | Wording::Brief | Wording::Terse => knowledge.words(),
+    });
     parts.retain(|part| !part.is_empty());
     parts.join(" │ ")
 }

@@ -40,3 +40,23 @@ fn spans_are_short() {
     let said = [ms(0), ms(6), ms(999), ms(1450), ms(75_400)].map(span);
     assert_eq!(said, ["under 1 ms", "6 ms", "999 ms", "1.4 s", "75 s"]);
 }
+
+#[test]
+fn a_narrow_terminal_gets_the_same_facts_in_fewer_words() {
+    let knowledge = super::super::knowledge::tests::all_well();
+    let meter = LatencyMeter::default();
+    meter.observe(Duration::from_millis(328));
+    let mut recent = Recent::default();
+    let start = Instant::now();
+    recent.add(start, Figures::default());
+    recent.add(start + Duration::from_secs(1), figures(146, 4, &meter));
+    let line = |columns| line(Duration::from_secs(8), &recent, &knowledge, columns);
+    assert_eq!(
+        line(200),
+        "00:08 │ online 5 · offline 1 │ 4 seeking a gateway │ 146 records/s acked, p99 360 ms │ \
+         west↔centre ok · west↔east ok · centre↔east ok"
+    );
+    assert!(line(110).ends_with("│ all regions in touch"));
+    assert_eq!(line(80), "00:08 │ online 5 · offline 1 │ seeking 4 │ 146 acked/s, p99 360 ms │ regions ok");
+    assert!(line(80).chars().count() < 80);
+}
