@@ -132,6 +132,44 @@ fn the_rest_of_the_downlink_has_this_json() {
     "#);
 }
 
+/// The worked example of docs/protocol.md.
+const WORKED_EXAMPLE: &str = "12 46 08 01 10 03 22 0a 12 08 80 e0 b8 b6 bf 68 d0 0f 2a 0a 12 08 90 9a 8f d9 03 b0 13 14 \
+    32 09 12 07 e0 93 bb 3a e7 02 00 42 06 12 04 dc 15 14 14 4a 07 12 05 90 a9 04 27 00 \
+    5a 0c 08 01 1a 02 00 02 2a 04 0a 02 64 02";
+
+#[test]
+fn the_worked_example_of_the_documentation_is_what_is_written_and_read() {
+    let speed = SignalPath::new("Vehicle.Speed").unwrap();
+    let record = |t, lat_e7, lon_e7, speed_cms, heading, signal: Option<i64>| {
+        let position = Position { lat_e7, lon_e7 };
+        let fix =
+            Fix { position, alt_cm: None, speed_cms: Some(speed_cms), heading_cdeg: Some(heading), hdop_centi: None };
+        let signals = signal.map(|v| (speed.clone(), SignalValue::Integer(v))).into_iter().collect();
+        Record { t: Wall(t), fix: Some(fix), signals }
+    };
+    let records = vec![
+        record(1_795_219_200_000, 496_101_000, 61_302_000, 1390, 35_400, Some(50)),
+        record(1_795_219_201_000, 496_102_240, 61_301_820, 1400, 35_380, None),
+        record(1_795_219_202_000, 496_103_490, 61_301_640, 1410, 35_380, Some(51)),
+    ];
+    let message = Uplink::Telemetry(Telemetry { first_seq: 1, lane: Lane::Live, records });
+    let bytes: Vec<u8> = WORKED_EXAMPLE.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    let catalogue = [speed.clone()];
+    assert_eq!(Codec::Proto.encode_uplink(&message, &catalogue), bytes);
+    assert_eq!(Codec::Proto.decode_uplink(&bytes, &catalogue), Ok(message));
+    // The page shows the same bytes, with words between them.
+    let page = include_str!("../../../docs/protocol.md");
+    let from = page.find("12 46   ").unwrap();
+    let block = &page[from..from + page[from..].find("```").unwrap()];
+    let shown: Vec<&str> = block.lines().flat_map(shown_bytes).collect();
+    assert_eq!(shown, WORKED_EXAMPLE.split_whitespace().collect::<Vec<_>>());
+}
+
+/// The pairs of hexadecimal digits that a line begins with.
+fn shown_bytes(line: &str) -> impl Iterator<Item = &str> {
+    line.split_whitespace().take_while(|word| word.len() == 2 && u8::from_str_radix(word, 16).is_ok())
+}
+
 // --- what is tolerated ---
 
 fn json(text: &str) -> Result<Uplink, WireError> {
