@@ -6,20 +6,24 @@
 //! connection and built anew from disk.
 
 use crate::journal::Entry;
+use crate::tail::Tail;
 use crate::write::{Batch, Outcome, PresenceRecord, Refusal};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::limits::SPOOL_RANGES_MAX;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::time::Wall;
 
-/// Vehicles kept in memory beyond those with unfolded writes. About 200 bytes each.
-pub(crate) const VEHICLES_CACHED_MAX: usize = 100_000;
+/// Vehicles and spools kept in memory beyond those with unfolded writes. About 200 bytes each.
+const CACHED_MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     vehicles: HashMap<VehicleId, Known>,
+    /// Vehicles and spools looked up since the last eviction.
+    looked_up: usize,
 }
 
 /// What is known of one vehicle.
@@ -47,6 +51,22 @@ pub(crate) struct OpenBlock {
     pub(crate) bytes: u64,
     pub(crate) t_min: Wall,
     pub(crate) t_max: Wall,
+}
+
+impl SpoolState {
+    /// What to answer to a batch of which some numbers are settled.
+    fn overlap(&self, batch: &Batch) -> Outcome {
+        if batch
+            .settled
+            .iter()
+            .all(|r| self.settled.contains(*r.start()) && self.settled.through(*r.start()) >= *r.end())
+        {
+            return Outcome::Duplicate;
+        }
+        let inside = self.settled.iter().filter(|r| *r.end() >= batch.first_seq && *r.start() <= batch.last_seq);
+        let cut = |r: RangeInclusive<u64>| (*r.start().max(&batch.first_seq), *r.end().min(&batch.last_seq));
+        Outcome::Overlap { settled: inside.map(cut).collect() }
+    }
 }
 
 impl Known {
@@ -85,18 +105,15 @@ impl Known {
             return contradiction("it has more records than numbers");
         }
         self.admit(batch.epoch)?;
-        let settled = &self.spool(batch.spool).map_or_else(SeqRanges::new, |state| {
-            let inside = state.settled.iter().filter(|r| *r.end() >= batch.first_seq && *r.start() <= batch.last_seq);
-            inside.map(|r| (*r.start().max(&batch.first_seq), *r.end().min(&batch.last_seq))).collect()
-        });
-        let known = batch.settled.iter().filter(|r| settled.through(*r.start()) >= *r.end()).count();
-        if known == batch.settled.len() {
-            return Err(Outcome::Duplicate);
-        }
-        if batch.settled.iter().any(|r| settled.overlaps(*r.start(), *r.end())) {
-            return Err(Outcome::Overlap { settled: settled.clone() });
-        }
         let state = self.spool_mut(batch.spool);
+        if batch.settled.iter().any(|r| state.settled.overlaps(*r.start(), *r.end())) {
+            return Err(state.overlap(batch));
+        }
+        if state.settled.len() + batch.settled.len() <= SPOOL_RANGES_MAX {
+            state.settled.extend(&batch.settled);
+            return Ok(());
+        }
+        // Filling a hole makes two ranges one: whether there are too many is known only afterwards.
         let mut after = state.settled.clone();
         after.extend(&batch.settled);
         if after.len() > SPOOL_RANGES_MAX && after.len() > state.settled.len() {
@@ -136,10 +153,24 @@ impl Ledger {
         self.vehicles.get(vehicle)
     }
 
-    /// Drops what can be read again from the tables once there is too much; `pinned` vehicles stay.
-    pub(crate) fn evict(&mut self, pinned: impl Fn(&VehicleId) -> bool) {
-        if self.vehicles.len() > VEHICLES_CACHED_MAX {
-            self.vehicles.retain(|vehicle, _| pinned(vehicle));
+    /// Takes note of what is about to be read from the tables.
+    pub(crate) fn look_up(&mut self, vehicles_and_spools: usize) {
+        self.looked_up += vehicles_and_spools;
+    }
+
+    /// Drops what can be read again from the tables once there is too much of it. What is not folded stays.
+    pub(crate) fn evict(&mut self, tail: &Tail) {
+        if self.looked_up <= CACHED_MAX {
+            return;
         }
+        self.looked_up = 0;
+        self.vehicles.retain(|vehicle, known| {
+            known.spools.retain(|(spool, _)| tail.of(vehicle).any(|unfolded| unfolded.spools.contains(spool)));
+            tail.of(vehicle).next().is_some()
+        });
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

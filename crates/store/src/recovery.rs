@@ -145,6 +145,7 @@ pub(crate) async fn load<'a>(
             spools.insert((vehicle, spool));
         }
     }
+    ledger.look_up(vehicles.len() + spools.len());
     if !vehicles.is_empty() {
         load_vehicles(db, ledger, vehicles).await?;
     }

@@ -163,6 +163,7 @@ impl Live {
     }
 
     async fn commit(&mut self, writes: Vec<Write>, tail: &SharedTail) -> sqlx::Result<Vec<Outcome>> {
+        self.ledger.evict(&tail.read());
         let wanted = writes.iter().map(|write| (write.vehicle(), spool_of(write)));
         recovery::load(&mut self.db, &mut self.ledger, wanted).await?;
         let draft = self.draft(writes);
@@ -182,7 +183,6 @@ impl Live {
         }
         tail.add_row(false, id, &Arc::new(body), entries);
         self.fold.freeze(&mut tail.active, &mut tail.frozen, self.fold_bytes);
-        self.ledger.evict(|vehicle| tail.of(vehicle).next().is_some());
         Ok(outcomes)
     }
 

@@ -1,0 +1,24 @@
+use super::{CACHED_MAX, Ledger};
+use crate::tail::{Tail, VehicleTail};
+use waygate_core::id::{SpoolId, VehicleId};
+
+#[test]
+fn what_is_not_folded_stays_when_the_rest_is_evicted() {
+    let vehicle = |n: usize| VehicleId::new(&format!("LUX-{n}")).unwrap();
+    let mut ledger = Ledger::default();
+    let mut tail = Tail::default();
+    tail.active.vehicles.insert(vehicle(7), VehicleTail { spools: [SpoolId(1)].into(), ..VehicleTail::default() });
+    for n in 0..100 {
+        for spool in 0..3 {
+            ledger.entry(&vehicle(n)).spool_mut(SpoolId(spool)).settled.insert(1, 5);
+        }
+    }
+    ledger.look_up(CACHED_MAX);
+    ledger.evict(&tail);
+    assert!(ledger.knows(&vehicle(8), Some(SpoolId(1))), "nothing is dropped before there is too much");
+    ledger.look_up(1);
+    ledger.evict(&tail);
+    assert!(!ledger.knows(&vehicle(8), None));
+    assert!(ledger.knows(&vehicle(7), Some(SpoolId(1))));
+    assert!(!ledger.knows(&vehicle(7), Some(SpoolId(2))));
+}
