@@ -5,9 +5,11 @@
 //! letters it carries out. Nothing is acked here that the journal has not said is on disk.
 
 use super::Edge;
-use super::close::{code, code_of, write_raw};
+use super::close::{code, code_of, linger, write_raw};
+use super::frame_meter::Metered;
 use super::keepalive::{Due, Keepalive};
 use super::listener::Held;
+use super::outgoing::{Opcode, Outgoing};
 use super::telemetry::batches;
 use crate::journal::Job;
 use crate::mailbox::{Letter, Mailbox};
@@ -39,6 +41,9 @@ const WRITE: Duration = Duration::from_secs(10);
 /// How long to wait for the other side's Close.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// How long a vehicle that said goodbye may keep its socket, to read its last acks.
+const LEAVING: Duration = Duration::from_secs(3);
+
 /// What a vehicle is asked to wait when too many attach at once.
 const CONGESTION_BACKOFF: Millis = Millis::secs(15);
 
@@ -46,6 +51,8 @@ const CONGESTION_BACKOFF: Millis = Millis::secs(15);
 enum End {
     /// The socket is gone, or counts as gone.
     Gone,
+    /// The vehicle closed it, and was answered.
+    Closed,
     /// Close it with this code.
     Close(u16),
     /// The library stopped after an error of the vehicle: write the Close past it.
@@ -53,7 +60,8 @@ enum End {
 }
 
 struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Metered<TcpStream>>,
+    outgoing: Outgoing,
     codec: Codec,
     mailbox: Arc<Mailbox>,
     edge: Arc<Edge>,
@@ -61,13 +69,22 @@ struct Connection {
     ingest: Option<Box<Ingest>>,
     cell: Option<Cell>,
     keepalive: Keepalive,
+    /// When a vehicle that said goodbye is hung up on.
+    leaving: Option<tokio::time::Instant>,
 }
 
 /// Serves a socket that was just upgraded until it ends.
-pub async fn run(socket: WebSocketStream<TcpStream>, codec: Codec, conn: ConnId, edge: Arc<Edge>, mut held: Held) {
+pub async fn run(
+    socket: WebSocketStream<Metered<TcpStream>>,
+    codec: Codec,
+    conn: ConnId,
+    edge: Arc<Edge>,
+    mut held: Held,
+) {
     let mailbox = Arc::new(Mailbox::new(conn, edge.clock.now()));
-    let mut connection = Connection {
+    let mut connection = Box::new(Connection {
         socket,
+        outgoing: Outgoing::default(),
         codec,
         mailbox,
         edge,
@@ -75,8 +92,10 @@ pub async fn run(socket: WebSocketStream<TcpStream>, codec: Codec, conn: ConnId,
         ingest: None,
         cell: None,
         keepalive: Keepalive::default(),
-    };
-    let end = match connection.await_attach().await {
+        leaving: None,
+    });
+    // What runs seldom is boxed where it is awaited: an idle session keeps no room for it.
+    let end = match Box::pin(connection.await_attach()).await {
         Ok(request) => {
             held.unattached = None;
             let edge = connection.edge.clone();
@@ -86,12 +105,12 @@ pub async fn run(socket: WebSocketStream<TcpStream>, codec: Codec, conn: ConnId,
                 end
             } else {
                 metrics::counter!("waygate_attaches_refused_total", "cause" => "congestion").increment(1);
-                connection.reject(RejectCause::Congestion, "too many vehicles attach at once").await
+                Box::pin(connection.reject(RejectCause::Congestion, "too many vehicles attach at once")).await
             }
         }
         Err(end) => end,
     };
-    connection.finish(end).await;
+    Box::pin(connection.finish(end)).await;
     drop(held);
 }
 
@@ -129,16 +148,19 @@ impl Connection {
         loop {
             let ready = self.ingest.as_ref().is_some_and(|ingest| ingest.ready());
             let now = self.edge.clock.now();
+            if self.leaving.is_some_and(|at| at <= tokio::time::Instant::now()) {
+                return End::Close(code::NORMAL);
+            }
             // A vehicle that is not read cannot be blamed for silence.
             let due = match self.ingest {
                 Some(_) if ready => self.keepalive.due(now, self.mailbox.last_heard(), &self.edge.timers),
                 _ => Due::Wait(now + self.edge.timers.ping + self.edge.timers.pong),
             };
             let wake = match due {
-                Due::Wait(at) => self.edge.clock.instant(at),
+                Due::Wait(at) => self.leaving.into_iter().fold(self.edge.clock.instant(at), std::cmp::min),
                 Due::Lost => return End::Gone,
                 Due::Ping => {
-                    if let Err(end) = self.write(Message::Ping(Bytes::new())).await {
+                    if let Err(end) = Box::pin(self.ping()).await {
                         return end;
                     }
                     self.keepalive.asked(now);
@@ -147,9 +169,9 @@ impl Connection {
             };
             let result = tokio::select! {
                 biased;
-                () = self.mailbox.arrived() => self.carry_out().await,
+                () = self.mailbox.arrived() => Box::pin(self.carry_out()).await,
                 next = self.socket.next(), if ready => match self.payload(next) {
-                    Ok(Some(frame)) => self.receive(frame).await,
+                    Ok(Some(frame)) => Box::pin(self.receive(frame)).await,
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
                 },
@@ -164,7 +186,8 @@ impl Connection {
     /// The message of a frame, if it carries one of ours.
     fn payload(&mut self, next: Option<Result<Message, WsError>>) -> Result<Option<Bytes>, End> {
         let message = match next {
-            None => return Err(End::Gone),
+            None => return Err(End::Closed),
+            Some(Err(_)) if self.socket.get_ref().exceeded() => return Err(End::Violated(code::POLICY)),
             Some(Err(error)) => return Err(code_of(&error).map_or(End::Gone, End::Violated)),
             Some(Ok(message)) => message,
         };
@@ -184,8 +207,8 @@ impl Connection {
         let mut close = None;
         for letter in self.mailbox.take() {
             match letter {
-                Letter::Send(message) => self.feed(message).await?,
-                Letter::Accept(accepted, token) => self.accept(*accepted, token).await?,
+                Letter::Send(message) => self.feed(&message),
+                Letter::Accept(accepted, token) => self.accept(*accepted, token),
                 Letter::Close(code) => close = Some(code),
                 Letter::Persisted(ticket) => self.ingest(Event::Persisted(ticket)).await?,
                 Letter::Overlapped(ticket, settled) => self.ingest(Event::Overlapped(ticket, settled)).await?,
@@ -194,13 +217,13 @@ impl Connection {
         }
         // One ack for all that was persisted since the last, in one write.
         if let Some(ack) = self.ingest.as_mut().and_then(|ingest| ingest.ack()) {
-            self.feed(Downlink::TelemetryAck(ack)).await?;
+            self.feed(&Downlink::TelemetryAck(ack));
         }
         self.flush().await?;
         close.map_or(Ok(()), |code| Err(End::Close(code)))
     }
 
-    async fn accept(&mut self, accepted: Accepted, token: Vec<u8>) -> Result<(), End> {
+    fn accept(&mut self, accepted: Accepted, token: Vec<u8>) {
         let ingest = Ingest::new(&accepted);
         self.cell = accepted.cell;
         let message = AttachAccept {
@@ -219,7 +242,7 @@ impl Connection {
         };
         self.ingest = Some(Box::new(ingest));
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
-        self.feed(Downlink::AttachAccept(Box::new(message))).await
+        self.feed(&Downlink::AttachAccept(Box::new(message)));
     }
 
     async fn receive(&mut self, frame: Bytes) -> Result<(), End> {
@@ -235,6 +258,7 @@ impl Connection {
             }
             Uplink::Detach(cause) => {
                 self.edge.presence.tell(Command::Detach(self.mailbox.conn(), cause)).await;
+                self.leaving.get_or_insert_with(|| tokio::time::Instant::now() + LEAVING);
                 Ok(())
             }
             Uplink::TimeRequest(sent) => {
@@ -333,46 +357,54 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Downlink) -> Result<(), End> {
-        self.feed(message).await?;
+        self.feed(&message);
         self.flush().await
     }
 
-    /// Puts a message into the write buffer.
-    async fn feed(&mut self, message: Downlink) -> Result<(), End> {
-        let bytes = self.codec.encode_downlink(&message);
-        let message = if self.codec.is_text() {
-            Utf8Bytes::try_from(bytes).map(Message::Text).map_err(|_| End::Close(code::INTERNAL))?
-        } else {
-            Message::Binary(bytes)
-        };
-        let fed = tokio::time::timeout(WRITE, self.socket.feed(message)).await;
-        fed.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+    /// Puts a message to those that wait for the next write.
+    fn feed(&mut self, message: &Downlink) {
+        let opcode = if self.codec.is_text() { Opcode::Text } else { Opcode::Binary };
+        self.outgoing.push(opcode, &self.codec.encode_downlink(message));
     }
 
+    async fn ping(&mut self) -> Result<(), End> {
+        self.outgoing.push(Opcode::Ping, &[]);
+        self.flush().await
+    }
+
+    /// Writes what waits, behind whatever the library has to answer by itself.
     async fn flush(&mut self) -> Result<(), End> {
-        let flushed = tokio::time::timeout(WRITE, self.socket.flush()).await;
-        flushed.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
-    }
-
-    async fn write(&mut self, message: Message) -> Result<(), End> {
-        let sent = tokio::time::timeout(WRITE, self.socket.send(message)).await;
-        sent.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+        let writing = async {
+            self.socket.flush().await.map_err(|_| End::Gone)?;
+            match self.outgoing.is_empty() {
+                true => Ok(()),
+                false => self.outgoing.write(self.socket.get_mut()).await.map_err(|_| End::Gone),
+            }
+        };
+        tokio::time::timeout(WRITE, writing).await.map_err(|_| End::Gone)?
     }
 
     /// Closes the socket as the end demands, and waits a little for the other side.
-    async fn finish(mut self, end: End) {
+    async fn finish(&mut self, end: End) {
         let closing = async {
             match end {
-                End::Gone => {}
-                End::Violated(code) => write_raw(&mut self.socket, code).await,
+                End::Gone => return,
+                End::Closed => {}
+                End::Violated(code) => {
+                    if write_raw(self.socket.get_mut(), code).await.is_err() {
+                        return;
+                    }
+                }
                 End::Close(code) => {
                     let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
                     if self.socket.close(Some(frame)).await.is_ok() {
-                        while let Some(Ok(_)) = self.socket.next().await {}
+                        let answered = async { while let Some(Ok(_)) = self.socket.next().await {} };
+                        let _ = tokio::time::timeout(CLOSING, answered).await;
                     }
                 }
             }
+            linger(self.socket.get_mut().uncounted()).await;
         };
-        let _ = tokio::time::timeout(CLOSING, closing).await;
+        let _ = tokio::time::timeout(CLOSING * 2, closing).await;
     }
 }

@@ -3,6 +3,7 @@
 //! Every limit is checked before memory is spent on a session: open sockets, sockets of one address that have
 //! not attached, the time until the upgrade.
 
+use super::frame_meter::Metered;
 use super::upgrade::{Accepted, Refused, check};
 use super::{Edge, connection};
 use crate::tasks::Tasks;
@@ -37,6 +38,9 @@ const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes waiting for a vehicle that does not read.
 const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
+/// Sockets beyond the limits that are answered at once; more are dropped without an answer.
+const REFUSALS_MAX: usize = 256;
+
 /// How long to wait after the system had no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,6 +51,7 @@ pub struct Listener {
     tasks: Tasks,
     sockets: Arc<Semaphore>,
     unattached: Arc<Unattached>,
+    refusals: Arc<Semaphore>,
     next_conn: AtomicU64,
 }
 
@@ -106,6 +111,7 @@ impl Listener {
             tasks,
             sockets: Arc::new(Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS))),
             unattached: Arc::new(unattached),
+            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             next_conn: AtomicU64::new(1),
         }
     }
@@ -139,9 +145,18 @@ impl Listener {
             tracing::debug!(%error, "a socket was gone before it was served");
             return;
         }
+        // Counted from the first moment: a socket on which nothing is ever asked holds a descriptor too.
+        let held = self.admit(from.ip());
+        let refusal = held.is_none().then(|| self.refusals.clone().try_acquire_owned().ok());
+        if let Some(None) = refusal {
+            metrics::counter!("waygate_sockets_dropped_total").increment(1);
+            return;
+        }
         let this = self.clone();
+        let held = Mutex::new(held);
         let service = service_fn(move |request| {
-            let response = this.respond(request, from);
+            let held = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let response = this.respond(request, from, held);
             async move { Ok::<_, Infallible>(response) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
@@ -155,12 +170,17 @@ impl Listener {
         }
     }
 
-    fn respond(self: &Arc<Self>, mut request: Request<Incoming>, from: SocketAddr) -> Response<Full<Bytes>> {
-        let accepted = match check(request.method(), request.uri(), request.headers(), from.ip()) {
+    fn respond(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        from: SocketAddr,
+        held: Option<Held>,
+    ) -> Response<Full<Bytes>> {
+        let accepted = match check(&request, from.ip()) {
             Ok(accepted) => accepted,
             Err(refused) => return refuse(&refused),
         };
-        let Some(held) = self.admit(from.ip()) else {
+        let Some(held) = held else {
             metrics::counter!("waygate_upgrades_refused_total", "status" => "503").increment(1);
             return refuse(&Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -179,8 +199,8 @@ impl Listener {
             };
             match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => {
-                    let stream = parts.io.into_inner();
                     let early = parts.read_buf.to_vec();
+                    let stream = Metered::new(parts.io.into_inner(), &early);
                     let socket =
                         WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
                     Box::pin(connection::run(socket, codec, conn, edge, held)).await;

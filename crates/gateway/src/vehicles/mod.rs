@@ -2,8 +2,10 @@
 
 pub mod close;
 pub mod connection;
+pub mod frame_meter;
 pub mod keepalive;
 pub mod listener;
+pub mod outgoing;
 pub mod telemetry;
 pub mod upgrade;
 

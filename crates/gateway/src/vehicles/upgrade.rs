@@ -1,7 +1,7 @@
 //! Whether an HTTP request becomes a vehicle's WebSocket, and if not, why: decided without IO.
 
-use http::header::{AUTHORIZATION, CONNECTION, ORIGIN, UPGRADE};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use std::net::IpAddr;
 use waygate_wire::Codec;
 
@@ -32,8 +32,12 @@ fn refused(status: StatusCode, detail: impl Into<String>) -> Refused {
     Refused { status, header: None, detail: detail.into() }
 }
 
-/// Checks a request.
-pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> Result<Accepted, Refused> {
+/// Checks a request, whatever its body is.
+pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused> {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    if request.version() >= Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+        return Err(refused(StatusCode::BAD_REQUEST, "Host must be sent once"));
+    }
     if uri.path() != PATH {
         return Err(refused(StatusCode::NOT_FOUND, format!("vehicles attach at {PATH}")));
     }
@@ -45,7 +49,10 @@ pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> R
         header: Some(("upgrade", "websocket")),
         ..refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint: send Upgrade: websocket")
     };
-    if !has_token(headers, CONNECTION.as_str(), "upgrade") || !has_token(headers, UPGRADE.as_str(), "websocket") {
+    // What HTTP/1.0 says of upgrades is to be ignored (RFC 9110, 7.8).
+    let old = request.version() < Version::HTTP_11;
+    if old || !has_token(headers, CONNECTION.as_str(), "upgrade") || !has_token(headers, UPGRADE.as_str(), "websocket")
+    {
         return Err(upgrade());
     }
     if single(headers, "sec-websocket-version") != Some("13") {
@@ -58,6 +65,9 @@ pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> R
     if uri.query().is_some() {
         let detail = "this endpoint takes no query; credentials never belong in one";
         return Err(refused(StatusCode::BAD_REQUEST, detail));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+        return Err(refused(StatusCode::BAD_REQUEST, "the upgrade has no body: frames follow its answer"));
     }
     check_identity(headers, from)?;
     let key = single(headers, "sec-websocket-key").filter(|key| is_key(key));

@@ -1,6 +1,8 @@
 //! A gateway in this process on ports of the system's choosing, and a vehicle that speaks JSON by hand.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod raw;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
