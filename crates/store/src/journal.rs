@@ -278,3 +278,7 @@ pub(crate) fn vehicles_of(body: &[u8]) -> Vec<i64> {
     }
     numbers
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;
