@@ -30,6 +30,8 @@ pub fn browse(root: &Path, tools: &Tools, report: &mut Report) -> Result<()> {
     let demo = Demo::start(root)?;
     let mut command = tools.command("npm", &["run", "e2e"], &sources);
     command.env("WAYGATE_URL", demo.url()).env("CHROMIUM", &tools.chromium);
+    let pid = demo.neighbour_pid().context("the demo names no gateway to kill")?;
+    command.env("WAYGATE_KILL_PID", pid.to_string());
     let Some(pid) = demo.expendable() else { bail!("the demo names no gateway for killing") };
     command.env("WAYGATE_KILL_PID", pid.to_string());
     let outcome = run_counted(command, report);

@@ -65,6 +65,13 @@ impl Demo {
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 
+    /// The process of another region's gateway, which the demo invites to kill and starts again.
+    pub fn neighbour_pid(&self) -> Option<u32> {
+        let said = std::fs::read_to_string(&self.log).ok()?;
+        let after = said.split_once("kill -9 ")?.1;
+        after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     fn wait_until_online(&mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < START_MAX {
