@@ -21,9 +21,13 @@ const SCENES = {
   follow: async (page) => { await choose(page); await page.locator('.follow').click(); await settle(page) },
   regions: async (page) => page.locator('#tab-regions').click(),
   filter: async (page) => page.locator('.chip[data-state=idle]').click(),
+  lost: async (page) => page.waitForSelector('.banner[data-kind=link]:not([hidden])'),
+  cut: async (page) => { await page.locator('#tab-regions').click(); await page.waitForSelector('.banner[data-kind=cut]:not([hidden])') },
+  cutstreet: async (page) => { await page.locator('.chip[data-state=stale]').click(); await page.locator('#list .row').first().click(); await settle(page); await zoomTo(page, 1) },
   help: async (page) => page.keyboard.press('?'),
   street: async (page) => { for (let i = 0; i < 4; i++) { await zoomTo(page, 1); await page.waitForTimeout(700) } },
-  world: async (page) => { for (let i = 0; i < 9; i++) { await page.evaluate(() => document.getElementById('zoom-out').click()); await page.waitForTimeout(420) } },
+  europe: async (page) => { for (let i = 0; i < 8; i++) { await page.evaluate(() => document.getElementById('zoom-out').click()); await page.waitForTimeout(600) } },
+  world: async (page) => { for (let i = 0; i < 11; i++) { await page.evaluate(() => document.getElementById('zoom-out').click()); await page.waitForTimeout(600) } },
 }
 
 await withBrowser(async (browser) => {

@@ -29,7 +29,7 @@ export class Banners {
     this.cut.root.hidden = cut.length === 0
     if (cut.length === 0) return
     const vehicles = cut.reduce((sum, c) => sum + c.vehicles, 0)
-    setText(this.cut.strong, cutSentence(cut))
+    setText(this.cut.strong, `${cutSentence(cut)}.`)
     const which = vehicles === 1 ? 'Its vehicle is' : `${cut.length === 1 ? 'Its' : 'Their'} ${count(vehicles)} vehicles are`
     setText(this.cut.rest, vehicles === 0 ? 'No vehicle is known there.' : `${which} shown as last known.`)
   }
@@ -40,12 +40,12 @@ export class Banners {
     this.link.root.hidden = link.kind !== 'lost' && failing === null
     if (link.kind === 'lost') {
       const age = whole(now - link.since)
-      setText(this.link.strong, session.heardAt === 0 ? 'This gateway does not answer' : 'No connection to this gateway')
+      setText(this.link.strong, session.heardAt === 0 ? 'This gateway does not answer.' : 'No connection to this gateway.')
       const wait = Math.ceil(link.retryAt - now)
       const next = wait > 0 ? `Trying again in ${wait} s.` : 'Trying now.'
       setText(this.link.rest, session.heardAt === 0 ? next : `All you see is ${age} old or older. ${next}`)
     } else if (failing !== null) {
-      setText(this.link.strong, 'The list of vehicles is incomplete')
+      setText(this.link.strong, 'The list of vehicles is incomplete.')
       setText(this.link.rest, `${failing}. Trying again.`)
     }
   }

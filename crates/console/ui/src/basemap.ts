@@ -3,7 +3,7 @@
 // Owns the style and its two palettes. Never asks anything outside this origin: no tiles, no glyph server
 // (names are drawn with the machine's own fonts).
 
-import type { Feature, FeatureCollection, Geometry, MultiLineString, Point } from 'geojson'
+import type { Feature, FeatureCollection, Geometry, MultiLineString, Point, Position } from 'geojson'
 import type { GeoJSONSource, LayerSpecification, Map as GlMap, StyleSpecification } from 'maplibre-gl'
 import { feature, mesh } from 'topojson-client'
 import type { GeometryCollection, Topology } from 'topojson-specification'
@@ -12,12 +12,16 @@ import worldUrl from 'world-atlas/countries-50m.json?url'
 import type { Theme } from './looks'
 import { PLACES } from './places'
 
+/** Residential, tertiary, secondary, primary, motorway. */
+type Inks = [string, string, string, string, string]
+
 interface Palette {
   water: string
   land: string
   border: string
-  /** Residential, tertiary, secondary, primary, motorway. */
-  roads: [string, string, string, string, string]
+  roads: Inks
+  /** The same seen from further off, where a road is a hair. */
+  farRoads: Inks
   casing: string
   name: string
   nameStrong: string
@@ -28,24 +32,26 @@ interface Palette {
 export const PALETTES: Record<Theme, Palette> = {
   dark: {
     water: '#0a0f14',
-    land: '#12181e',
-    border: '#2a343f',
-    roads: ['#1c242d', '#232d38', '#2a3642', '#324050', '#3a4a5b'],
+    land: '#151d25',
+    border: '#2e3945',
+    roads: ['#222c36', '#28343f', '#2d3a47', '#344352', '#3c4d5e'],
+    farRoads: ['#1e2730', '#26313c', '#2c3945', '#344352', '#3c4d5e'],
     casing: '#0d1217',
     name: '#6f7d8c',
     nameStrong: '#93a1b0',
-    halo: '#12181e',
+    halo: '#151d25',
     track: '#e8eef4',
   },
   light: {
-    water: '#d9e3ea',
-    land: '#f1f1ed',
-    border: '#c3c9cf',
-    roads: ['#ffffff', '#ffffff', '#ffffff', '#ffffff', '#fdf8ea'],
-    casing: '#d9dad6',
+    water: '#d3dfe7',
+    land: '#eceeec',
+    border: '#b9c2c9',
+    roads: ['#ffffff', '#ffffff', '#ffffff', '#ffffff', '#fdf6e3'],
+    farRoads: ['#dbe0e2', '#cfd6da', '#c4cdd3', '#b8c3ca', '#abb8c1'],
+    casing: '#cdd2d4',
     name: '#7b8691',
     nameStrong: '#4e5964',
-    halo: '#f6f6f3',
+    halo: '#f3f5f4',
     track: '#1d2731',
   },
 }
@@ -72,6 +78,8 @@ function widths(row: number, extra: number): Width {
   return ['interpolate', ['exponential', 1.4], ['zoom'], 9, w[0] + extra * 0.2, 12, w[1] + extra * 0.5, 14, w[2] + extra * 0.8, 16, w[3] + extra, 19, w[4] + extra * 1.4]
 }
 
+const TRACK_WIDTH: Width = ['interpolate', ['exponential', 1], ['zoom'], 10, 2, 16, 4.5]
+
 /** The style before its data has come: everything but the vehicles. */
 export function style(theme: Theme): StyleSpecification {
   const p = PALETTES[theme]
@@ -81,18 +89,21 @@ export function style(theme: Theme): StyleSpecification {
       type: 'line',
       source: 'roads',
       filter: ['==', ['get', 'road'], road],
-      minzoom: casing ? Math.max(FROM_ZOOM[i]!, 11) : FROM_ZOOM[i]!,
+      minzoom: casing ? 13 : FROM_ZOOM[i]!,
       layout: { 'line-cap': 'round', 'line-join': 'round' },
-      paint: { 'line-color': casing ? p.casing : p.roads[i]!, 'line-width': casing ? widths(i, 2) : widths(i, 0) },
+      paint: casing
+        ? { 'line-color': p.casing, 'line-width': widths(i, 2) }
+        : { 'line-color': ['interpolate', ['linear'], ['zoom'], 12.6, p.farRoads[i]!, 14, p.roads[i]!], 'line-width': widths(i, 0) },
     }))
   return {
     version: 8,
     sources: {
-      land: { type: 'geojson', data: EMPTY, maxzoom: 7, tolerance: 0.4 },
-      borders: { type: 'geojson', data: EMPTY, maxzoom: 7, tolerance: 0.4 },
+      land: { type: 'geojson', data: EMPTY, maxzoom: 6 },
+      borders: { type: 'geojson', data: EMPTY, maxzoom: 6 },
       roads: { type: 'geojson', data: EMPTY, maxzoom: 15, tolerance: 0.2 },
       names: { type: 'geojson', data: EMPTY },
       track: { type: 'geojson', data: EMPTY, lineMetrics: true, tolerance: 0.1, maxzoom: 18 },
+      tail: { type: 'geojson', data: EMPTY, tolerance: 0, maxzoom: 18 },
       mark: { type: 'geojson', data: EMPTY },
     },
     layers: [
@@ -119,7 +130,14 @@ export function style(theme: Theme): StyleSpecification {
         type: 'line',
         source: 'track',
         layout: { 'line-cap': 'round', 'line-join': 'round' },
-        paint: { 'line-width': ['interpolate', ['linear'], ['zoom'], 10, 2, 16, 4.5], 'line-gradient': gradient(p.track) },
+        paint: { 'line-width': TRACK_WIDTH, 'line-gradient': gradient(p.track) },
+      },
+      {
+        id: 'tail',
+        type: 'line',
+        source: 'tail',
+        layout: { 'line-cap': 'round' },
+        paint: { 'line-width': TRACK_WIDTH, 'line-color': p.track },
       },
       {
         id: 'mark',
@@ -154,7 +172,7 @@ function name(id: string, kind: string, colour: string, size: unknown, minzoom: 
 
 /** The track fades out towards its past. */
 function gradient(colour: string): ['interpolate', ['linear'], ['line-progress'], ...(number | string)[]] {
-  return ['interpolate', ['linear'], ['line-progress'], 0, `${colour}00`, 0.25, `${colour}40`, 1, `${colour}d0`]
+  return ['interpolate', ['linear'], ['line-progress'], 0, `${colour}00`, 0.25, `${colour}50`, 1, colour]
 }
 
 /** Changes the colours of a map that stands. */
@@ -166,15 +184,26 @@ export function repaint(map: GlMap, theme: Theme): void {
   }
 }
 
-/** Fetches the bundled world and roads and gives them to the map. */
-export async function load(map: GlMap): Promise<void> {
-  const source = (id: string) => map.getSource(id) as GeoJSONSource
+export interface MapData {
+  world: Topology
+  roads: RoadsAsset
+}
+
+/** Fetches the bundled world and roads. */
+export async function fetchData(): Promise<MapData> {
   const [world, roads] = await Promise.all([fetched<Topology>(worldUrl), fetched<RoadsAsset>(roadsUrl)])
+  return { world, roads }
+}
+
+/** Gives them to a map whose style stands. */
+export function putData(map: GlMap, { world, roads }: MapData): void {
+  const source = (id: string) => map.getSource(id) as GeoJSONSource
   source('roads').setData(roadFeatures(roads))
   const countries = world.objects.countries as GeometryCollection<{ name: string }>
-  source('land').setData(feature(world, world.objects.land as GeometryCollection))
-  source('borders').setData(mesh(world, countries, (a, b) => a !== b) as MultiLineString)
-  source('names').setData({ type: 'FeatureCollection', features: [...placeNames(), ...countryNames(feature(world, countries).features)] })
+  const land = unwrapped(feature(world, countries))
+  source('land').setData(land)
+  source('borders').setData(mesh(world, countries, (a, b) => a !== b))
+  source('names').setData({ type: 'FeatureCollection', features: [...placeNames(), ...countryNames(land.features)] })
 }
 
 async function fetched<T>(url: string): Promise<T> {
@@ -218,6 +247,34 @@ function placeNames(): Feature<Point>[] {
     properties: { name, kind: KINDS[rank], order: rank },
     geometry: { type: 'Point', coordinates: [lon, lat] },
   }))
+}
+
+/**
+ * Makes rings of the sphere into rings of the plane: the atlas lets them step over the date line, where the map
+ * would draw a band round the world. A ring goes on beyond 180° instead; one round a pole is closed along it.
+ */
+export function unwrapped<P>(countries: FeatureCollection<Geometry, P>): FeatureCollection<Geometry, P> {
+  const plane = (geometry: Geometry | null): Geometry | null => {
+    if (geometry?.type === 'Polygon') return { ...geometry, coordinates: geometry.coordinates.map(unwrappedRing) }
+    if (geometry?.type === 'MultiPolygon') return { ...geometry, coordinates: geometry.coordinates.map((p) => p.map(unwrappedRing)) }
+    return geometry
+  }
+  return { ...countries, features: countries.features.map((f) => ({ ...f, geometry: plane(f.geometry) as Geometry })) }
+}
+
+export function unwrappedRing(ring: Position[]): Position[] {
+  let turns = 0
+  const out = ring.map(([lon, lat], i): Position => {
+    const step = i === 0 ? 0 : lon! - ring[i - 1]![0]!
+    if (step > 180) turns--
+    else if (step < -180) turns++
+    return [lon! + 360 * turns, lat!]
+  })
+  const first = out[0]!
+  const last = out.at(-1)!
+  if (Math.abs(last[0]! - first[0]!) < 180) return out
+  const pole = first[1]! < 0 ? -89.9 : 89.9
+  return [...out, [last[0]!, pole], [first[0]!, pole], first]
 }
 
 /** Every country's name at the middle of its largest part. */

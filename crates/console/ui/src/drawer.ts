@@ -18,7 +18,7 @@ const POINTS_MAX = 9000
 export interface DrawerEvents {
   closed(): void
   followToggled(): void
-  trackChanged(line: [number, number][]): void
+  trackChanged(line: [number, number][], toVehicle: boolean): void
   marked(at: [number, number] | null): void
   /** The vehicle was read by itself, asked for at that second of the page's clock. */
   read(detail: VehicleDetailJson, askedAt: number): void
@@ -138,7 +138,7 @@ export class Drawer {
     this.signals.replaceChildren()
     this.signalsHead.hidden = true
     this.note.hidden = true
-    this.events.trackChanged([])
+    this.events.trackChanged([], false)
     this.events.marked(null)
   }
 
@@ -186,8 +186,9 @@ export class Drawer {
     const from = Math.max(this.points.findIndex((p) => p.t_ms >= oldest), this.points.length - POINTS_MAX, 0)
     this.points = this.points.slice(from)
     this.chart?.show(this.points.map((p) => ({ t: p.t_ms / 1000, speed: p.speed === null ? null : p.speed * 3.6 })))
-    // The vehicle is drawn on its way to the last fix, so its track ends at the one before.
-    this.events.trackChanged(this.points.slice(0, this.vehicle?.state === 'online' ? -1 : undefined).map((p) => [p.lon, p.lat]))
+    // An online vehicle is drawn on its way to the last fix, so its track ends at the one before.
+    const moving = this.vehicle?.state === 'online'
+    this.events.trackChanged(this.points.slice(0, moving ? -1 : undefined).map((p) => [p.lon, p.lat]), moving)
   }
 
   private mark(sample: Sample | null): void {

@@ -79,7 +79,7 @@ export function staleWords(why: string | null): string {
 /** A signal's value for a table. */
 export function signalValue(value: unknown): string {
   if (typeof value === 'number') {
-    if (Number.isInteger(value)) return String(value)
+    if (Number.isInteger(value)) return count(value)
     return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4).replace(/\.?0+$/, '')
   }
   if (typeof value === 'boolean') return value ? 'yes' : 'no'

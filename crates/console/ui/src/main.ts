@@ -68,7 +68,7 @@ class Console {
     this.drawer = new Drawer(this.drawerRoot, pageClock, () => this.session.gatewayTime(), {
       closed: () => this.choose(null),
       followToggled: () => this.setFollowing(!this.following),
-      trackChanged: (line) => this.map.setTrack(line),
+      trackChanged: (line, toVehicle) => this.map.setTrack(line, toVehicle),
       marked: (at) => this.map.setMark(at),
       read: (detail, askedAt) => {
         this.session.fleet.takeRead(detail, askedAt)
@@ -82,6 +82,7 @@ class Console {
   }
 
   start(): void {
+    this.map.setPadding(this.padding())
     watchTheme((theme) => {
       this.map.setTheme(theme)
       this.drawer.setTheme(theme)
@@ -121,9 +122,11 @@ class Console {
     if (document.visibilityState !== 'visible') return
     const now = pageClock()
     const { session } = this
+    session.keepRegionsFresh()
     this.header.draw(session, this.filter.states, now)
     this.banners.draw(session, now)
     this.map.setFaded(session.link.kind === 'lost')
+    document.documentElement.dataset.link = session.link.kind
     if (this.stale || this.sort === 'heard' || this.sort === 'speed') this.refreshList()
     else this.list.draw()
     if (this.tab === 'regions') this.regions.draw(session.regions, now - session.regionsAt, this.filter.regions)

@@ -5,7 +5,7 @@
 
 import { type GeoJSONSource, Map as GlMap, ScaleControl, setWorkerUrl } from 'maplibre-gl'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
-import { load, repaint, style } from './basemap'
+import { fetchData, putData, repaint, style } from './basemap'
 import type { Fleet, Vehicle } from './fleet'
 import type { Theme } from './looks'
 import { latitude, longitude, mercatorX, mercatorY } from './mercator'
@@ -38,12 +38,15 @@ export interface Padding {
 export class MapView {
   readonly map: GlMap
   private readonly layer: VehiclesLayer
+  /** Asked for at once, while the map itself is still being set up. */
+  private readonly data = fetchData()
   private followed: Vehicle | null = null
   private padding: Padding = { top: 0, right: 0, bottom: 0, left: 0 }
   private drawTimer: ReturnType<typeof setTimeout> | undefined
   private pointer: { x: number; y: number } | null = null
   private ready = false
   private easedUntil = 0
+  private trackEnd: [lon: number, lat: number] | null = null
 
   constructor(
     container: HTMLElement,
@@ -81,7 +84,7 @@ export class MapView {
     repaint(this.map, this.layer.theme)
     this.ready = true
     this.pace()
-    await load(this.map)
+    putData(this.map, await this.data)
   }
 
   setTheme(theme: Theme): void {
@@ -173,11 +176,11 @@ export class MapView {
     return true
   }
 
-  setTrack(line: [lon: number, lat: number][]): void {
-    const geometry = { type: 'LineString' as const, coordinates: line }
-    this.source('track')?.setData(
-      line.length < 2 ? { type: 'FeatureCollection', features: [] } : { type: 'Feature', properties: {}, geometry },
-    )
+  /** The way the selected vehicle came; with `toVehicle` it goes on to where the vehicle is drawn. */
+  setTrack(line: [lon: number, lat: number][], toVehicle: boolean): void {
+    this.setLine('track', line)
+    this.trackEnd = toVehicle ? (line.at(-1) ?? null) : null
+    if (this.trackEnd === null) this.setLine('tail', [])
   }
 
   /** A mark on the track, where the chart's pointer is. */
@@ -198,6 +201,21 @@ export class MapView {
   private offset(): [number, number] {
     const { top, right, bottom, left } = this.padding
     return [(left - right) / 2, (top - bottom) / 2]
+  }
+
+  private setLine(source: string, line: [lon: number, lat: number][]): void {
+    const geometry = { type: 'LineString' as const, coordinates: line }
+    this.source(source)?.setData(
+      line.length < 2 ? { type: 'FeatureCollection', features: [] } : { type: 'Feature', properties: {}, geometry },
+    )
+  }
+
+  /** Draws the last piece of the track, up to the moving vehicle. */
+  private drawTail(): void {
+    const row = this.layer.selected
+    if (this.trackEnd === null || row === null || !this.fleet.motion.isPlaced(row)) return
+    const { x, y } = this.fleet.motion.at(row, this.clock())
+    this.setLine('tail', [this.trackEnd, [longitude(x), latitude(y)]])
   }
 
   private source(id: string): GeoJSONSource | undefined {
@@ -265,6 +283,7 @@ export class MapView {
     this.drawTimer = setTimeout(() => {
       if (document.visibilityState === 'visible') {
         this.keepFollowing()
+        this.drawTail()
         if (this.pointer !== null && this.layer.hovered !== null) this.hover()
         this.map.triggerRepaint()
       }

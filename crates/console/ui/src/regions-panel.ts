@@ -1,7 +1,9 @@
 // The regions: for each gateway whether it is heard, how far this view is behind it, and its vehicles by state.
+//
+// Builds a card a region once and then only writes what changed, so that nothing is taken away under a click.
 
 import { type GatewayJson, type RegionsJson, STATES } from './api'
-import { el } from './dom'
+import { el, setText } from './dom'
 import { count, span, STATE_WORDS } from './format'
 import { sign } from './looks'
 import { isCut } from './outlook'
@@ -10,110 +12,147 @@ export interface RegionsEvents {
   filtered(region: string): void
 }
 
+interface GatewayParts {
+  root: HTMLElement
+  lamp: HTMLElement
+  word: HTMLElement
+  heard: HTMLElement
+  behind: HTMLElement
+  shares: HTMLElement
+  legend: HTMLElement
+  /** The counts that are drawn. */
+  drawn: string
+}
+
 export class RegionsPanel {
-  private drawn = ''
+  private readonly lead = el('p', 'lead')
+  private readonly foot = el('p', 'foot')
+  private readonly empty = el('p', 'empty', 'The regions have not been read yet.')
+  private readonly filters = new Map<string, HTMLButtonElement>()
+  private readonly gateways = new Map<string, GatewayParts>()
+  /** Which regions and gateways have cards. */
+  private built = ''
 
   constructor(
     private readonly root: HTMLElement,
     private readonly events: RegionsEvents,
-  ) {}
+  ) {
+    root.append(this.empty)
+  }
 
   /** Draws a reading that is `elapsed_s` old; `chosen` are the regions the list is filtered by. */
   draw(regions: RegionsJson | null, elapsed_s: number, chosen: ReadonlySet<string>): void {
-    if (regions === null) {
-      this.root.replaceChildren(el('p', 'empty', 'The regions have not been read yet.'))
-      return
+    if (regions === null) return
+    const ordered = ownFirst(regions)
+    const wanted = JSON.stringify(ordered.map((r) => [r.region, r.gateways.map((g) => [g.id, g.operators_url])]))
+    if (wanted !== this.built) {
+      this.build(regions.gateway, ordered)
+      this.built = wanted
     }
-    const ages = regions.regions.flatMap((r) => r.gateways.map((g) => this.heard(g, elapsed_s)))
-    const next = JSON.stringify([regions.regions, ages, [...chosen], regions.acked_records_total])
-    if (next === this.drawn) return
-    this.drawn = next
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.focus : undefined
-    this.root.replaceChildren(
-      el('p', 'lead', 'What ', el('b', {}, regions.gateway), ' knows of every region, and how fresh that is.'),
-      ...regions.regions.map((region) => this.region(region.region, region.gateways, elapsed_s, chosen)),
-      ...(regions.acked_records_total === undefined
-        ? []
-        : [el('p', 'foot', `${count(regions.acked_records_total)} records acknowledged by ${regions.gateway}, each on its disk first.`)]),
-    )
-    if (focused !== undefined) this.root.querySelector<HTMLElement>(`[data-focus="${CSS.escape(focused)}"]`)?.focus()
+    for (const { region, gateways } of ordered) {
+      const total = gateways.reduce((sum, g) => sum + vehiclesOf(g), 0)
+      const filter = this.filters.get(region)!
+      setText(filter, total === 1 ? '1 vehicle' : `${count(total)} vehicles`)
+      filter.setAttribute('aria-pressed', String(chosen.has(region)))
+      for (const gateway of gateways) write(this.gateways.get(gateway.id)!, gateway, elapsed_s)
+    }
+    const acked = regions.acked_records_total
+    this.foot.hidden = acked === undefined
+    if (acked !== undefined) setText(this.foot, `${count(acked)} records acknowledged by ${regions.gateway}, each on its disk first.`)
   }
 
-  private region(name: string, gateways: GatewayJson[], elapsed_s: number, chosen: ReadonlySet<string>): HTMLElement {
-    const total = gateways.reduce((sum, g) => sum + vehiclesOf(g), 0)
-    const filter = el(
-      'button',
-      {
-        class: 'filter',
-        title: `Show only the vehicles of ${name}`,
-        attributes: { type: 'button', 'aria-pressed': String(chosen.has(name)) },
-        data: { focus: `filter-${name}` },
-        on: { click: () => this.events.filtered(name) },
-      },
-      `${count(total)} vehicles`,
-    )
-    const many = gateways.length > 1
-    return el('section', 'region', el('header', {}, el('h2', {}, name), filter), ...gateways.map((g) => this.gateway(g, elapsed_s, many || g.id !== name)))
+  private build(own: string, regions: RegionsJson['regions']): void {
+    this.filters.clear()
+    this.gateways.clear()
+    this.lead.replaceChildren('What ', el('b', {}, own), ' knows of every region, and how fresh that is.')
+    this.root.replaceChildren(this.lead, ...regions.map((r) => this.region(r.region, r.gateways)), this.foot)
   }
 
-  private gateway(gateway: GatewayJson, elapsed_s: number, named: boolean): HTMLElement {
-    const cut = isCut(gateway)
-    const condition = gateway.self ? 'self' : cut ? 'cut' : gateway.status === 'alive' ? 'alive' : 'unknown'
-    const word = { self: 'this gateway', cut: 'cut off', alive: 'heard', unknown: 'never heard' }[condition]
-    const line = el(
-      'p',
-      'condition',
-      el('span', { class: 'lamp', data: { condition } }),
-      named && el('b', {}, gateway.id),
-      el('span', 'word', word),
-      el('span', 'heard', this.heard(gateway, elapsed_s)),
-    )
-    return el('div', { class: 'gateway', data: { condition } }, line, this.behind(gateway, cut), bar(gateway), legend(gateway), address(gateway))
-  }
-
-  private heard(gateway: GatewayJson, elapsed_s: number): string {
-    if (gateway.self || gateway.heard_ago_s === null || gateway.heard_ago_s === undefined) return ''
-    const ago = gateway.heard_ago_s + elapsed_s
-    return ago < 2 ? 'just now' : `${span(Math.floor(ago)).replace('.0', '')} ago`
-  }
-
-  private behind(gateway: GatewayJson, cut: boolean): HTMLElement | null {
-    if (gateway.self) return null
-    if (cut) return el('p', 'behind', 'Its vehicles are shown with their last known state.')
-    const entries = gateway.lag_entries ?? 0
-    if (entries === 0) return el('p', 'behind', 'View up to date')
-    const seconds = gateway.lag_s === null || gateway.lag_s === undefined ? '' : `, ${span(gateway.lag_s)}`
-    return el('p', 'behind', `View behind by ${count(entries)} ${entries === 1 ? 'entry' : 'entries'}${seconds}`)
+  private region(name: string, gateways: GatewayJson[]): HTMLElement {
+    const filter = el('button', {
+      class: 'filter',
+      title: `Show only the vehicles of ${name}`,
+      attributes: { type: 'button' },
+      on: { click: () => this.events.filtered(name) },
+    })
+    this.filters.set(name, filter)
+    const named = gateways.length > 1 || gateways[0]?.id !== name
+    const parts = gateways.map((gateway) => {
+      const part = gatewayParts(gateway, named)
+      this.gateways.set(gateway.id, part)
+      return part.root
+    })
+    return el('section', 'region', el('header', {}, el('h2', {}, name), filter), ...parts)
   }
 }
 
-function vehiclesOf(gateway: GatewayJson): number {
-  return Object.values(gateway.vehicles).reduce((sum, n) => sum + n, 0)
+function gatewayParts(gateway: GatewayJson, named: boolean): GatewayParts {
+  const parts = {
+    lamp: el('span', 'lamp'),
+    word: el('span', 'word'),
+    heard: el('span', 'heard'),
+    behind: el('p', 'behind'),
+    shares: el('div', { class: 'shares', attributes: { 'aria-hidden': 'true' } }),
+    legend: el('p', 'legend'),
+  }
+  const condition = el('p', 'condition', parts.lamp, named && el('b', {}, gateway.id), parts.word, parts.heard)
+  const root = el('div', 'gateway', condition, parts.behind, parts.shares, parts.legend, address(gateway))
+  return { root, ...parts, drawn: '' }
 }
 
-function bar(gateway: GatewayJson): HTMLElement | null {
-  if (vehiclesOf(gateway) === 0) return null
-  return el(
-    'div',
-    { class: 'shares', attributes: { 'aria-hidden': 'true' } },
-    ...STATES.filter((s) => (gateway.vehicles[s] ?? 0) > 0).map((state) => {
-      const part = el('span', { data: { state } })
-      part.style.flexGrow = String(gateway.vehicles[state])
-      return part
+function write(parts: GatewayParts, gateway: GatewayJson, elapsed_s: number): void {
+  const condition = conditionOf(gateway)
+  parts.root.dataset.condition = parts.lamp.dataset.condition = condition
+  setText(parts.word, { self: 'this gateway', cut: 'cut off', alive: 'heard', unknown: 'never heard' }[condition])
+  setText(parts.heard, heardWords(gateway, elapsed_s))
+  setText(parts.behind, behindWords(gateway))
+  parts.behind.hidden = gateway.self
+  const counts = JSON.stringify(gateway.vehicles)
+  if (counts === parts.drawn) return
+  parts.drawn = counts
+  const present = STATES.filter((s) => (gateway.vehicles[s] ?? 0) > 0)
+  parts.shares.replaceChildren(
+    ...present.map((state) => {
+      const share = el('span', { data: { state } })
+      share.style.flexGrow = String(gateway.vehicles[state])
+      return share
     }),
   )
-}
-
-function legend(gateway: GatewayJson): HTMLElement {
-  const present = STATES.filter((s) => (gateway.vehicles[s] ?? 0) > 0)
-  if (present.length === 0) return el('p', 'legend', 'No vehicles')
-  return el(
-    'p',
-    'legend',
+  parts.legend.replaceChildren(
+    ...(present.length === 0 ? ['No vehicles'] : []),
     ...present.map((state) =>
       el('span', { data: { state } }, sign(state), `${count(gateway.vehicles[state]!)} ${STATE_WORDS[state].word.toLowerCase()}`),
     ),
   )
+}
+
+function conditionOf(gateway: GatewayJson): 'self' | 'cut' | 'alive' | 'unknown' {
+  if (gateway.self) return 'self'
+  if (isCut(gateway)) return 'cut'
+  return gateway.status === 'alive' ? 'alive' : 'unknown'
+}
+
+function heardWords(gateway: GatewayJson, elapsed_s: number): string {
+  if (gateway.self || gateway.heard_ago_s === null || gateway.heard_ago_s === undefined) return ''
+  const ago = gateway.heard_ago_s + elapsed_s
+  return ago < 2 ? 'just now' : `${span(Math.floor(ago)).replace('.0', '')} ago`
+}
+
+function behindWords(gateway: GatewayJson): string {
+  if (isCut(gateway)) return 'Its vehicles are shown with their last known state.'
+  const entries = gateway.lag_entries ?? 0
+  if (entries === 0) return 'View up to date'
+  const seconds = gateway.lag_s === null || gateway.lag_s === undefined ? '' : `, ${span(gateway.lag_s)}`
+  return `View behind by ${count(entries)} ${entries === 1 ? 'entry' : 'entries'}${seconds}`
+}
+
+/** The regions as given, the one of this gateway first. */
+function ownFirst({ region, regions }: RegionsJson): RegionsJson['regions'] {
+  return [...regions.filter((r) => r.region === region), ...regions.filter((r) => r.region !== region)]
+}
+
+function vehiclesOf(gateway: GatewayJson): number {
+  return Object.values(gateway.vehicles).reduce((sum, n) => sum + n, 0)
 }
 
 /** The way to the same map as that gateway sees it. */

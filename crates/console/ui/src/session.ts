@@ -16,6 +16,9 @@ export type Link =
 export const pageClock = (): number => performance.now() / 1000
 
 const RELIST_RETRY_MS = 3000
+/** The stream tells of regions only when something changed; an older reading than this is asked for anew. */
+const REGIONS_AGE_S = 3
+const REGIONS_TIMEOUT_MS = 10_000
 
 export class Session {
   readonly fleet = new Fleet()
@@ -38,6 +41,7 @@ export class Session {
 
   private readonly stream: Stream
   private listing: AbortController | null = null
+  private readingRegions = false
   private relistTimer: ReturnType<typeof setTimeout> | undefined
 
   /** `changed` is told of everything but positions; `fixed` of positions, with the vehicles concerned. */
@@ -58,6 +62,12 @@ export class Session {
 
   retryNow(): void {
     this.stream.retryNow()
+  }
+
+  /** Asks for the regions when the stream has not told of them for a while: their ages must not grow by themselves. */
+  keepRegionsFresh(): void {
+    if (this.link.kind !== 'live' || this.readingRegions || pageClock() - this.regionsAt < REGIONS_AGE_S) return
+    void this.loadRegions()
   }
 
   /** The gateway's time as this page knows it. */
@@ -148,12 +158,15 @@ export class Session {
 
   private async loadRegions(): Promise<void> {
     const askedAt = pageClock()
+    this.readingRegions = true
     try {
-      this.takeRegions(await readRegions(), askedAt)
+      const regions = await readRegions(AbortSignal.timeout(REGIONS_TIMEOUT_MS))
+      if (askedAt >= this.regionsAt) this.takeRegions(regions, askedAt)
       this.changed()
     } catch {
-      // The stream brings the next one, and shows itself when it is lost.
+      // Asked for again soon; a gateway that does not answer loses its stream too, and that is shown.
     }
+    this.readingRegions = false
   }
 
   private takeRegions(regions: RegionsJson, at: number): void {

@@ -46,7 +46,7 @@ void main() {
   bool live = look == 0 || look == 5;
   pointed = (flags & 2) != 0 && live ? arrow : 0.0;
   float heading = radians(attitude.x + attitude.y * b);
-  float scale = look == 0 ? 1.0 : look == 4 ? 0.78 : 0.92;
+  float scale = look == 0 ? 1.0 : look == 4 ? 0.74 : 0.94;
   size = radius * mix(1.0, 1.28, pointed) * scale * mix(1.0, 0.7, muted) + emphasis;
   float reach = size * 1.25 + ring + 3.0;
   // The quad turns with the vehicle; 'at' stays in the vehicle's own frame, y ahead.
@@ -110,10 +110,11 @@ void main() {
     if (pointed > 0.5) {
       inner = mix(colour, edge, cover(body + r * 0.26));
     } else {
-      float turn = atan(at.y, at.x) / 6.2831853 * 6.0;
-      float gap = abs(fract(turn) - 0.5);
-      float ringed = cover(-disc(at, r * 0.68));
-      inner = mix(edge, colour, max(ringed * smoothstep(0.2, 0.24, 0.5 - gap + 0.02), cover(disc(at, r * 0.3))));
+      // The edge is broken where there is room to see it.
+      float gap = abs(fract(atan(at.y, at.x) / 6.2831853 * 6.0) - 0.5);
+      float dash = mix(1.0, smoothstep(0.16, 0.22, gap), smoothstep(5.5, 7.5, r));
+      float ringed = cover(-disc(at, r * 0.6));
+      inner = mix(edge, colour, max(ringed * dash, cover(disc(at, r * 0.26)) * smoothstep(5.5, 7.5, r)));
     }
   }
   paint = mix(paint, vec4(inner, 1.0), fill);
@@ -138,6 +139,13 @@ export function radiusAt(zoom: number): number {
     if (zoom <= z1) return r0 + ((r1 - r0) * (zoom - z0)) / (z1 - z0)
   }
   return stops.at(-1)![1]
+}
+
+/** How much smaller vehicles are drawn where thousands share the view, so that the streets still show. */
+export function crowding(vehicles: number, zoom: number): number {
+  const near = Math.max(0, Math.min(1, (zoom - 12) / 3))
+  const crowded = Math.max(0.5, Math.min(1, (1500 / Math.max(1, vehicles)) ** 0.25))
+  return crowded + (1 - crowded) * near
 }
 
 export class VehiclesLayer implements CustomLayerInterface {
@@ -244,7 +252,7 @@ export class VehiclesLayer implements CustomLayerInterface {
     gl.uniform4f(this.at.centre, Math.fround(x), Math.fround(y), x - Math.fround(x), y - Math.fround(y))
     gl.uniform1f(this.at.now, now - this.motion.base)
     gl.uniform2f(this.at.viewport, canvas.width / ratio, canvas.height / ratio)
-    gl.uniform1f(this.at.radius, radiusAt(zoom))
+    gl.uniform1f(this.at.radius, radiusAt(zoom) * crowding(this.motion.count, zoom))
     const near = Math.max(0, Math.min(1, zoom - 12.6))
     gl.uniform1f(this.at.arrow, near * near * (3 - 2 * near))
     const states = Object.entries(LOOKS).sort((a, b) => a[1] - b[1]) as [State, number][]

@@ -1,0 +1,259 @@
+// What an operator does with the console, one test each. Waits are bounded by the page's timeout of 30 s.
+import { strict as assert } from 'node:assert'
+import { kill } from 'node:process'
+import { difference, seen, waitForColour } from './pixels.mjs'
+
+const ONLINE = { dark: '#2fd6a3', light: '#008c68' }
+
+const textOf = (page, selector) => page.locator(selector).textContent()
+const numberOf = async (page, selector) => Number((await textOf(page, selector)).replace(/\D/g, ''))
+const rows = (page) => page.locator('#list .row:not([hidden])')
+const chip = (page, state) => `.chip[data-state=${state}]`
+
+/** The first online vehicle that the API says is driving. */
+async function driving(gateway) {
+  const answer = await fetch(new URL('/v1/vehicles?state=online&limit=1000', gateway))
+  const { vehicles } = await answer.json()
+  const found = vehicles.filter((v) => v.position).sort((a, b) => b.position.speed - a.position.speed)[0]
+  assert.ok(found, 'a vehicle that drives')
+  return found
+}
+
+export const TESTS = [
+  {
+    name: 'the page shows as many vehicles as the gateway has, with its name and totals by state',
+    async run({ open, gateway }) {
+      const page = await open()
+      const { total } = await (await fetch(new URL('/v1/vehicles?limit=1', gateway))).json()
+      const { gateway: seat } = await (await fetch(new URL('/v1/regions', gateway))).json()
+      // Vehicles may attach for the first time between the two readings.
+      await page.waitForFunction((n) => Number(document.getElementById('found').textContent.replace(/\D/g, '')) >= n, total)
+      assert.equal(await textOf(page, '#seat'), seat)
+      assert.equal(await textOf(page, '#pulse'), 'live')
+      const shown = await page.locator('.chip b').allTextContents()
+      const sum = shown.reduce((n, text) => n + Number(text.replace(/\D/g, '')), 0)
+      assert.ok(Math.abs(sum - (await numberOf(page, '#found'))) <= 3, `chips add up to the list: ${shown}`)
+      assert.ok((await numberOf(page, `${chip(page, 'online')} b`)) > 0)
+    },
+  },
+  {
+    name: 'only the rows in sight exist, and scrolling brings the last one',
+    async run({ open }) {
+      const page = await open()
+      const all = await numberOf(page, '#found')
+      const made = await page.locator('#list .row').count()
+      assert.ok(made < 60, `${made} rows for ${all} vehicles`)
+      await page.locator('#list').evaluate((list) => list.scrollTo(0, list.scrollHeight))
+      await page.waitForFunction(() => {
+        const last = document.querySelector('#list .row:not([hidden])')?.getAttribute('aria-setsize')
+        return [...document.querySelectorAll('#list .row:not([hidden])')].some((r) => r.getAttribute('aria-posinset') === last)
+      })
+    },
+  },
+  {
+    name: 'vehicles are drawn on the map in the colour of their state, on roads, and move',
+    async run({ open, decoder }) {
+      const page = await open()
+      // Closer, so that a second's way is many pixels; the base map is given the time to be there.
+      for (let i = 0; i < 2; i++) await page.locator('#zoom-in').click()
+      let before
+      for (let looks = 0; looks < 40; looks++) {
+        before = await seen(page, decoder, [ONLINE.dark])
+        if (before.different > 40 && before.places[0].size > 60) break
+      }
+      assert.ok(before.different > 40, `a base map is drawn: ${before.different} colours`)
+      const [first] = before.places
+      assert.ok(first.size > 60, `online vehicles are drawn: ${first.size} pixels`)
+      let moved = 0
+      for (let looks = 0; looks < 30 && moved < 30; looks++) {
+        const [now] = (await seen(page, decoder, [ONLINE.dark])).places
+        moved = Math.min(difference(first, now), difference(now, first))
+      }
+      assert.ok(moved >= 30, `${moved} pixels moved`)
+    },
+  },
+  {
+    name: 'the search narrows the list, and Escape shows all again',
+    async run({ open, gateway }) {
+      const page = await open()
+      const { id } = await driving(gateway)
+      await page.keyboard.press('/')
+      await page.keyboard.type(id.toLowerCase())
+      await page.waitForFunction((wanted) => {
+        const shown = [...document.querySelectorAll('#list .row:not([hidden]) .name')].map((n) => n.textContent)
+        return shown.length > 0 && shown.every((n) => n.includes(wanted))
+      }, id)
+      assert.match(await textOf(page, '#found'), /^\d+ of /)
+      await page.keyboard.type(' no such thing')
+      await page.waitForSelector('#list .empty:not([hidden])')
+      await page.keyboard.press('Escape')
+      await page.waitForFunction(() => document.querySelectorAll('#list .row:not([hidden])').length > 3)
+      assert.equal(await page.locator('#search').inputValue(), '')
+    },
+  },
+  {
+    name: 'a chip shows only the vehicles of its state, a region only its own',
+    async run({ open }) {
+      const page = await open()
+      await page.locator(chip(page, 'online')).click()
+      await page.waitForFunction(() => /of/.test(document.getElementById('found').textContent))
+      const states = await rows(page).evaluateAll((all) => all.map((r) => r.dataset.state))
+      assert.ok(states.length > 0 && states.every((s) => s === 'online'), `${states}`)
+      await page.locator('#clear').click()
+      await page.keyboard.press('r')
+      const card = page.locator('.region').nth(1)
+      const region = await card.locator('h2').textContent()
+      await card.locator('.filter').click()
+      await page.keyboard.press('v')
+      await page.waitForFunction((name) => {
+        const places = [...document.querySelectorAll('#list .row:not([hidden]) .place')].map((p) => p.textContent)
+        return places.length > 0 && places.every((p) => p === name)
+      }, region)
+    },
+  },
+  {
+    name: 'a chosen vehicle opens its drawer: state in words, place, signals, history and track',
+    async run({ open, gateway, decoder }) {
+      const { id } = await driving(gateway)
+      const page = await open({}, `#${id}`)
+      await page.waitForSelector('#drawer:not([hidden])')
+      assert.equal(await textOf(page, '#drawer h2'), id)
+      await page.waitForFunction(() => /^Online · heard [\d.]+ s ago · via \S+$/.test(document.querySelector('.sentence').textContent))
+      await page.waitForSelector('.chart canvas')
+      await page.waitForSelector('.signals div')
+      const fact = async (label) => page.locator(`.facts dt:text-is("${label}") + dd`).textContent()
+      assert.match(await fact('Cell'), /^85[0-9a-f]+$/)
+      assert.match(await fact('Epoch'), /^\d{15,}$/)
+      const before = await fact('Position')
+      assert.match(before, /^\d+\.\d{5}° [NS], \d+\.\d{5}° [EW]$/)
+      await page.waitForFunction((text) => document.querySelector('.facts dd').textContent !== text, before)
+      const white = await waitForColour(page, decoder, '#f2f6fa', 40, 16)
+      assert.ok(white >= 40, `the chosen one is ringed and its track drawn: ${white} pixels`)
+      await page.keyboard.press('Escape')
+      await page.waitForSelector('#drawer', { state: 'hidden' })
+      assert.equal(new URL(page.url()).hash, '')
+    },
+  },
+  {
+    name: 'the keys choose, follow, explain and close',
+    async run({ open }) {
+      const page = await open()
+      await page.keyboard.press('ArrowDown')
+      await page.waitForSelector('#drawer:not([hidden])')
+      const first = await textOf(page, '#drawer h2')
+      await page.keyboard.press('ArrowDown')
+      await page.waitForFunction((name) => document.querySelector('#drawer h2').textContent !== name, first)
+      await page.keyboard.press('ArrowUp')
+      await page.waitForFunction((name) => document.querySelector('#drawer h2').textContent === name, first)
+      await page.keyboard.press('f')
+      assert.equal(await page.locator('.follow').getAttribute('aria-pressed'), 'true')
+      await page.keyboard.press('?')
+      assert.ok(await page.locator('#keys').evaluate((d) => d.open))
+      await page.keyboard.press('Escape')
+      await page.waitForFunction(() => !document.getElementById('keys').open)
+      assert.ok(await page.locator('#drawer').isVisible())
+      await page.keyboard.press('Escape')
+      await page.waitForSelector('#drawer', { state: 'hidden' })
+    },
+  },
+  {
+    name: 'the regions panel says of every gateway how it is heard and what it has',
+    async run({ open, gateway }) {
+      const page = await open()
+      await page.keyboard.press('r')
+      const { regions } = await (await fetch(new URL('/v1/regions', gateway))).json()
+      await page.waitForFunction((n) => document.querySelectorAll('#regions .gateway').length === n, regions.flatMap((r) => r.gateways).length)
+      const words = await page.locator('#regions .word').allTextContents()
+      assert.equal(words.filter((w) => w === 'this gateway').length, 1)
+      assert.ok(words.every((w) => w === 'this gateway' || w === 'heard'), `${words}`)
+      const ages = (await page.locator('#regions .heard').allTextContents()).filter((a) => a !== '')
+      assert.ok(ages.length > 0 && ages.every((a) => /^(just now|\d+ s ago)$/.test(a)), `${ages}`)
+    },
+  },
+  {
+    name: 'dark and light follow the system, a choice is kept, and both draw their vehicles',
+    async run({ open, decoder }) {
+      const page = await open({ colorScheme: 'light' })
+      const ground = () => page.evaluate(() => getComputedStyle(document.getElementById('panel')).backgroundColor)
+      assert.equal(await ground(), 'rgb(255, 255, 255)')
+      const drawn = await waitForColour(page, decoder, ONLINE.light, 40)
+      assert.ok(drawn >= 40, `${drawn} pixels of online vehicles in the light`)
+      await page.keyboard.press('t')
+      assert.equal(await ground(), 'rgb(17, 23, 29)')
+      await page.reload()
+      assert.equal(await ground(), 'rgb(17, 23, 29)')
+      await page.keyboard.press('t')
+      assert.equal(await ground(), 'rgb(255, 255, 255)')
+    },
+  },
+  {
+    name: 'on a phone the list is a sheet below the map and nothing runs over the edge',
+    async run({ open }) {
+      const page = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
+      const panel = await page.locator('#panel').boundingBox()
+      assert.ok(panel.y > 300 && panel.y < 700 && Math.round(panel.y + panel.height) === 844, JSON.stringify(panel))
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+      await rows(page).first().tap()
+      await page.waitForSelector('#drawer:not([hidden])')
+      const drawer = await page.locator('#drawer').boundingBox()
+      assert.equal(drawer.width, 390)
+      await page.locator('#drawer button[aria-label=Close]').tap()
+      await page.waitForSelector('#drawer', { state: 'hidden' })
+    },
+  },
+  {
+    name: 'a lost connection is said at once with the age of what is shown, and mends by itself',
+    offline: true,
+    async run({ open, link }) {
+      const page = await open()
+      link.cut()
+      await page.waitForSelector('.banner[data-kind=link]:not([hidden])')
+      await page.waitForFunction(() => /All you see is \d+ s old or older/.test(document.querySelector('.banner[data-kind=link]').textContent))
+      assert.match(await textOf(page, '#pulse'), /^lost \d+ s ago$/)
+      link.heal()
+      await page.waitForSelector('.banner[data-kind=link]', { state: 'hidden' })
+      assert.equal(await textOf(page, '#pulse'), 'live')
+      assert.ok((await numberOf(page, `${chip(page, 'online')} b`)) > 0)
+    },
+  },
+  {
+    name: 'a link that stands but carries nothing counts as lost within its 20 s',
+    offline: true,
+    async run({ open, link }) {
+      const page = await open()
+      await page.waitForFunction(() => document.getElementById('pulse').textContent === 'live')
+      link.freeze()
+      await page.waitForFunction(() => document.getElementById('pulse').textContent.startsWith('quiet'))
+      await page.waitForSelector('.banner[data-kind=link]:not([hidden])')
+      link.heal()
+      await page.waitForSelector('.banner[data-kind=link]', { state: 'hidden' })
+    },
+  },
+  {
+    name: 'a killed region is named in a banner, nothing is shown online through it, and all is well when it is back',
+    needsKill: true,
+    async run({ open, killPid }) {
+      const page = await open()
+      page.setDefaultTimeout(120_000)
+      kill(killPid, 'SIGKILL')
+      const killed = Date.now()
+      await page.waitForSelector('.banner[data-kind=cut]:not([hidden])')
+      const after_ms = Date.now() - killed
+      assert.ok(after_ms < 16_000, `${after_ms} ms until it was said`)
+      const [, region] = /^Nothing heard from (\S+) for \d/.exec(await textOf(page, '.banner[data-kind=cut]'))
+      await page.keyboard.press('r')
+      const card = page.locator('.region', { has: page.locator(`h2:text-is("${region}")`) })
+      assert.equal(await card.locator('.word').textContent(), 'cut off')
+      // Its vehicles are stale until they have moved to a neighbour; none may be shown online through it.
+      await card.locator('.filter').click()
+      await page.keyboard.press('v')
+      await page.waitForFunction(() => /of/.test(document.getElementById('found').textContent))
+      const shown = await rows(page).evaluateAll((all) => all.map((row) => row.innerText.replaceAll('\n', ' ')))
+      const states = await rows(page).evaluateAll((all) => all.map((row) => row.dataset.state))
+      assert.ok(states.every((state) => state !== 'online'), `${after_ms} ms, ${region}: ${shown.join('; ')}`)
+      await page.locator('#clear').click()
+      await page.waitForSelector('.banner[data-kind=cut]', { state: 'hidden' })
+      await page.waitForFunction(() => Number(document.querySelector('.chip[data-state=stale] b').textContent) === 0)
+    },
+  },
+]
