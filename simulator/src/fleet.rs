@@ -92,6 +92,11 @@ pub struct Figures {
     pub ack_max: Option<Duration>,
 }
 
+/// What the `index`th vehicle of a fleet is called, counted from 0.
+pub fn vehicle_name(prefix: &str, index: usize) -> String {
+    format!("{prefix}-{:04}", index + 1)
+}
+
 /// What every vehicle reads.
 struct Shared {
     movement: Movement,
@@ -121,7 +126,7 @@ impl Fleet {
         if regions.count() != config.gateways.len() {
             return Err(FleetError::Gateways { regions: regions.count(), gateways: config.gateways.len() });
         }
-        let ids = (1..=movement.vehicles()).map(|number| VehicleId::new(&format!("{}-{number:04}", config.prefix)));
+        let ids = (0..movement.vehicles()).map(|index| VehicleId::new(&vehicle_name(&config.prefix, index)));
         let ids: Vec<VehicleId> = ids
             .collect::<Result<_, _>>()
             .map_err(|source| FleetError::Prefix { prefix: config.prefix.clone(), source })?;

@@ -10,16 +10,15 @@ const FILES_BESIDES: u64 = 200;
 /// than that allows.
 pub fn allow_sockets(vehicles: u32) -> anyhow::Result<()> {
     let wanted = u64::from(vehicles) + FILES_BESIDES;
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.unwrap_or(u64::MAX);
-    if limit.current.is_some_and(|now| now < wanted) && wanted <= hard {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|now| now < wanted) {
         // If that fails, the check below says so.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum.or(Some(wanted)), maximum: limit.maximum });
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum.or(Some(wanted)), maximum });
     }
     match getrlimit(Resource::Nofile).current {
         Some(now) if now < wanted => bail!(
             "{vehicles} vehicles need {wanted} open files and this process may open {now}.\n  \
-             Drive at most {} vehicles, or raise the limit (ulimit -Hn, or LimitNOFILE=)",
+             Drive at most {} vehicles, or raise the limit as root (ulimit -n {wanted})",
             now.saturating_sub(FILES_BESIDES)
         ),
         Some(_) | None => Ok(()),

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use waygate_simulator::fleet::{Fleet, FleetConfig};
+use waygate_simulator::fleet::{self, Fleet, FleetConfig};
 use waygate_simulator::judge::{Verdict, judge};
 use waygate_simulator::ledger::VehicleLedger;
 use waygate_simulator::movement::Movement;
@@ -116,6 +116,14 @@ impl Traffic {
         let movement = Movement::new(trace, args.vehicles as usize, args.seed);
         Ok(Self { movement, regions, prefix })
     }
+
+    /// A vehicle that is on the road for the first minutes, so that one who asks for it finds it.
+    fn example(&self, speed: f64) -> String {
+        let drives = |vehicle: usize, s: f64| self.movement.at(vehicle, (s * 1000.0 * speed) as u64).is_some();
+        let stays = |vehicle: &usize| [15.0, 60.0, 120.0].iter().all(|&s| drives(*vehicle, s));
+        let vehicle = (0..self.movement.vehicles()).find(stays).unwrap_or(0);
+        fleet::vehicle_name(self.prefix, vehicle)
+    }
 }
 
 struct Demo {
@@ -144,8 +152,8 @@ impl Demo {
             () = stop.first() => return Ok(Exit::Ok),
         }
         let program = self.program.clone();
-        let first = format!("{}-0001", traffic.prefix);
-        words::invitation(&mut self.screen, &self.gateways, &program, &first, self.args.respawn);
+        let example = traffic.example(self.args.speed);
+        words::invitation(&mut self.screen, &self.gateways, &program, &example, self.args.respawn);
         let gateways = self.gateways.iter().map(|gateway| gateway.seat.vehicles_url()).collect();
         let config = FleetConfig {
             gateways,

@@ -9,6 +9,9 @@ use super::children::Gateway;
 use super::screen::Screen;
 use super::status::span;
 
+/// A vehicle in a few lines of Python, as seen from the root of the sources.
+const PYTHON_VEHICLE: &str = "examples/vehicle.py";
+
 /// What one can do while it runs.
 pub fn invitation(screen: &mut Screen, gateways: &[Gateway], program: &Path, vehicle: &str, respawn_s: u64) {
     let [west, centre, ..] = gateways else { return };
@@ -26,15 +29,21 @@ pub fn invitation(screen: &mut Screen, gateways: &[Gateway], program: &Path, veh
         0 => "it stays dead (--respawn)".to_owned(),
         s => format!("it returns after {s} s"),
     };
-    let lines = [
+    let mut lines = vec![
         (format!("{program} vehicles --state online --limit 5{}", url(west)), "who is reachable"),
         (format!("{program} watch{}", url(west)), "live"),
         (format!("curl -s {}/v1/vehicles/{vehicle}", centre.seat.operators_url()), "any gateway knows"),
-        (format!("python3 examples/vehicle.py {} MY-CAR", centre.seat.vehicles_url()), "a vehicle of your own"),
     ];
+    // Part of the sources: who has the program alone does not have it.
+    if Path::new(PYTHON_VEHICLE).exists() {
+        let line = format!("python3 {PYTHON_VEHICLE} {} MY-CAR 60", centre.seat.vehicles_url());
+        lines.push((line, "your own; wants python3-websockets"));
+    }
     for (command, remark) in lines {
-        let remark = screen.faint(&format!("# {remark}"));
-        screen.line(&format!("    {command}  {remark}"));
+        // A remark that does not fit would be in the way of copying the command.
+        let fits = command.chars().count() + remark.chars().count() + 8 < screen.columns();
+        let remark = if fits { screen.faint(&format!("  # {remark}")) } else { String::new() };
+        screen.line(&format!("    {command}{remark}"));
     }
     if let Some(pid) = centre.pid() {
         screen.line("");
