@@ -140,9 +140,14 @@ impl Log {
         self.head
     }
 
-    /// Tombstones up to here may be gone: a cursor above 0 and below it needs a snapshot.
+    /// Tombstones up to here may be missing: a cursor below it needs a snapshot.
     pub fn floor(&self) -> u64 {
         self.floor
+    }
+
+    /// Tombstones up to here were not seen, as the log was read from a snapshot.
+    pub fn raise_floor(&mut self, floor: u64) {
+        self.floor = self.floor.max(floor);
     }
 
     /// Slots, tombstones included.

@@ -28,6 +28,10 @@ const RELAY_AFTER: Millis = Millis::secs(2);
 /// A cursor that does not follow what was sent for this long is believed: it is sent again from there.
 const REWIND_AFTER: Millis = Millis::secs(10);
 
+/// How often a log whose copy differs may be sent whole again: if an entry never gets through, the copy stays as
+/// good as it can be and the stream is not filled with snapshots.
+const REPAIR_AFTER: Millis = Millis::secs(60);
+
 /// What two nodes send each other.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
@@ -99,6 +103,9 @@ pub enum Fault {
     /// A frame before the Hello.
     #[error("the peer sent a frame before its hello")]
     NoHello,
+    /// Another Hello.
+    #[error("the peer said hello twice: a stream is one node's, in one life")]
+    SecondHello,
     /// The peer has this node's id.
     #[error("the peer calls itself {0} too: node ids must be unique")]
     SameId(crate::id::NodeId),
@@ -141,11 +148,13 @@ struct Progress {
     reset: bool,
     /// A snapshot is under way, whole at this sequence number.
     snapshot_end: Option<u64>,
+    /// When a difference was last repaired.
+    repaired: Option<Mono>,
 }
 
 impl Progress {
     fn at(seq: u64, now: Mono) -> Self {
-        Self { held: seq, sent: seq, moved: now, reset: false, snapshot_end: None }
+        Self { held: seq, sent: seq, moved: now, reset: false, snapshot_end: None, repaired: None }
     }
 }
 
@@ -154,6 +163,9 @@ impl Progress {
 pub struct Link {
     peer: Option<NodeInfo>,
     heard: Mono,
+    level: Option<Mono>,
+    /// Where the peer's own log stood and when it said so, until it is held up to there.
+    behind: Option<(u64, Mono)>,
     hello_sent: bool,
     cursors_sent: Mono,
     cursors_due: bool,
@@ -168,6 +180,8 @@ impl Link {
         Self {
             peer: None,
             heard: now,
+            level: None,
+            behind: None,
             hello_sent: false,
             cursors_sent: now,
             cursors_due: false,
@@ -185,6 +199,12 @@ impl Link {
     /// When the last frame came.
     pub fn heard(&self) -> Mono {
         self.heard
+    }
+
+    /// Up to when this node knows all that the peer said of its own vehicles; `None` until the peer's log is read up to
+    /// where it stood at the hello. Before that, what is held of it may be as old as the cut.
+    pub fn level(&self) -> Option<Mono> {
+        self.level
     }
 
     /// Whether nothing was heard for too long.
@@ -224,15 +244,19 @@ impl Link {
                 if view.node(&node.id).is_some_and(|known| known.info.incarnation > node.incarnation) {
                     return Err(Fault::OldLife);
                 }
+                if self.peer.is_some() {
+                    return Err(Fault::SecondHello);
+                }
                 self.heard = now;
                 self.peer = Some(node.clone());
-                self.progress.clear();
                 self.note(now, cursors, view);
                 Ok(Received { changed: Vec::new(), nodes_changed: view.mention(now, node) })
             }
             Frame::Batch(batch) => {
                 self.heard_of_known_peer(now)?;
-                Ok(self.take(now, *batch, view))
+                let received = self.take(now, *batch, view);
+                self.catch_up(view);
+                Ok(received)
             }
             Frame::Cursors(cursors) => {
                 self.heard_of_known_peer(now)?;
@@ -297,15 +321,20 @@ impl Link {
                 progress.moved = now;
             }
         }
-        let below_floor = progress.sent > 0 && progress.sent < log.floor() && progress.sent == progress.held;
+        let below_floor = progress.sent < log.floor();
         let snapshot = progress.snapshot_end.is_none() && (progress.reset || below_floor);
         if snapshot {
             *progress = Progress { sent: 0, reset: false, snapshot_end: Some(log.head()), ..*progress };
             self.counters.snapshots_sent += 1;
         }
-        let unacked = progress.sent.saturating_sub(progress.held);
-        if progress.sent >= log.head() && !snapshot || unacked >= SYNC_UNACKED_ENTRIES_MAX {
-            return None;
+        if progress.snapshot_end.is_some() {
+            // A snapshot is not acked piece by piece: the stream's own room is what slows it.
+            progress.moved = now;
+        } else {
+            let unacked = progress.sent.saturating_sub(progress.held);
+            if progress.sent >= log.head() || unacked >= SYNC_UNACKED_ENTRIES_MAX {
+                return None;
+            }
         }
         let suffix = log.suffix(progress.sent, SYNC_BATCH_ENTRIES_MAX);
         progress.sent = suffix.to;
@@ -316,7 +345,8 @@ impl Link {
 
     fn take(&mut self, now: Mono, batch: Batch, view: &mut View) -> Received {
         let id = LogId { owner: batch.owner.id.clone(), incarnation: batch.owner.incarnation };
-        if id == view.own_log_id() {
+        // Only this node writes its log; later lives of it there are none.
+        if id >= view.own_log_id() && id.owner == view.me().id {
             return Received::default();
         }
         self.cursors_due = true;
@@ -331,6 +361,8 @@ impl Link {
             Some((mut shadow, end)) => match shadow.apply(now, suffix) {
                 // Swapped in when it is whole, so that no vehicle vanishes meanwhile.
                 Ok(_) if shadow.head() >= end && view.log(&id).is_none_or(|log| log.head() <= shadow.head()) => {
+                    // The snapshot came without the tombstones that were gone at the sender: not to be passed on as whole.
+                    shadow.raise_floor(shadow.head());
                     view.replace(shadow)
                 }
                 Ok(_) => {
@@ -351,18 +383,39 @@ impl Link {
 
     /// Notes how far the peer is, and whether what it holds of this node's log is what it should be.
     fn note(&mut self, now: Mono, cursors: Vec<Cursor>, view: &View) {
+        let own = view.own_log_id();
+        let peers_own = self.peer.as_ref().map(|info| LogId { owner: info.id.clone(), incarnation: info.incarnation });
+        let mut head = 0;
         for cursor in cursors {
+            if Some(&cursor.log) == peers_own.as_ref() {
+                head = cursor.seq;
+            }
             let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
             if cursor.seq != progress.held {
                 progress.held = cursor.seq;
                 progress.moved = now;
             }
-            let own = view.log(&cursor.log).filter(|log| log.id().owner == view.me().id && log.head() == cursor.seq);
+            let same = view.log(&own).filter(|log| *log.id() == cursor.log && log.head() == cursor.seq);
             let quiet = progress.snapshot_end.is_none() && !progress.reset;
-            if quiet && own.is_some_and(|log| log.digest() != cursor.digest || log.live() as u64 != cursor.count) {
+            let due = progress.repaired.is_none_or(|at| now.since(at) >= REPAIR_AFTER);
+            let differs = same.is_some_and(|log| log.digest() != cursor.digest || log.live() as u64 != cursor.count);
+            if quiet && due && differs {
                 self.counters.digest_mismatches += 1;
                 progress.reset = true;
+                progress.repaired = Some(now);
             }
+        }
+        self.behind = self.behind.or(Some((head, now)));
+        self.catch_up(view);
+    }
+
+    /// Notes whether the peer's own log is held up to where it stood.
+    fn catch_up(&mut self, view: &View) {
+        let Some(peer) = &self.peer else { return };
+        let id = LogId { owner: peer.id.clone(), incarnation: peer.incarnation };
+        let held = view.log(&id).map_or(0, Log::head);
+        if let Some((_, at)) = self.behind.take_if(|(head, _)| held >= *head) {
+            self.level = Some(at);
         }
     }
 
