@@ -142,12 +142,12 @@ impl Node {
                     out.extend(frames.into_iter().map(|frame| Action::SendFrame(id, frame)));
                 }
             }
-            Event::LinkLost(id) => self.lose(now, id, out),
+            Event::LinkLost(id) => self.lose(id, out),
             Event::Ticked => {
                 let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
                 for id in silent.collect::<Vec<_>>() {
                     out.push(Action::HangUp(id, HangUp::Silent));
-                    self.lose(now, id, out);
+                    self.lose(id, out);
                 }
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
             }
@@ -158,9 +158,13 @@ impl Node {
         if let RegistrarEvent::AttachRequested { request, known, .. } = &mut event {
             *known = self.view.known_epoch(&request.vehicle).max(*known);
         }
+        let mut published = Vec::new();
+        if let RegistrarEvent::PersistFailed { vehicle, .. } = &event {
+            // The attach that failed may have been what kept a session that lost.
+            published.push(vehicle.clone());
+        }
         let mut actions = Vec::new();
         self.registrar.apply(now, event, &mut actions);
-        let mut published = Vec::new();
         for action in actions {
             match action {
                 SessionAction::Publish(vehicle, entry) => {
@@ -185,18 +189,22 @@ impl Node {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let hello = matches!(frame, Frame::Hello { .. });
+        let (hello, about) = match &frame {
+            Frame::Hello { node, .. } => (true, Some(node.id.clone())),
+            Frame::Batch(batch) => (false, Some(batch.owner.id.clone())),
+            Frame::Cursors(_) => (false, None),
+        };
         match stream.link.receive(now, frame, &mut self.view) {
             Ok(received) => {
-                let peer = stream.link.peer().map(|info| info.id.clone());
-                if let Some(peer) = peer {
-                    if hello && !self.settle_twins(now, id, &peer, out) {
+                if received.nodes_changed {
+                    out.extend(about.map(Action::NodeChanged));
+                }
+                if let Some(peer) = stream.link.peer().cloned() {
+                    let level = stream.link.level();
+                    if hello && !self.settle_twins(now, id, &peer.id, out) {
                         return;
                     }
-                    let changed = self.view.set_liveness(&peer, Liveness::Alive { heard: now });
-                    if changed || received.nodes_changed {
-                        out.push(Action::NodeChanged(peer));
-                    }
+                    self.believe(&peer, level, out);
                 }
                 for vehicle in received.changed {
                     out.push(Action::VehicleChanged(vehicle.clone()));
@@ -205,19 +213,35 @@ impl Node {
             }
             Err(fault) => {
                 out.push(Action::HangUp(id, HangUp::Fault(fault)));
-                self.lose(now, id, out);
+                self.lose(id, out);
             }
         }
     }
 
-    /// Of two streams to the same peer the one dialled by the lower id stays; of equals, the newer one.
-    /// Returns whether `id` stays.
+    /// A peer is believed in its present life, and only once its log is held up to where it stood when the stream began:
+    /// what is held from before a cut says nothing of now.
+    fn believe(&mut self, peer: &NodeInfo, level: Option<Mono>, out: &mut Vec<Action>) {
+        let present = self.view.node(&peer.id).is_some_and(|known| known.info.incarnation == peer.incarnation);
+        if let Some(heard) = level.filter(|_| present)
+            && self.view.set_liveness(&peer.id, Liveness::Alive { heard })
+        {
+            out.push(Action::NodeChanged(peer.id.clone()));
+        }
+    }
+
+    /// Of two streams to the same peer that of its later life stays, then the one dialled by the lower id; of equals,
+    /// the newer one. Returns whether `id` stays.
     fn settle_twins(&mut self, now: Mono, id: LinkId, peer: &NodeId, out: &mut Vec<Action>) -> bool {
         let lower_dials = self.view.me().id < *peer;
+        let life = |stream: &Stream| stream.link.peer().map(|info| info.incarnation);
         let preferred = |stream: &Stream| stream.dialled == lower_dials;
         let loser = match self.peers.get(peer).filter(|other| **other != id) {
             Some(other) => match (self.streams.get(other), self.streams.get(&id)) {
-                (Some(old), Some(new)) if preferred(old) && !preferred(new) && !old.link.silent(now) => Some(id),
+                (Some(old), Some(new))
+                    if life(old) >= life(new) && preferred(old) && !preferred(new) && !old.link.silent(now) =>
+                {
+                    Some(id)
+                }
                 _ => Some(*other),
             },
             None => None,
@@ -232,7 +256,7 @@ impl Node {
         loser != Some(id)
     }
 
-    fn lose(&mut self, now: Mono, id: LinkId, out: &mut Vec<Action>) {
+    fn lose(&mut self, id: LinkId, out: &mut Vec<Action>) {
         let Some(stream) = self.forget(id) else {
             return;
         };
@@ -240,8 +264,10 @@ impl Node {
             && self.peers.get(&peer) == Some(&id)
         {
             self.peers.remove(&peer);
-            let since = stream.link.heard().min(now);
-            if self.view.set_liveness(&peer, Liveness::Lost { since }) {
+            // Without it the peer was not believed on this stream: then nothing changes.
+            if let Some(Liveness::Alive { heard }) = self.view.node(&peer).map(|status| status.liveness)
+                && self.view.set_liveness(&peer, Liveness::Lost { since: heard })
+            {
                 out.push(Action::NodeChanged(peer));
             }
         }

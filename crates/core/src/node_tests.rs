@@ -1,1 +1,273 @@
+use super::{Event, LinkId};
+use crate::epoch::Epoch;
+use crate::id::SessionId;
+use crate::log::LiveState;
+use crate::sync::{AgedEntry, Batch, Frame, LOST_AFTER};
+use crate::time::Millis;
+use crate::view::{Known, Liveness, StaleWhy};
+use proptest::prelude::*;
+use world::{VEHICLES, World, vehicle};
 
+#[path = "node_world.rs"]
+mod world;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Attach(usize, usize),
+    Lose(usize),
+    Leave(usize),
+    Cut(usize, usize, bool),
+    Restart(usize),
+    Disk(usize, bool),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..VEHICLES, 0usize..3).prop_map(|(v, g)| Step::Attach(v, g)),
+        2 => (0..VEHICLES).prop_map(Step::Lose),
+        1 => (0..VEHICLES).prop_map(Step::Leave),
+        4 => (0usize..3, 0usize..3, any::<bool>()).prop_map(|(g, to, cut)| Step::Cut(g, to, cut)),
+        1 => (0usize..3).prop_map(Step::Restart),
+        2 => (0usize..3, any::<bool>()).prop_map(|(g, broken)| Step::Disk(g, broken)),
+        6 => prop::sample::select(vec![250, 1000, 7000, 40_000]).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever was cut, lost, delayed, restarted and skewed: once the network is whole, all agree.
+    #[test]
+    fn all_gateways_agree_after_the_network_has_healed(
+        count in 2usize..4, steps in prop::collection::vec(step(), 1..25),
+        delays_ms in prop::collection::vec(0u64..900, 1..7), skews_ms in prop::collection::vec(-36_000_000i64..36_000_000, 3)
+    ) {
+        let mut world = World::new(count, delays_ms, &skews_ms);
+        for step in steps {
+            match step {
+                Step::Attach(v, g) => world.attaches(v, g % count),
+                Step::Lose(v) => if let Some((g, conn)) = world.rides[v] { world.loses(g, conn, world.at) },
+                Step::Leave(v) => world.leaves(v),
+                Step::Cut(g, to, cut) => (world.cut[g][to], world.cut[to][g]) = (cut, cut),
+                Step::Disk(g, broken) => world.gateways[g % count].broken = broken,
+                Step::Restart(g) => world.restarts(g % count),
+                Step::Wait(ms) => world.run(Millis(ms)),
+            }
+        }
+        world.cut = [[false; 3]; 3];
+        world.run(Millis::secs(90));
+        world.check_agreement();
+        let before = world.batches;
+        world.run(Millis::secs(20));
+        prop_assert_eq!(world.batches, before, "nothing changes, so nothing but heartbeats is sent");
+    }
+}
+
+/// Gateways that know each other, the vehicle 0 attached at the first, and everyone told.
+fn settled(count: usize) -> World {
+    let mut world = World::new(count, vec![20], &[0; 3]);
+    world.run(Millis::secs(5));
+    world.attaches(0, 0);
+    world.run(Millis::secs(5));
+    world.check_agreement();
+    world
+}
+
+fn known(world: &World, g: usize) -> (Known, Option<StaleWhy>) {
+    let (known, stale, ..) = world.shown(g, &vehicle(0)).unwrap();
+    (known, stale)
+}
+
+fn own_head(world: &World, g: usize) -> u64 {
+    let view = world.gateways[g].node.view();
+    view.log(&view.own_log_id()).unwrap().head()
+}
+
+fn set_cut(world: &mut World, g: usize, to: usize, cut: bool) {
+    (world.cut[g][to], world.cut[to][g]) = (cut, cut);
+}
+
+#[test]
+fn two_gateways_that_are_cut_off_from_each_other_hear_through_a_third() {
+    let mut world = settled(3);
+    set_cut(&mut world, 0, 1, true);
+    world.run(Millis::secs(10));
+    assert_eq!(known(&world, 1), (Known::Online, Some(StaleWhy::OwnerLost)));
+    assert_eq!(known(&world, 2), (Known::Online, None));
+    world.leaves(0);
+    world.run(Millis::secs(5));
+    assert_eq!(known(&world, 1), (Known::Offline, Some(StaleWhy::OwnerLost)), "relayed, and still stale");
+    world.attaches(0, 1);
+    world.run(Millis::secs(5));
+    assert_eq!(known(&world, 2), (Known::Online, None));
+    assert!(world.gateways[0].node.registrar().session(&vehicle(0)).is_none(), "the loser heard it through the third");
+}
+
+#[test]
+fn the_vehicles_of_a_gateway_that_falls_silent_read_stale_within_fifteen_seconds() {
+    let mut world = settled(2);
+    set_cut(&mut world, 0, 1, true);
+    let mut waited = Millis(0);
+    while known(&world, 1).1.is_none() {
+        world.run(Millis(250));
+        waited = waited + Millis(250);
+    }
+    assert!(waited <= Millis::secs(15) && waited >= Millis(LOST_AFTER.0 - 1000), "{waited:?}");
+    assert_eq!(known(&world, 0), (Known::Online, None), "its own gateway serves it as before");
+}
+
+#[test]
+fn what_was_held_before_a_cut_is_not_fresh_again_before_it_is_read_anew() {
+    let mut world = World::new(2, vec![900], &[0; 3]);
+    world.run(Millis::secs(10));
+    world.attaches(0, 0);
+    world.run(Millis::secs(10));
+    assert_eq!(known(&world, 1), (Known::Online, None));
+    set_cut(&mut world, 0, 1, true);
+    world.run(Millis::secs(20));
+    world.leaves(0);
+    world.run(Millis::secs(3600));
+    set_cut(&mut world, 0, 1, false);
+    while known(&world, 1).1.is_some() {
+        world.run(Millis(250));
+    }
+    assert_eq!(known(&world, 1), (Known::Offline, None));
+}
+
+#[test]
+fn a_vehicle_that_moved_during_a_cut_is_let_go_by_the_old_gateway_without_a_call() {
+    let mut world = settled(2);
+    set_cut(&mut world, 0, 1, true);
+    world.attaches(0, 1);
+    world.run(Millis::secs(10));
+    assert_eq!(world.gateways[0].sockets.len(), 1, "the old one cannot know");
+    assert_eq!((known(&world, 0).0, known(&world, 1)), (Known::Online, (Known::Online, None)));
+    set_cut(&mut world, 0, 1, false);
+    world.run(Millis::secs(10));
+    world.check_agreement();
+    assert_eq!((world.gateways[0].sockets.len(), world.rides[0].unwrap().0), (0, 1));
+}
+
+#[test]
+fn loss_and_resume_within_the_hold_moves_no_log() {
+    let mut world = settled(2);
+    let head = own_head(&world, 0);
+    for _ in 0..5 {
+        let (g, conn) = world.rides[0].unwrap();
+        world.loses(g, conn, world.at);
+        world.run(Millis::secs(29));
+        world.attaches(0, 0);
+        world.run(Millis::secs(5));
+        assert_eq!(known(&world, 1), (Known::Online, None));
+    }
+    assert_eq!((own_head(&world, 0), own_head(&world, 1)), (head, 0));
+}
+
+#[test]
+fn a_gateway_that_starts_again_is_heard_at_once_and_its_vehicles_are_idle_until_they_return() {
+    let mut world = settled(3);
+    set_cut(&mut world, 0, 1, true);
+    world.restarts(0);
+    assert_eq!(known(&world, 0), (Known::Idle, None));
+    let restarted = world.at;
+    while known(&world, 1) == (Known::Online, None) {
+        world.run(Millis(250));
+    }
+    assert!(world.at.0 - restarted.0 < LOST_AFTER.0, "told by the third before the old stream is given up");
+    assert_eq!(known(&world, 1), (Known::Idle, Some(StaleWhy::OwnerLost)), "not heard itself in its new life");
+    set_cut(&mut world, 0, 1, false);
+    world.run(Millis::secs(3));
+    assert_eq!(known(&world, 1), (Known::Idle, None), "the old stream does not stand in the way");
+    world.attaches(0, 0);
+    world.run(Millis::secs(3));
+    world.check_agreement();
+}
+
+#[test]
+fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails() {
+    let mut world = settled(1);
+    let (link, peer) = (LinkId(999), world::info(1, 1));
+    world.does(0, Event::LinkOpened { link, dialled: false });
+    world.does(0, Event::FrameReceived(link, Frame::Hello { node: peer.clone(), cursors: Vec::new() }));
+    let first = world.gateways[0].node.registrar().session(&vehicle(0)).unwrap().epoch();
+    world.at = world.at + Millis::secs(60);
+    world.tokens[0] = None;
+    world.attaches(0, 0);
+    // The attach under way has a higher epoch than the one that wins elsewhere now.
+    let elsewhere = AgedEntry {
+        vehicle: vehicle(0),
+        seq: 1,
+        epoch: Epoch(first.0 + 1),
+        session: SessionId(1),
+        state: LiveState::Connected,
+        cause: None,
+        cell: None,
+        age: Millis(0),
+    };
+    let batch = Batch { owner: peer, from: 0, to: 1, entries: vec![elsewhere], snapshot_end: None };
+    world.does(0, Event::FrameReceived(link, Frame::Batch(Box::new(batch))));
+    assert_eq!(world.gateways[0].sockets.len(), 2, "the newer attach may yet stand");
+    world.gateways[0].broken = true;
+    world.run(Millis::secs(1));
+    assert!(world.gateways[0].node.registrar().session(&vehicle(0)).is_none());
+    assert_eq!(world.gateways[0].sockets.len(), 0);
+}
+
+#[test]
+fn two_streams_that_were_dialled_at_once_become_one_at_both_ends() {
+    for delays_ms in [vec![0], vec![900], vec![0, 900], vec![900, 0, 300]] {
+        let mut world = World::new(3, delays_ms, &[0; 3]);
+        world.run(Millis::secs(12));
+        world.check_agreement();
+    }
+}
+
+#[test]
+fn what_is_published_is_told_to_the_feed_and_never_to_the_driver() {
+    let mut world = settled(1);
+    let purge = Millis::secs(8 * 24 * 3600);
+    world.leaves(0);
+    world.at = world.at + purge;
+    world.run(Millis::secs(1));
+    assert_eq!(world.shown(0, &vehicle(0)), None);
+    assert_eq!(world.gateways[0].node.next_deadline(), None);
+}
+
+/// The first gateway alone, and streams to peers whose frames are written by hand.
+fn hears(world: &mut World, link: u64, dialled: bool, frame: Frame) {
+    let link = LinkId(link);
+    if matches!(frame, Frame::Hello { .. }) {
+        world.does(0, Event::LinkOpened { link, dialled });
+    }
+    world.does(0, Event::FrameReceived(link, frame));
+}
+
+fn hello(at: usize, life: u64) -> Frame {
+    Frame::Hello { node: world::info(at, life), cursors: Vec::new() }
+}
+
+#[test]
+fn the_stream_of_a_peers_new_life_takes_the_place_of_the_old_one_whoever_dialled() {
+    for dialled in [false, true] {
+        let mut world = World::new(1, vec![0], &[0; 3]);
+        hears(&mut world, 1, !dialled, hello(1, 1));
+        hears(&mut world, 2, dialled, hello(1, 2));
+        let b = world::info(1, 2);
+        assert_eq!(world.gateways[0].node.link_to(&b.id).unwrap().peer(), Some(&b));
+    }
+}
+
+#[test]
+fn a_frame_of_an_ended_life_brings_no_one_back_to_life() {
+    let mut world = World::new(1, vec![0], &[0; 3]);
+    let (b, c) = (world::info(1, 2), world::info(2, 1));
+    hears(&mut world, 1, true, hello(1, 1));
+    hears(&mut world, 2, true, hello(2, 1));
+    let told = Batch { owner: b.clone(), from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
+    hears(&mut world, 2, true, Frame::Batch(Box::new(told)));
+    hears(&mut world, 1, true, Frame::Cursors(Vec::new()));
+    let liveness = |id| world.gateways[0].node.view().node(id).unwrap().liveness;
+    assert!(matches!(liveness(&b.id), Liveness::Lost { .. }));
+    assert!(matches!(liveness(&c.id), Liveness::Alive { .. }));
+}
