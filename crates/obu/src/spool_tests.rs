@@ -193,6 +193,23 @@ fn a_spool_on_disk_survives_a_reboot_whole() {
 }
 
 #[test]
+fn reboots_without_records_leave_no_files_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path()), 1);
+    for _ in 0..10 {
+        open(dir.path());
+    }
+    let mut spool = open(dir.path());
+    assert_eq!(files(dir.path()).len(), 2);
+    assert_eq!(times(&mut spool, 1, 1), [1]);
+    // What is settled now is so after the file that held the record is gone.
+    spool.settle(&ranges(&[(1, 1)]), &[]).unwrap();
+    drop(spool);
+    assert_eq!((open(dir.path()).last(), files(dir.path()).len()), (1, 1));
+    assert_eq!(open(dir.path()).settled(), &ranges(&[(1, 1)]));
+}
+
+#[test]
 fn a_lost_spool_begins_a_new_life() {
     let dir = tempfile::tempdir().unwrap();
     fill(&mut open(dir.path()), 3);

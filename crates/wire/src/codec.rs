@@ -116,3 +116,7 @@ fn first_name(frame: &[u8]) -> String {
 #[cfg(test)]
 #[path = "codec_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "codec_properties.rs"]
+mod properties;

@@ -179,18 +179,22 @@ impl DiskSpool {
         self.release()
     }
 
-    /// Removes the oldest files as long as nothing in them is needed.
+    /// Removes files of which no record is needed. What else they say, the first entry of a later file says too.
     fn release(&mut self) -> Result<(), SpoolError> {
         let settled = |state: &State, segment: &Segment| {
             segment.seqs.is_none_or(|(first, last)| state.settled.through(first) >= last)
         };
-        if !self.sealed.front().is_some_and(|segment| settled(&self.state, segment)) {
+        if !self.sealed.iter().any(|segment| settled(&self.state, segment)) {
             return Ok(());
         }
         // That they are settled must be safe before they are gone.
         self.sync()?;
-        while let Some(segment) = self.sealed.pop_front_if(|segment| settled(&self.state, segment)) {
-            std::fs::remove_file(&segment.path).map_err(io("remove", &segment.path))?;
+        for segment in std::mem::take(&mut self.sealed) {
+            if settled(&self.state, &segment) {
+                std::fs::remove_file(&segment.path).map_err(io("remove", &segment.path))?;
+            } else {
+                self.sealed.push_back(segment);
+            }
         }
         sync_dir(&self.dir)
     }

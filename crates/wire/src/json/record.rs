@@ -204,8 +204,10 @@ impl<'de> Visitor<'de> for SignalsVisitor {
         let mut count = 0;
         while let Some((key, value)) = map.next_entry::<String, ValueJson>()? {
             count += 1;
+            // One record with too many is refused like any other bad one; its message is sound.
             if count > RECORD_SIGNALS_MAX {
-                return Err(A::Error::custom(format_args!("has more than {RECORD_SIGNALS_MAX} entries")));
+                signals.extend(unfit().filter(|_| count == RECORD_SIGNALS_MAX + 1));
+                continue;
             }
             match (SignalPath::new(&key), value) {
                 (_, ValueJson::Null) => {}
