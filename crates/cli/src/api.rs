@@ -161,7 +161,10 @@ impl Api {
             ApiError::Problem { status: StatusCode::NOT_FOUND, detail, .. } if path.len() == 1 => {
                 Err(self.not_the_api(format!("\"{detail}\"")))
             }
-            problem => Err(problem),
+            other @ (ApiError::Problem { .. }
+            | ApiError::NotTheApi { .. }
+            | ApiError::Unreachable { .. }
+            | ApiError::TimedOut { .. }) => Err(other),
         }
     }
 

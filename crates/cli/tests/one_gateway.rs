@@ -2,100 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod support;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use support::{Gateway, PATIENCE, waygate};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A gateway process on ports of the system's choice; it ends with this value.
-struct Gateway {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    operators_url: String,
-    vehicles_url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Gateway {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("gateway.toml");
-        let data_dir = folder.path().join("data");
-        let text = format!(
-            "[node]\nid = \"one\"\nregion = \"here\"\ndata_dir = {data_dir:?}\n\
-             [vehicles]\nlisten = \"127.0.0.1:0\"\n[operators]\nlisten = \"127.0.0.1:0\"\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut child = waygate(&["gateway", "--exit-with-stdin", "--config"])
-            .arg(&config)
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let serving = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the gateway ended before it served");
-            let entry: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON log line: {line}"));
-            if entry["message"] == "serving" {
-                break entry;
-            }
-        };
-        // The log is read on, so that the gateway never waits for its reader.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let address = |key: &str| serving[key].as_str().unwrap().to_owned();
-        Self {
-            stdin: child.stdin.take(),
-            child,
-            operators_url: format!("http://{}", address("operators")),
-            vehicles_url: format!("ws://{}/v1/obu", address("vehicles")),
-            _folder: folder,
-        }
-    }
-
-    /// Runs an operator's command against it.
-    fn ask(&self, words: &[&str]) -> Output {
-        waygate(words).args(["--url", &self.operators_url]).output().unwrap()
-    }
-
-    /// The answer as JSON, of a command that must succeed.
-    fn json(&self, words: &[&str]) -> Value {
-        let output = self.ask(&[words, &["--json"]].concat());
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn end_by_stdin(&mut self) -> std::process::ExitStatus {
-        drop(self.stdin.take());
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(start.elapsed() < PATIENCE, "the gateway did not end with its standard input");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn waygate(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waygate"));
-    command.args(words).env_remove("WAYGATE_URL").env_remove("WAYGATE_LOG").stdin(Stdio::null());
-    command
-}
 
 /// Attaches a vehicle, sends two records and waits until both are acked. The socket stays open.
 async fn attached(gateway: &Gateway) -> impl Sized + use<> {
