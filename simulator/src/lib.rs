@@ -17,3 +17,4 @@ pub mod operator;
 pub mod regions;
 pub mod trace;
 pub mod witness;
+pub mod world;

@@ -77,7 +77,7 @@ checks! {
     TallyMatches = "view: counts are what a scan counts",
     /// At the end: every vehicle is shown as it is, at the gateway it is at.
     TruthIsShown = "5, 7: the views agree on the truth",
-    /// At the end: no two holders of a log at the same place had different content.
+    /// Every second: no gateway has met a copy of its log that differs at the same place.
     DigestsMatch = "audit: a difference at equal cursors never happens",
 }
 

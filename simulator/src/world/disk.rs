@@ -94,11 +94,15 @@ pub struct Disk {
     pub fail_next: u32,
     /// Each commit takes this much longer.
     pub slow_ms: u64,
-    /// Planted: what was stored before is stored again.
-    pub doubling: bool,
+    doubling: bool,
 }
 
 impl Disk {
+    /// An empty disk; a `doubling` one stores again what it holds, as a planted fault.
+    pub fn new(doubling: bool) -> Self {
+        Self { doubling, ..Self::default() }
+    }
+
     /// What is durable.
     pub fn image(&self) -> &Image {
         &self.image
@@ -199,6 +203,7 @@ impl Image {
                 } else {
                     self.sessions.insert(vehicle.clone(), (entry, contact));
                 }
+                let spool = spool.filter(|_| !doubling);
                 let settled = spool.and_then(|spool| self.settled.get(&(vehicle.clone(), spool))).cloned();
                 answer.then(|| Answer::Attached(vehicle, session, epoch, settled.unwrap_or_default()))
             }

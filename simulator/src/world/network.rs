@@ -118,14 +118,7 @@ impl Network {
     }
 
     /// Sends on a socket; nothing is due if this end of it is closed.
-    pub fn send(
-        &mut self,
-        now: u64,
-        id: SocketId,
-        from: Place,
-        payload: Payload,
-        dice: &mut Dice,
-    ) -> Option<Due> {
+    pub fn send(&mut self, now: u64, id: SocketId, from: Place, payload: Payload, dice: &mut Dice) -> Option<Due> {
         let socket = self.sockets.get_mut(&id)?;
         let way = socket.end_of(from).filter(|end| socket.open[*end])?;
         if matches!(payload, Payload::End(_)) {

@@ -6,15 +6,17 @@
 
 use super::check::{Check, Violation};
 use super::promises::Promises;
+use super::settings::Settings;
 use std::collections::BTreeMap;
-use waygate_core::cell::Cell;
 use waygate_core::cause::DetachCause;
+use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{Incarnation, NodeId, SessionId, VehicleId};
 use waygate_core::log::{LiveState, LogId, Slot};
 use waygate_core::node::{Action, Node};
 use waygate_core::sync::Frame;
 use waygate_core::time::Mono;
+use waygate_core::timers::Timers;
 use waygate_core::view::{Known, NodeInfo, StaleWhy, View};
 
 /// What makes an entry, without what is on its holder's clock.
@@ -87,12 +89,17 @@ pub struct Oracle {
     pub transit_max_ms: u64,
     /// Entries published.
     pub published: u64,
+    /// The timers of every gateway.
+    pub timers: Timers,
+    /// How often a gateway flushes.
+    pub flush_ms: u64,
 }
 
 impl Oracle {
-    /// A judge of so many gateways.
-    pub fn new(gateways: usize) -> Self {
-        Self { eyes: vec![Eye::default(); gateways], ..Self::default() }
+    /// A judge of a world.
+    pub fn new(settings: &Settings) -> Self {
+        let eyes = vec![Eye::default(); settings.gateways];
+        Self { eyes, timers: settings.timers, flush_ms: settings.flush_ms, ..Self::default() }
     }
 
     /// Looks at a promise; notes the first that is broken.
@@ -113,7 +120,7 @@ impl Oracle {
     }
 
     /// A frame reaches a gateway: what it is told thereby.
-    pub fn told(&mut self, now: u64, g: usize, from: Option<(NodeId, Incarnation)>, frame: &Frame, sent: u64) {
+    pub fn told(&mut self, now: u64, g: usize, from: (NodeId, Incarnation), frame: &Frame, sent: u64) {
         self.transit_max_ms = self.transit_max_ms.max(now.saturating_sub(sent));
         let eye = &mut self.eyes[g];
         let info = match frame {
@@ -125,9 +132,8 @@ impl Oracle {
             let life = eye.lives.entry(info.id.clone()).or_insert(info.incarnation);
             *life = info.incarnation.max(*life);
         }
-        if let Some((peer, life)) = from {
-            eye.heard.insert(peer, (life, now));
-        }
+        let (peer, life) = from;
+        eye.heard.insert(peer, (life, now));
     }
 
     /// A node took an event: `before` is what it showed, `actions` what it asks for.
@@ -202,11 +208,13 @@ impl Oracle {
             self.expect(Check::NoResurrection, now, slot.seq >= before, || {
                 format!("gateway {g} went back from {before} to {} for {vehicle} in {:?}", slot.seq, log.id())
             });
-            held.push((slot.entry.epoch, log.id().clone(), slot.entry.state));
+            if slot.entry.state != LiveState::Removed {
+                held.push((slot.entry.epoch, log.id().clone()));
+            }
         }
         held.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let shown = view.winner(vehicle).map(|(id, slot)| (slot.entry.epoch, id.clone()));
-        let best = held.last().filter(|(_, _, state)| *state != LiveState::Removed).map(|(e, id, _)| (*e, id.clone()));
+        let best = held.last().cloned();
         self.expect(Check::WinnerIsPure, now, shown == best, || {
             format!("gateway {g} shows {shown:?} of {vehicle}, the entries held {held:?} say {best:?}")
         });

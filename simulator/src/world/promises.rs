@@ -94,7 +94,7 @@ impl Oracle {
         let current = node.registrar().session(&request.vehicle).is_some_and(|s| s.epoch() == hold.epoch);
         let unrivalled = self.promises.top.get(&request.vehicle) == Some(&hold.epoch)
             && node.view().known_epoch(&request.vehicle) == Some(hold.epoch);
-        let in_time = now < hold.lost_at + node_hold_ms(node);
+        let in_time = now < hold.lost_at + self.timers.hold.0;
         let resume = request.kind == AttachKind::Resume && request.token.as_ref() == Some(&token);
         if resume && current && unrivalled && in_time {
             self.promises.resumes.insert(conn, hold);
@@ -122,7 +122,14 @@ impl Oracle {
     }
 
     /// A gateway acks records; `claimed` is what the vehicle said was acked before.
-    pub fn acking(&mut self, now: u64, vehicle: &VehicleId, ack: &TelemetryAck, claimed: (u64, &SeqRanges), image: &Image) {
+    pub fn acking(
+        &mut self,
+        now: u64,
+        vehicle: &VehicleId,
+        ack: &TelemetryAck,
+        claimed: (u64, &SeqRanges),
+        image: &Image,
+    ) {
         let (oldest, claimed) = claimed;
         let mut durable = image.settled.get(&(vehicle.clone(), ack.spool)).cloned().unwrap_or_default();
         durable.extend(claimed);
@@ -136,9 +143,8 @@ impl Oracle {
     /// A unit takes an accept.
     pub fn accepted(&mut self, now: u64, unit: usize, accept: &AttachAccept) {
         let last = self.promises.history.insert(unit, (accept.epoch, accept.session));
-        let rises = last.is_none_or(|(epoch, session)| {
-            accept.epoch > epoch || (accept.epoch, accept.session) == (epoch, session)
-        });
+        let rises = last
+            .is_none_or(|(epoch, session)| accept.epoch > epoch || (accept.epoch, accept.session) == (epoch, session));
         self.expect(Check::EpochsRise, now, rises, || {
             format!("unit {unit} was accepted as {:?} {:?} after {last:?}", accept.epoch, accept.session)
         });
@@ -166,8 +172,4 @@ impl Oracle {
     fn own_latest(&self, node: &Node, vehicle: &VehicleId) -> Option<u64> {
         self.logs.get(&node.view().own_log_id()).and_then(|log| log.latest.get(vehicle)).copied()
     }
-}
-
-fn node_hold_ms(node: &Node) -> u64 {
-    node.registrar().timers().hold.0
 }

@@ -47,9 +47,8 @@ impl Settings {
         let clones = dice.below(3) as usize;
         let gateway_skews_ms = (0..gateways).map(|_| skew_ms(dice, SKEW_HOURS_MAX * 3_600_000)).collect();
         let units = vehicles + clones;
-        let vehicle_skews_ms = (0..units)
-            .map(|_| if dice.chance(70) { 0 } else { skew_ms(dice, 30 * 3_600_000) })
-            .collect();
+        let vehicle_skews_ms =
+            (0..units).map(|_| if dice.chance(70) { 0 } else { skew_ms(dice, 30 * 3_600_000) }).collect();
         Self {
             gateways,
             vehicles,
@@ -68,9 +67,10 @@ impl Settings {
     }
 
     /// How long after the last fault the views must agree: sockets that are dead are found and held, vehicles
-    /// come back after the longest pause between tries, and what they say has gone round.
+    /// come back after the longest pause between tries (two to three minutes for one that was superseded), and
+    /// what they say has gone round.
     pub fn settling_ms(&self) -> u64 {
-        self.timers.silence_max().0 + 60_000
+        self.timers.silence_max().0 + 240_000
     }
 }
 
@@ -80,7 +80,8 @@ fn draw_timers(dice: &mut Dice) -> Timers {
     if dice.chance(15) {
         return Timers::default();
     }
-    let (ping, pong, hold) = (secs(4, 15, dice), secs(2, 8, dice), secs(3, 20, dice));
+    // A ping and its pong may take four seconds each.
+    let (ping, pong, hold) = (secs(4, 15, dice), secs(10, 15, dice), secs(3, 20, dice));
     let periodic_update = ping + pong + hold + secs(5, 30, dice);
     let reachable = periodic_update + secs(2, 10, dice);
     let implicit_detach = secs(10, 60, dice);

@@ -61,8 +61,8 @@ pub enum Input {
     Received(Downlink),
     /// A ping came.
     Pinged,
-    /// The socket is closed.
-    Lost,
+    /// The socket is closed, with this code.
+    Lost(u16),
     /// Its deadline has come.
     DeadlineReached,
 }
@@ -208,7 +208,8 @@ impl SmallUnit {
         let mut dice = Dice::new(at.chance);
         while self.kept.len() - self.unsent.len() < WINDOW_RECORDS && !self.unsent.is_empty() {
             let newest = dice.chance(30);
-            let run: Vec<u64> = if newest { run(self.unsent.iter().rev(), true) } else { run(self.unsent.iter(), false) };
+            let run: Vec<u64> =
+                if newest { run(self.unsent.iter().rev(), true) } else { run(self.unsent.iter(), false) };
             let Some(first_seq) = run.first().copied() else { return };
             let records = run.iter().filter_map(|seq| self.kept.get(seq).cloned()).collect();
             self.unsent.retain(|seq| !run.contains(seq));
@@ -343,7 +344,7 @@ impl Unit for SmallUnit {
                 self.state = State::Attaching(at.now + ATTACH_GUARD);
                 out.push(Output::Send(Uplink::Attach(Box::new(self.attach_request(at)))));
             }
-            Input::DialFailed | Input::Lost => {
+            Input::DialFailed | Input::Lost(_) => {
                 if !matches!(self.state, State::Off | State::Waiting(_)) {
                     self.back_off(at);
                 }

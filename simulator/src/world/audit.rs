@@ -1,0 +1,187 @@
+//! What the judge looks at every second, at every gateway that runs.
+
+use super::check::Check;
+use super::oracle::Oracle;
+use super::run::World;
+use std::collections::BTreeMap;
+use waygate_core::id::VehicleId;
+use waygate_core::log::{LiveState, Log};
+use waygate_core::ranges::SeqRanges;
+use waygate_core::view::{Known, Sight, Tally, View};
+
+/// A lost owner's vehicles read stale after this at the latest.
+const STALE_WITHIN_MS: u64 = 15_000;
+/// Logs of one owner that a view may hold: its lives.
+const LIVES_HELD_MAX: usize = 5;
+
+impl World {
+    /// Looks round.
+    pub fn audit(&mut self) {
+        for g in 0..self.gateways.len() {
+            if self.gateways[g].life.is_some() {
+                self.audit_sights(g);
+                self.audit_logs(g);
+                self.audit_buffers(g);
+            }
+        }
+        self.audit_acked();
+    }
+
+    fn audit_sights(&mut self, g: usize) {
+        let Some(life) = self.gateways[g].life.as_ref() else { return };
+        let (now, mono, view) = (self.now, life.mono(self.now), life.node.view());
+        let mut sights = Vec::new();
+        view.scan(mono, None, usize::MAX, |sight| sights.push(sight));
+        let mut tallies = BTreeMap::new();
+        for sight in &sights {
+            count(tallies.entry(sight.owner.clone()).or_default(), view, sight);
+        }
+        for status in view.nodes() {
+            let counted = tallies.get(&status.info.id).copied().unwrap_or_default();
+            let tally = view.tally(&status.info.id);
+            self.oracle.expect(Check::TallyMatches, now, counted == tally, || {
+                format!("gateway {g} counts {tally:?} for {}, a scan {counted:?}", status.info.id)
+            });
+        }
+        for sight in sights {
+            let life_of = view.winner(&sight.vehicle).map(|(id, _)| id.incarnation);
+            let owner = self.gateways.iter().position(|gateway| gateway.id == sight.owner);
+            if owner != Some(g) {
+                let eye = &self.oracle.eyes[g];
+                let (told, heard) = (eye.lives.get(&sight.owner).copied(), eye.heard.get(&sight.owner).copied());
+                let online = sight.known == Known::Online && sight.stale.is_none();
+                self.oracle.expect(Check::EarlierLifeIsOffline, now, !online || told == life_of, || {
+                    format!("gateway {g} shows {sight:?} of {life_of:?} online, it was told of {told:?}")
+                });
+                let recent = heard.is_some_and(|(life, at)| Some(life) == life_of && now - at <= STALE_WITHIN_MS);
+                self.oracle.expect(Check::OnlineNeedsContact, now, !online || recent || self.night, || {
+                    format!("gateway {g} shows {sight:?} of {life_of:?} online, it heard {heard:?}")
+                });
+                let lost = heard.is_none_or(|(_, at)| now - at > STALE_WITHIN_MS);
+                // The night has no seconds: silence is looked for once a minute.
+                let awake_ms = now - self.awake_since;
+                let judged = lost && !self.night && awake_ms > STALE_WITHIN_MS;
+                self.oracle.expect(Check::LostOwnerIsStale, now, !judged || sight.stale.is_some(), || {
+                    format!("gateway {g} shows {sight:?}, it heard its owner {heard:?}")
+                });
+            }
+            if let Some(owner) = owner {
+                self.oracle.judge_age(now, g, owner, &sight);
+            }
+        }
+    }
+
+    fn audit_logs(&mut self, g: usize) {
+        let Some(life) = self.gateways[g].life.as_ref() else { return };
+        let (now, view) = (self.now, life.node.view());
+        let mut lives: BTreeMap<_, usize> = BTreeMap::new();
+        for log in view.logs() {
+            *lives.entry(log.id().owner.clone()).or_default() += 1;
+            let Some(truth) = self.oracle.logs.get(log.id()).cloned() else { continue };
+            self.oracle.expect(Check::CursorCovers, now, log.head() <= truth.head, || {
+                format!("gateway {g} holds {:?} up to {}, its owner is at {}", log.id(), log.head(), truth.head)
+            });
+            for (vehicle, &latest) in &truth.latest {
+                let covered = latest > log.head() || holds(view, log, vehicle, latest);
+                self.oracle.expect(Check::CursorCovers, now, covered, || {
+                    format!(
+                        "gateway {g} holds {:?} up to {} and of {vehicle} {:?}, its owner wrote {:?} at {latest}",
+                        log.id(),
+                        log.head(),
+                        log.slot(vehicle),
+                        truth.said.get(&latest)
+                    )
+                });
+            }
+            let vehicles = self.settings.vehicles;
+            self.oracle.expect(Check::BuffersAreBounded, now, log.len() <= vehicles, || {
+                format!("gateway {g} holds {} slots for {vehicles} vehicles in {:?}", log.len(), log.id())
+            });
+        }
+        let most = lives.values().copied().max().unwrap_or(0);
+        self.oracle.expect(Check::BuffersAreBounded, now, most <= LIVES_HELD_MAX, || {
+            format!("gateway {g} holds {most} lives of one owner")
+        });
+    }
+
+    fn audit_buffers(&mut self, g: usize) {
+        let Some(life) = self.gateways[g].life.as_ref() else { return };
+        let mismatches = life.node.counters().digest_mismatches;
+        self.oracle.expect(Check::DigestsMatch, self.now, mismatches == 0, || {
+            format!("gateway {g} met {mismatches} copies of its log that differ at the same place")
+        });
+        let max = self.settings.frames_in_flight_max + 1;
+        for link in life.links.keys() {
+            let under_way = self.network.in_flight(link.0, super::network::Place::Gateway(g));
+            self.oracle.expect(Check::BuffersAreBounded, self.now, under_way <= max, || {
+                format!("gateway {g} has {under_way} frames under way on stream {}", link.0)
+            });
+        }
+        // Streams that nobody answers are given up; those that replace them are dialled one at a time.
+        let most = 8 * self.gateways.len();
+        self.oracle.expect(Check::BuffersAreBounded, self.now, life.links.len() <= most, || {
+            format!("gateway {g} has {} streams", life.links.len())
+        });
+    }
+
+    /// Whatever a vehicle was told is acked is on some disk.
+    pub fn audit_acked(&mut self) {
+        let mut on_disk = self.oracle.promises.lied.clone();
+        for gateway in &self.gateways {
+            for (key, settled) in &gateway.disk.image().settled {
+                on_disk.entry(key.clone()).or_default().extend(settled);
+            }
+        }
+        let none = SeqRanges::new();
+        let acked = self.oracle.promises.acked.clone();
+        for (key, acked) in &acked {
+            let held = on_disk.get(key).unwrap_or(&none);
+            let kept = acked.iter().all(|r| held.through(*r.start()) >= *r.end());
+            self.oracle.expect(Check::AckedIsKept, self.now, kept, || {
+                format!("{key:?} was told {acked:?} is acked, the disks hold {held:?}")
+            });
+        }
+    }
+}
+
+impl Oracle {
+    /// What is shown may lack what the wire takes, which no clock sees, and the seconds between two looks.
+    fn judge_age(&mut self, now: u64, g: usize, owner: usize, sight: &Sight) {
+        let contact = self.promises.contacts.get(&(owner, sight.vehicle.clone())).copied();
+        let Some(truth_ms) = contact.map(|contact| now - contact) else { return };
+        let hops = self.eyes.len() as u64 - 1;
+        let slack_ms = if owner == g { 0 } else { hops * self.transit_max_ms + self.flush_ms + 2000 };
+        let old_enough = sight.age.0 + slack_ms >= truth_ms;
+        self.expect(Check::AgeIsNotTooYoung, now, old_enough, || {
+            format!("gateway {g} shows {sight:?}; the last contact at gateway {owner} is {truth_ms} ms ago")
+        });
+    }
+}
+
+/// Whether a log holds what its owner last wrote of a vehicle, or may do without.
+fn holds(view: &View, log: &Log, vehicle: &VehicleId, latest: u64) -> bool {
+    match log.slot(vehicle) {
+        Some(slot) => slot.seq == latest,
+        // A tombstone may have expired, and a later life may speak for the vehicle.
+        None => {
+            let later = view.logs().any(|other| {
+                other.id().owner == log.id().owner
+                    && other.id().incarnation > log.id().incarnation
+                    && other.slot(vehicle).is_some()
+            });
+            later || log.floor() >= latest
+        }
+    }
+}
+
+fn count(tally: &mut Tally, view: &View, sight: &Sight) {
+    let state = view.winner(&sight.vehicle).map(|(_, slot)| slot.entry.state);
+    match state {
+        _ if sight.stale.is_some() => tally.stale += 1,
+        Some(LiveState::Connected) => tally.online += 1,
+        Some(LiveState::Idle) => tally.idle += 1,
+        Some(LiveState::Unreachable) => tally.unreachable += 1,
+        Some(LiveState::Detached) => tally.offline += 1,
+        Some(LiveState::Removed) | None => {}
+    }
+}

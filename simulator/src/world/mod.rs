@@ -1,0 +1,36 @@
+//! The seeded world: three gateways or more, their disks, their network and their vehicles, in one process and
+//! in virtual time, running the very code of the core.
+//!
+//! A seed decides everything: how many of what, whose clock is wrong, what is cut, killed, rolled back and lost
+//! when. The same seed gives the same run. The judge ([`oracle`]) knows what really happened and checks the
+//! promises named in [`check`]; nothing of the world is known to the core, and the world changes nothing in it.
+
+pub mod agreement;
+pub mod audit;
+pub mod check;
+pub mod dice;
+pub mod disk;
+pub mod durable;
+pub mod faults;
+pub mod fleet;
+pub mod gateway;
+pub mod network;
+pub mod obu;
+pub mod oracle;
+pub mod peers;
+pub mod plant;
+pub mod promises;
+pub mod run;
+pub mod settings;
+pub mod sockets;
+pub mod trace;
+pub mod vehicle;
+
+pub use check::{Check, Violation};
+pub use plant::Plant;
+pub use run::{Failure, Report, World};
+
+/// Runs the world of a seed to its end or to the first promise that is broken.
+pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
+    World::new(seed, None, false).run(seed)
+}

@@ -1,0 +1,143 @@
+//! The real onboard unit in the seeded world: its machine and its spool, without its sockets and its clock.
+//!
+//! The spool stands for one on a disk that survives a reboot, unless the world takes it away.
+
+use super::vehicle::{Input, Keeps, Moment, Output, Unit};
+use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::message::Uplink;
+use waygate_core::record::Telemetry;
+use waygate_core::time::Mono;
+use waygate_obu::machine::{Action, Batching, Event, Machine, Settings, Span, SpoolState};
+use waygate_obu::{MemorySpool, Spool};
+
+/// More than a vehicle makes in a run.
+const RECORDS_MAX: usize = 100_000;
+/// About what a record takes on the wire.
+const RECORD_BYTES: u32 = 24;
+
+/// A real unit.
+#[derive(Debug)]
+pub struct ObuUnit {
+    vehicle: VehicleId,
+    gateways: usize,
+    home: usize,
+    spool: MemorySpool,
+    machine: Option<Machine>,
+    boots: u32,
+}
+
+impl ObuUnit {
+    /// A unit that is off.
+    pub fn new(vehicle: VehicleId, gateways: usize, home: usize) -> Self {
+        let spool = MemorySpool::new(SpoolId(0), RECORDS_MAX);
+        Self { vehicle, gateways, home, spool, machine: None, boots: 0 }
+    }
+
+    /// The addresses of the gateways, the one at home first.
+    fn addresses(&self) -> Vec<String> {
+        (0..self.gateways).map(|n| ((self.home + n) % self.gateways).to_string()).collect()
+    }
+
+    fn power_on(&mut self, at: Moment, keeps: Keeps, id: SpoolId, out: &mut Vec<Output>) {
+        self.boots += 1;
+        if keeps != Keeps::All || self.boots == 1 {
+            let token = self.spool.token().cloned().filter(|_| keeps == Keeps::Token);
+            self.spool = MemorySpool::new(id, RECORDS_MAX);
+            // A spool in memory takes everything.
+            let _ = self.spool.keep_token(token);
+        }
+        let settings = Settings {
+            vehicle: self.vehicle.clone(),
+            boot_id: format!("boot-{}", self.boots),
+            gateways: self.addresses(),
+            batching: Batching::default(),
+            ignition_on: true,
+        };
+        let state = SpoolState {
+            id: self.spool.id(),
+            last: self.spool.last(),
+            settled: self.spool.settled().clone(),
+            token: self.spool.token().cloned(),
+        };
+        self.machine = Some(Machine::new(settings, state));
+        self.give(at, Event::AttachRequested, out);
+    }
+
+    /// Gives the machine an event and does what it asks for.
+    fn give(&mut self, at: Moment, event: Event, out: &mut Vec<Output>) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let Some(machine) = &mut self.machine else { return };
+            let mut actions = Vec::new();
+            machine.apply(at.now, event, &mut actions);
+            for action in actions {
+                match action {
+                    Action::Connect { gateway } => out.extend(gateway.parse().map(Output::Dial)),
+                    Action::Send(message) => out.push(Output::Send(message)),
+                    Action::SendRecords { span, bytes_max } => events.push(self.send_records(span, bytes_max, out)),
+                    Action::Close { .. } => out.push(Output::HangUp),
+                    Action::Settle { seqs, rejected } => {
+                        let _ = self.spool.settle(&seqs, &rejected);
+                    }
+                    Action::KeepToken(token) => {
+                        let _ = self.spool.keep_token(token);
+                    }
+                    Action::Notify(_) => {}
+                }
+            }
+        }
+    }
+
+    fn send_records(&mut self, span: Span, bytes_max: usize, out: &mut Vec<Output>) -> Event {
+        let records = self.spool.read(span.first, span.last, bytes_max).map(|read| read.records).unwrap_or_default();
+        if records.is_empty() {
+            return Event::RecordsUnread;
+        }
+        let count = records.len() as u64;
+        out.push(Output::Send(Uplink::Telemetry(Telemetry { first_seq: span.first, lane: span.lane, records })));
+        Event::RecordsSent { first: span.first, last: span.first + count - 1, bytes: count as u32 * RECORD_BYTES }
+    }
+}
+
+impl Unit for ObuUnit {
+    fn apply(&mut self, at: Moment, input: Input, out: &mut Vec<Output>) {
+        let random = at.chance;
+        let event = match input {
+            Input::PoweredOn { keeps, spool } => return self.power_on(at, keeps, spool, out),
+            Input::PoweredOff(None) => {
+                self.machine = None;
+                return out.push(Output::HangUp);
+            }
+            Input::PoweredOff(Some(cause)) => Event::DetachRequested(cause),
+            Input::Sampled(record) => match self.spool.append(at.wall, &record) {
+                Ok(appended) => Event::RecordAdded { seq: appended.seq, position: record.fix.map(|fix| fix.position) },
+                Err(_) => return,
+            },
+            Input::Moved(position) => Event::PositionChanged(position),
+            Input::Redirected(target, _) => {
+                self.home = target;
+                Event::GatewaysPreferred(self.addresses())
+            }
+            Input::Opened => Event::Connected { wall: at.wall, signals: Vec::new() },
+            Input::DialFailed => Event::ConnectFailed { why: "refused".to_owned(), random },
+            Input::Received(message) => {
+                self.give(at, Event::FrameReceived, out);
+                Event::MessageReceived { message, random }
+            }
+            Input::Pinged => Event::FrameReceived,
+            Input::Lost(code) => {
+                Event::SocketLost { code: Some(code).filter(|code| *code != 0), why: "closed".to_owned(), random }
+            }
+            Input::DeadlineReached => Event::DeadlineReached { random },
+        };
+        self.give(at, event, out);
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        self.machine.as_ref().and_then(Machine::next_deadline)
+    }
+
+    fn backlog(&self) -> usize {
+        self.machine.as_ref().map_or(0, |machine| machine.unsettled() as usize)
+    }
+}

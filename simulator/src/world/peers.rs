@@ -1,0 +1,163 @@
+//! Gateways among themselves: dialling, streams, flushes, ticks, and calls that come late.
+
+use super::check::Check;
+use super::gateway::Stream;
+use super::network::{Payload, Place, SocketId};
+use super::plant::Plant;
+use super::run::{Event, World};
+use waygate_core::log::LiveState;
+use waygate_core::node::{Event as NodeEvent, LinkId};
+use waygate_core::registrar::Event as RegistrarEvent;
+use waygate_core::session::Session;
+use waygate_core::sync::Frame;
+
+impl World {
+    /// Once a second: keepalives, silence, dials.
+    pub fn on_tick(&mut self, g: usize) {
+        if self.plant != Some(Plant::BelieveTheSilent) {
+            self.drive(g, NodeEvent::Ticked);
+        }
+        self.keep_alive(g);
+        for peer in 0..self.gateways.len() {
+            self.dial_if_due(g, peer);
+        }
+    }
+
+    fn dial_if_due(&mut self, g: usize, peer: usize) {
+        let id = self.gateways[peer].id.clone();
+        let gateway = &mut self.gateways[g];
+        let Some(life) = gateway.life.as_ref() else { return };
+        let dialled = life.links.values().any(|stream| stream.peer == peer && stream.dialled);
+        let due = gateway.dial_at.get(&peer).is_none_or(|at| *at <= self.now);
+        if peer == g || dialled || !due || life.node.link_to(&id).is_some() {
+            return;
+        }
+        let (trip, again) = (self.dice.between(2, 120), self.dice.between(1000, 3000));
+        gateway.dial_at.insert(peer, self.now + again);
+        let number = life.number;
+        self.schedule(self.now + trip, Event::PeerDialled(g, number, peer));
+    }
+
+    /// A dial comes through, or not.
+    pub fn on_peer_dialled(&mut self, g: usize, peer: usize) {
+        if !self.network.reaches(Place::Gateway(g), Place::Gateway(peer)) {
+            return;
+        }
+        let lives = [g, peer].map(|at| self.gateways[at].life.as_ref().map(|l| l.node.view().me().incarnation));
+        let [Some(own), Some(other)] = lives else { return };
+        let socket = self.network.open(Place::Gateway(g), Place::Gateway(peer));
+        let ends =
+            [(g, Stream { peer, life: other, dialled: true }), (peer, Stream { peer: g, life: own, dialled: false })];
+        for (at, stream) in ends {
+            if let Some(life) = self.gateways[at].life.as_mut() {
+                life.links.insert(LinkId(socket), stream);
+            }
+            let dialled = stream.dialled;
+            self.drive(at, NodeEvent::LinkOpened { link: LinkId(socket), dialled });
+        }
+        self.trace.note(self.now, format_args!("gateway {g} dials {peer}: {socket}"));
+    }
+
+    /// Every stream is given what the peer should have and the stream has room for.
+    pub fn on_flush(&mut self, g: usize) {
+        let Some(life) = self.gateways[g].life.as_ref() else { return };
+        for link in life.links.keys().copied().collect::<Vec<_>>() {
+            let under_way = self.network.in_flight(link.0, Place::Gateway(g));
+            let room = self.settings.frames_in_flight_max.saturating_sub(under_way);
+            if room > 0 {
+                self.drive(g, NodeEvent::FlushDue { link, room });
+            }
+        }
+    }
+
+    /// Something came from a peer.
+    pub fn on_peer_payload(&mut self, g: usize, socket: SocketId, payload: Payload) {
+        let Some(life) = self.gateways[g].life.as_mut() else { return };
+        let link = LinkId(socket);
+        let Some(stream) = life.links.get(&link).copied() else { return };
+        match payload {
+            Payload::Frame(frame, sent) => {
+                let from = (self.gateways[stream.peer].id.clone(), stream.life);
+                self.oracle.told(self.now, g, from, &frame, sent);
+                self.note_frame(g, stream.peer, &frame);
+                self.drive(g, NodeEvent::FrameReceived(link, *frame));
+            }
+            Payload::End(_) => {
+                life.links.remove(&link);
+                self.trace.note(self.now, format_args!("gateway {g} loses stream {socket}"));
+                if self.plant != Some(Plant::BelieveTheSilent) {
+                    self.drive(g, NodeEvent::LinkLost(link));
+                }
+            }
+            Payload::Uplink(_) | Payload::Downlink(_) | Payload::Ping | Payload::Pong => {}
+        }
+    }
+
+    fn note_frame(&mut self, g: usize, peer: usize, frame: &Frame) {
+        match frame {
+            Frame::Hello { node, .. } => {
+                self.trace.note(self.now, format_args!("gateway {g} is greeted by {peer} in {}", node.incarnation.0));
+            }
+            Frame::Batch(batch) => self.trace.note(
+                self.now,
+                format_args!(
+                    "gateway {g} hears from {peer} of {} {} {}..{} {:?} {}",
+                    batch.owner.id,
+                    batch.owner.incarnation.0,
+                    batch.from,
+                    batch.to,
+                    batch.snapshot_end,
+                    batch.entries.len()
+                ),
+            ),
+            Frame::Cursors(cursors) => {
+                let sum = cursors.iter().fold(0_u64, |sum, cursor| sum ^ cursor.seq ^ cursor.digest);
+                self.trace.note(self.now, format_args!("gateway {g} sees cursors of {peer} {sum:x}"));
+            }
+        }
+    }
+
+    /// A call that some session lost; it may be late.
+    pub fn on_supersede(&mut self, g: usize, event: RegistrarEvent) {
+        let RegistrarEvent::Superseded { vehicle, session, epoch, by } = event else { return };
+        let held = |world: &Self| -> Option<Session> {
+            world.gateways[g].life.as_ref()?.node.registrar().session(&vehicle).cloned()
+        };
+        let before = held(self);
+        let late = before.as_ref().is_none_or(|held| (held.id(), held.epoch()) != (session, epoch) || by <= epoch);
+        let mut event = RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by };
+        if let (Some(held), true, Some(Plant::HonourLateSupersede)) = (&before, late, self.plant) {
+            let by = by.max(waygate_core::epoch::Epoch(held.epoch().0 + 1));
+            event =
+                RegistrarEvent::Superseded { vehicle: vehicle.clone(), session: held.id(), epoch: held.epoch(), by };
+        }
+        self.trace.note(self.now, format_args!("gateway {g} is told that {vehicle} {} lost to {}", epoch.0, by.0));
+        self.drive(g, NodeEvent::Session(event));
+        if late {
+            let after = held(self);
+            self.oracle.expect(Check::LateIsIgnored, self.now, before == after, || {
+                format!("a late word that {epoch:?} {session:?} of {vehicle} lost changed {before:?} to {after:?}")
+            });
+        }
+    }
+
+    /// What a planted fault makes of a frame.
+    pub fn tampered(&self, g: usize, frame: Frame) -> Frame {
+        let Frame::Batch(mut batch) = frame else { return frame };
+        match self.plant {
+            Some(Plant::RestampRelayed) if batch.owner.id != self.gateways[g].id => {
+                for (seq, entry) in (batch.from + 1..).zip(&mut batch.entries) {
+                    entry.seq = seq;
+                }
+            }
+            Some(Plant::DropTombstones) => batch.entries.retain(|entry| entry.state != LiveState::Removed),
+            Some(Plant::ForgetAges) => {
+                for entry in &mut batch.entries {
+                    entry.age = waygate_core::time::Millis(0);
+                }
+            }
+            _ => {}
+        }
+        Frame::Batch(batch)
+    }
+}

@@ -1,0 +1,128 @@
+//! The seeded world: a few hundred seeds in every run of the tests, and many more when asked for.
+//!
+//! `WAYGATE_SEED=7 cargo test -p waygate-simulator --test world` runs one seed and prints what happened in it
+//! (with `-- --nocapture` if it keeps its promises).
+//! `WAYGATE_SEEDS=10000 cargo test -p waygate-simulator --test world` runs so many.
+
+use std::collections::BTreeMap;
+use waygate_simulator::world::{self, Check, Failure, Plant, World};
+
+/// Seeds in a usual run, shared between two tests that run beside each other.
+const SEEDS: u64 = 240;
+
+/// Seeds that once found something, and what.
+const KEPT_SEEDS: &[(u64, &str)] = &[];
+
+/// Seeds within which every planted fault has to be caught.
+const SEEDS_TO_CATCH: u64 = 40;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+fn told(failure: &Failure) -> String {
+    format!(
+        "seed {0}: {1}\nrun it again, with everything that happened in it:\n  \
+         WAYGATE_SEED={0} cargo test -p waygate-simulator --test world",
+        failure.seed, failure.violation
+    )
+}
+
+/// Runs seeds one after the other; says of each that fails what was broken and how to run it again. Returns how
+/// often each promise was looked at.
+fn all_keep_their_promises(seeds: impl Iterator<Item = u64>) -> BTreeMap<Check, u64> {
+    let mut looked = BTreeMap::new();
+    let mut failures = Vec::new();
+    for seed in seeds {
+        match world::run(seed) {
+            Ok(report) => report.looked.iter().for_each(|(check, n)| *looked.entry(*check).or_default() += n),
+            Err(failure) => failures.push(told(&failure)),
+        }
+    }
+    assert!(failures.is_empty(), "{} seeds failed\n{}", failures.len(), failures.join("\n"));
+    looked
+}
+
+/// What happened in one seed.
+fn story(seed: u64) -> String {
+    match World::new(seed, None, true).run(seed) {
+        Ok(report) => format!("{}\n{:?}", report.lines.join("\n"), report.looked),
+        Err(failure) => panic!("{}\n{}", failure.lines.join("\n"), told(&failure)),
+    }
+}
+
+#[test]
+fn every_seed_keeps_every_promise_and_every_promise_is_looked_at() {
+    if let Some(seed) = number("WAYGATE_SEED") {
+        return println!("{}", story(seed));
+    }
+    let seeds = number("WAYGATE_SEEDS").unwrap_or(SEEDS) / 2;
+    let looked = all_keep_their_promises(0..seeds);
+    for check in Check::ALL {
+        assert!(looked.contains_key(check), "{seeds} seeds never looked at {check}");
+    }
+}
+
+#[test]
+fn every_further_seed_keeps_every_promise() {
+    if number("WAYGATE_SEED").is_none() {
+        let seeds = number("WAYGATE_SEEDS").unwrap_or(SEEDS);
+        all_keep_their_promises(seeds / 2..seeds);
+    }
+}
+
+#[test]
+fn the_seeds_that_once_found_something_are_kept() {
+    if number("WAYGATE_SEED").is_none() {
+        all_keep_their_promises(KEPT_SEEDS.iter().map(|(seed, _)| *seed));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    let trace = |seed| world::run(seed).map(|report| (report.trace, report.events)).map_err(|failure| told(&failure));
+    for seed in [1, 2, 3] {
+        let (first, second) = (trace(seed).unwrap(), trace(seed).unwrap());
+        assert_eq!(first, second, "seed {seed} went two ways");
+        assert_ne!(first, trace(seed + 100).unwrap());
+    }
+}
+
+/// Runs seeds with a planted fault until a check that guards against it catches it. Returns all that caught it.
+fn caught(plant: Plant, guards: &[Check]) -> Result<u64, Vec<Check>> {
+    let mut others = Vec::new();
+    for seed in 0..SEEDS_TO_CATCH {
+        match World::new(seed, Some(plant), false).run(seed) {
+            Err(failure) if guards.contains(&failure.violation.check) => return Ok(seed),
+            Err(failure) => others.push(failure.violation.check),
+            Ok(_) => {}
+        }
+    }
+    Err(others)
+}
+
+#[test]
+fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
+    let expected: &[(Plant, &[Check])] = &[
+        (Plant::AckBeforeCommit, &[Check::AckAfterCommit, Check::AckedIsKept]),
+        (Plant::SkipPersistOnAttach, &[Check::AcceptAfterCommit]),
+        (Plant::HonourLateGoodbye, &[Check::LateIsIgnored]),
+        (Plant::RestampRelayed, &[Check::OnlyTheOwnerWrites]),
+        (Plant::EpochFromClock, &[Check::EpochsRise, Check::HoldHidesLoss]),
+        (Plant::DropTombstones, &[Check::CursorCovers]),
+        (Plant::BelieveTheSilent, &[Check::LostOwnerIsStale, Check::OnlineNeedsContact]),
+        (Plant::ReuseIncarnation, &[Check::IncarnationRises]),
+        (Plant::StoreTwice, &[Check::StoredOnce]),
+        (Plant::HonourLateSupersede, &[Check::LateIsIgnored]),
+        (Plant::PublishWithoutHold, &[Check::HoldHidesLoss]),
+        (Plant::ForgetAges, &[Check::AgeIsNotTooYoung]),
+    ];
+    assert_eq!(expected.len(), Plant::ALL.len());
+    for (plant, guards) in expected {
+        if let Err(others) = caught(*plant, guards) {
+            panic!("{plant:?} was not caught by {guards:?} in {SEEDS_TO_CATCH} seeds, but by {others:?}");
+        }
+    }
+}
