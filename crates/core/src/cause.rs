@@ -167,3 +167,7 @@ impl RecordFault {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "cause_tests.rs"]
+mod tests;

@@ -60,3 +60,7 @@ impl fmt::Debug for Cell {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+#[path = "cell_tests.rs"]
+mod tests;

@@ -30,3 +30,7 @@ impl Epoch {
 
 /// How far a presented epoch may lie ahead of the gateway's clock before it is not adopted.
 pub const AHEAD_MAX: Millis = Millis::secs(24 * 3600);
+
+#[cfg(test)]
+#[path = "epoch_tests.rs"]
+mod tests;

@@ -97,3 +97,7 @@ pub struct ConnId(pub u64);
 /// One life of a gateway node; strictly rises over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation(pub u64);
+
+#[cfg(test)]
+#[path = "id_tests.rs"]
+mod tests;

@@ -144,3 +144,7 @@ pub struct SpoolReport {
     /// What was acked above `oldest`.
     pub acked: SeqRanges,
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

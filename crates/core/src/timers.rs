@@ -70,3 +70,7 @@ impl Timers {
         self.ping + self.pong + self.hold
     }
 }
+
+#[cfg(test)]
+#[path = "timers_tests.rs"]
+mod tests;
