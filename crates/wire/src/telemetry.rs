@@ -220,12 +220,11 @@ fn fill_signals(
                     format!("row {row} has a value of {path:?} already"),
                 ));
             }
+            // One too many is kept, so that this record alone is refused; the message is sound.
             let signals = &mut records[row].signals;
-            if signals.len() == RECORD_SIGNALS_MAX {
-                let what = format!("row {row} has more than {RECORD_SIGNALS_MAX} signals");
-                return Err(FieldFault::at("signals", what));
+            if signals.len() <= RECORD_SIGNALS_MAX {
+                signals.push((path.clone(), value));
             }
-            signals.push((path.clone(), value));
         }
     }
     Ok(())

@@ -398,13 +398,12 @@ impl Connection {
                 End::Close(code) => {
                     let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
                     if self.socket.close(Some(frame)).await.is_ok() {
-                        let answered = async { while let Some(Ok(_)) = self.socket.next().await {} };
-                        let _ = tokio::time::timeout(CLOSING, answered).await;
+                        while let Some(Ok(_)) = self.socket.next().await {}
                     }
                 }
             }
             linger(self.socket.get_mut().uncounted()).await;
         };
-        let _ = tokio::time::timeout(CLOSING * 2, closing).await;
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
 }

@@ -22,9 +22,17 @@ pub struct Running {
 
 pub fn config(id: &str, dir: &std::path::Path, extra: &str) -> String {
     format!(
-        "[node]\nid = \"{id}\"\nregion = \"{id}\"\ndata_dir = {dir:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
-         [operators]\nlisten = \"127.0.0.1:0\"\n{extra}"
+        "[node]\nid = \"{id}\"\nregion = \"{id}\"\ndata_dir = {dir:?}\n[operators]\nlisten = \"127.0.0.1:0\"\n{extra}\n\
+         [vehicles]\nlisten = \"127.0.0.1:0\"\n"
     )
+}
+
+/// With limits of the vehicles' edge.
+pub async fn start_limited(limits: &str) -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config("west", dir.path(), "") + limits;
+    let gateway = Gateway::bind(Config::parse(&config).unwrap()).await.unwrap();
+    Running { gateway, dir }
 }
 
 pub async fn start(id: &str, extra: &str) -> Running {
