@@ -16,7 +16,10 @@ export class Link {
       const far = connect(Number(target.port), target.hostname)
       const pair = { near, far }
       this.#sockets.add(pair)
-      for (const [from, to] of [[near, far], [far, near]]) {
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ]) {
         from.on('data', (bytes) => {
           if (this.#mode !== 'frozen' && !to.destroyed) to.write(bytes)
         })

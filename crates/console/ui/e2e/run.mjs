@@ -23,11 +23,15 @@ const words = process.argv.slice(2).join(' ')
 /** Everything a page complains of or asks for elsewhere, as long as it lives. */
 function watched(page, origin) {
   const faults = []
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && faults.push(`console: ${message.text()}`))
+  page.on(
+    'console',
+    (message) => ['error', 'warning'].includes(message.type()) && faults.push(`console: ${message.text()}`),
+  )
   page.on('pageerror', (error) => faults.push(`page: ${error}`))
   page.on('request', (request) => {
     const url = request.url()
-    if (!url.startsWith(origin) && !url.startsWith('data:') && !url.startsWith('blob:')) faults.push(`asked elsewhere: ${url}`)
+    if (!url.startsWith(origin) && !url.startsWith('data:') && !url.startsWith('blob:'))
+      faults.push(`asked elsewhere: ${url}`)
   })
   return faults
 }

@@ -27,7 +27,10 @@ export const TESTS = [
       const { total } = await (await fetch(new URL('/v1/vehicles?limit=1', gateway))).json()
       const { gateway: seat } = await (await fetch(new URL('/v1/regions', gateway))).json()
       // Vehicles may attach for the first time between the two readings.
-      await page.waitForFunction((n) => Number(document.getElementById('found').textContent.replace(/\D/g, '')) >= n, total)
+      await page.waitForFunction(
+        (n) => Number(document.getElementById('found').textContent.replace(/\D/g, '')) >= n,
+        total,
+      )
       assert.equal(await textOf(page, '#seat'), seat)
       assert.equal(await textOf(page, '#pulse'), 'live')
       const shown = await page.locator('.chip b').allTextContents()
@@ -46,7 +49,9 @@ export const TESTS = [
       await page.locator('#list').evaluate((list) => list.scrollTo(0, list.scrollHeight))
       await page.waitForFunction(() => {
         const last = document.querySelector('#list .row:not([hidden])')?.getAttribute('aria-setsize')
-        return [...document.querySelectorAll('#list .row:not([hidden])')].some((r) => r.getAttribute('aria-posinset') === last)
+        return [...document.querySelectorAll('#list .row:not([hidden])')].some(
+          (r) => r.getAttribute('aria-posinset') === last,
+        )
       })
     },
   },
@@ -118,7 +123,9 @@ export const TESTS = [
       const page = await open({}, `#${id}`)
       await page.waitForSelector('#drawer:not([hidden])')
       assert.equal(await textOf(page, '#drawer h2'), id)
-      await page.waitForFunction(() => /^Online · heard [\d.]+ s ago · via \S+$/.test(document.querySelector('.sentence').textContent))
+      await page.waitForFunction(() =>
+        /^Online · heard [\d.]+ s ago · via \S+$/.test(document.querySelector('.sentence').textContent),
+      )
       await page.waitForSelector('.chart canvas')
       await page.waitForSelector('.signals div')
       const fact = async (label) => page.locator(`.facts dt:text-is("${label}") + dd`).textContent()
@@ -162,10 +169,16 @@ export const TESTS = [
       const page = await open()
       await page.keyboard.press('r')
       const { regions } = await (await fetch(new URL('/v1/regions', gateway))).json()
-      await page.waitForFunction((n) => document.querySelectorAll('#regions .gateway').length === n, regions.flatMap((r) => r.gateways).length)
+      await page.waitForFunction(
+        (n) => document.querySelectorAll('#regions .gateway').length === n,
+        regions.flatMap((r) => r.gateways).length,
+      )
       const words = await page.locator('#regions .word').allTextContents()
       assert.equal(words.filter((w) => w === 'this gateway').length, 1)
-      assert.ok(words.every((w) => w === 'this gateway' || w === 'heard'), `${words}`)
+      assert.ok(
+        words.every((w) => w === 'this gateway' || w === 'heard'),
+        `${words}`,
+      )
       const ages = (await page.locator('#regions .heard').allTextContents()).filter((a) => a !== '')
       assert.ok(ages.length > 0 && ages.every((a) => /^(just now|\d+ s ago)$/.test(a)), `${ages}`)
     },
@@ -208,7 +221,9 @@ export const TESTS = [
       const page = await open()
       link.cut()
       await page.waitForSelector('.banner[data-kind=link]:not([hidden])')
-      await page.waitForFunction(() => /All you see is \d+ s old or older/.test(document.querySelector('.banner[data-kind=link]').textContent))
+      await page.waitForFunction(() =>
+        /All you see is \d+ s old or older/.test(document.querySelector('.banner[data-kind=link]').textContent),
+      )
       assert.match(await textOf(page, '#pulse'), /^lost \d+ s ago$/)
       link.heal()
       await page.waitForSelector('.banner[data-kind=link]', { state: 'hidden' })
@@ -250,7 +265,10 @@ export const TESTS = [
       await page.waitForFunction(() => /of/.test(document.getElementById('found').textContent))
       const shown = await rows(page).evaluateAll((all) => all.map((row) => row.innerText.replaceAll('\n', ' ')))
       const states = await rows(page).evaluateAll((all) => all.map((row) => row.dataset.state))
-      assert.ok(states.every((state) => state !== 'online'), `${after_ms} ms, ${region}: ${shown.join('; ')}`)
+      assert.ok(
+        states.every((state) => state !== 'online'),
+        `${after_ms} ms, ${region}: ${shown.join('; ')}`,
+      )
       await page.locator('#clear').click()
       await page.waitForSelector('.banner[data-kind=cut]', { state: 'hidden' })
       await page.waitForFunction(() => Number(document.querySelector('.chip[data-state=stale] b').textContent) === 0)

@@ -15,15 +15,19 @@ const SCALE = 1e5
 
 /** Inverse transverse Mercator on WGS 84 (Krüger's series to the third order: under a millimetre within a zone). */
 function utmInverse(zone) {
-  const a = 6378137, f = 1 / 298.257223563, k0 = 0.9996
+  const a = 6378137,
+    f = 1 / 298.257223563,
+    k0 = 0.9996
   const n = f / (2 - f)
   const A = (a / (1 + n)) * (1 + n ** 2 / 4 + n ** 4 / 64)
   const beta = [n / 2 - (2 * n ** 2) / 3 + (37 * n ** 3) / 96, n ** 2 / 48 + n ** 3 / 15, (17 * n ** 3) / 480]
   const delta = [2 * n - (2 * n ** 2) / 3 - 2 * n ** 3, (7 * n ** 2) / 3 - (8 * n ** 3) / 5, (56 * n ** 3) / 15]
   const lon0 = (zone * 6 - 183) * (Math.PI / 180)
   return (easting, northing) => {
-    const xi = northing / (k0 * A), eta = (easting - 500000) / (k0 * A)
-    let xi1 = xi, eta1 = eta
+    const xi = northing / (k0 * A),
+      eta = (easting - 500000) / (k0 * A)
+    let xi1 = xi,
+      eta1 = eta
     beta.forEach((b, i) => {
       const j = 2 * (i + 1)
       xi1 -= b * Math.sin(j * xi) * Math.cosh(j * eta)
@@ -31,7 +35,9 @@ function utmInverse(zone) {
     })
     const chi = Math.asin(Math.sin(xi1) / Math.cosh(eta1))
     let lat = chi
-    delta.forEach((d, i) => { lat += d * Math.sin(2 * (i + 1) * chi) })
+    delta.forEach((d, i) => {
+      lat += d * Math.sin(2 * (i + 1) * chi)
+    })
     const lon = lon0 + Math.atan2(Math.sinh(eta1), Math.cos(xi1))
     return [lon * (180 / Math.PI), lat * (180 / Math.PI)]
   }
@@ -53,7 +59,9 @@ function readNetwork(file) {
   }
   const edges = new Map()
   for (const [tag] of xml.matchAll(/<edge [^>]*type="highway\.[^>]*>/g)) {
-    const id = attribute(tag, 'id'), from = attribute(tag, 'from'), to = attribute(tag, 'to')
+    const id = attribute(tag, 'id'),
+      from = attribute(tag, 'from'),
+      to = attribute(tag, 'to')
     const road = attribute(tag, 'type').replace('highway.', '').replace('_link', '')
     const shape = attribute(tag, 'shape')
     const points = shape ? shape.split(' ').map(point) : [junctions.get(from), junctions.get(to)]
@@ -89,24 +97,32 @@ function joined(edges) {
       end = forward ? next.to : next.from
     }
   }
-  return edges.filter((e) => !used.has(e)).flatMap((edge) => {
-    if (used.has(edge)) return []
-    used.add(edge)
-    const ahead = grow(edge.points, edge.to)
-    return [grow([...ahead].reverse(), edge.from)]
-  })
+  return edges
+    .filter((e) => !used.has(e))
+    .flatMap((edge) => {
+      if (used.has(edge)) return []
+      used.add(edge)
+      const ahead = grow(edge.points, edge.to)
+      return [grow([...ahead].reverse(), edge.from)]
+    })
 }
 
 /** Douglas and Peucker's simplification, in metres of the network. */
 function simplified(points) {
   if (points.length < 3) return points
-  const [ax, ay] = points[0], [bx, by] = points.at(-1)
+  const [ax, ay] = points[0],
+    [bx, by] = points.at(-1)
   const length = Math.hypot(bx - ax, by - ay)
-  let worst = 0, split = 0
+  let worst = 0,
+    split = 0
   for (let i = 1; i < points.length - 1; i++) {
     const [x, y] = points[i]
-    const off = length === 0 ? Math.hypot(x - ax, y - ay) : Math.abs((bx - ax) * (ay - y) - (ax - x) * (by - ay)) / length
-    if (off > worst) { worst = off; split = i }
+    const off =
+      length === 0 ? Math.hypot(x - ax, y - ay) : Math.abs((bx - ax) * (ay - y) - (ax - x) * (by - ay)) / length
+    if (off > worst) {
+      worst = off
+      split = i
+    }
   }
   if (worst <= TOLERANCE_M) return [points[0], points.at(-1)]
   return [...simplified(points.slice(0, split + 1)).slice(0, -1), ...simplified(points.slice(split))]

@@ -113,19 +113,13 @@ async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** Reads every vehicle, page by page. */
-export async function listVehicles(
-  onPage: (vehicles: VehicleJson[], view: ViewJson) => void,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function listVehicles(onPage: (vehicles: VehicleJson[]) => void, signal?: AbortSignal): Promise<void> {
   let cursor: string | null = null
   for (let page = 0; page < PAGES_MAX; page++) {
     const query = new URLSearchParams({ limit: String(VEHICLES_PAGE) })
     if (cursor !== null) query.set('cursor', cursor)
-    const body: { vehicles: VehicleJson[]; next: string | null; view: ViewJson } = await getJson(
-      `v1/vehicles?${query}`,
-      signal,
-    )
-    onPage(body.vehicles, body.view)
+    const body: { vehicles: VehicleJson[]; next: string | null } = await getJson(`v1/vehicles?${query}`, signal)
+    onPage(body.vehicles)
     if (body.next === null || body.next === cursor) return
     cursor = body.next
   }

@@ -1,7 +1,7 @@
 // What must not be overlooked: the stream is lost, or this view is cut off from a region.
 
 import { el, setText } from './dom'
-import { count, span } from './format'
+import { coarseSpan, count } from './format'
 import { cuts, cutSentence } from './outlook'
 import type { Session } from './session'
 
@@ -30,7 +30,8 @@ export class Banners {
     if (cut.length === 0) return
     const vehicles = cut.reduce((sum, c) => sum + c.vehicles, 0)
     setText(this.cut.strong, `${cutSentence(cut)}.`)
-    const which = vehicles === 1 ? 'Its vehicle is' : `${cut.length === 1 ? 'Its' : 'Their'} ${count(vehicles)} vehicles are`
+    const which =
+      vehicles === 1 ? 'Its vehicle is' : `${cut.length === 1 ? 'Its' : 'Their'} ${count(vehicles)} vehicles are`
     setText(this.cut.rest, vehicles === 0 ? 'No vehicle is known there.' : `${which} shown as last known.`)
   }
 
@@ -39,8 +40,11 @@ export class Banners {
     const failing = link.kind === 'live' ? session.listingFault : null
     this.link.root.hidden = link.kind !== 'lost' && failing === null
     if (link.kind === 'lost') {
-      const age = whole(now - link.since)
-      setText(this.link.strong, session.heardAt === 0 ? 'This gateway does not answer.' : 'No connection to this gateway.')
+      const age = coarseSpan(now - link.since)
+      setText(
+        this.link.strong,
+        session.heardAt === 0 ? 'This gateway does not answer.' : 'No connection to this gateway.',
+      )
       const wait = Math.ceil(link.retryAt - now)
       const next = wait > 0 ? `Trying again in ${wait} s.` : 'Trying now.'
       setText(this.link.rest, session.heardAt === 0 ? next : `All you see is ${age} old or older. ${next}`)
@@ -51,14 +55,15 @@ export class Banners {
   }
 }
 
-function whole(seconds: number): string {
-  return span(Math.floor(seconds)).replace('.0', '')
-}
-
 function banner(kind: string, action: string, act: () => void): Banner {
   const strong = el('strong')
   const rest = el('span')
   const button = el('button', { attributes: { type: 'button' }, on: { click: act } }, action)
-  const root = el('div', { class: 'banner', attributes: { hidden: '' }, data: { kind } }, el('p', {}, strong, ' ', rest), button)
+  const root = el(
+    'div',
+    { class: 'banner', attributes: { hidden: '' }, data: { kind } },
+    el('p', {}, strong, ' ', rest),
+    button,
+  )
   return { root, strong, rest }
 }

@@ -46,7 +46,7 @@ export const PALETTES: Record<Theme, Palette> = {
     water: '#d3dfe7',
     land: '#eceeec',
     border: '#b9c2c9',
-    roads: ['#ffffff', '#ffffff', '#ffffff', '#ffffff', '#fdf6e3'],
+    roads: ['#ffffff', '#ffffff', '#ffffff', '#ffffff', '#ffffff'],
     farRoads: ['#dbe0e2', '#cfd6da', '#c4cdd3', '#b8c3ca', '#abb8c1'],
     casing: '#cdd2d4',
     name: '#7b8691',
@@ -75,7 +75,21 @@ type Width = ['interpolate', ['exponential', number], ['zoom'], ...number[]]
 
 function widths(row: number, extra: number): Width {
   const w = WIDTHS[row]!
-  return ['interpolate', ['exponential', 1.4], ['zoom'], 9, w[0] + extra * 0.2, 12, w[1] + extra * 0.5, 14, w[2] + extra * 0.8, 16, w[3] + extra, 19, w[4] + extra * 1.4]
+  return [
+    'interpolate',
+    ['exponential', 1.4],
+    ['zoom'],
+    9,
+    w[0] + extra * 0.2,
+    12,
+    w[1] + extra * 0.5,
+    14,
+    w[2] + extra * 0.8,
+    16,
+    w[3] + extra,
+    19,
+    w[4] + extra * 1.4,
+  ]
 }
 
 const TRACK_WIDTH: Width = ['interpolate', ['exponential', 1], ['zoom'], 10, 2, 16, 4.5]
@@ -93,7 +107,10 @@ export function style(theme: Theme): StyleSpecification {
       layout: { 'line-cap': 'round', 'line-join': 'round' },
       paint: casing
         ? { 'line-color': p.casing, 'line-width': widths(i, 2) }
-        : { 'line-color': ['interpolate', ['linear'], ['zoom'], 12.6, p.farRoads[i]!, 14, p.roads[i]!], 'line-width': widths(i, 0) },
+        : {
+            'line-color': ['interpolate', ['linear'], ['zoom'], 12.6, p.farRoads[i]!, 14, p.roads[i]!],
+            'line-width': widths(i, 0),
+          },
     }))
   return {
     version: 8,
@@ -122,8 +139,24 @@ export function style(theme: Theme): StyleSpecification {
       ...roads(true),
       ...roads(false),
       name('names-country', 'country', p.name, ['interpolate', ['linear'], ['zoom'], 2, 10, 6, 13], 1.6, 8.5, 0.12),
-      name('names-quarter', 'quarter', p.name, ['interpolate', ['linear'], ['zoom'], 12, 10.5, 16, 13], 11.9, 16.5, 0.04),
-      name('names-commune', 'commune', p.name, ['interpolate', ['linear'], ['zoom'], 10, 10.5, 16, 14], 10.4, 16.5, 0.04),
+      name(
+        'names-quarter',
+        'quarter',
+        p.name,
+        ['interpolate', ['linear'], ['zoom'], 12, 10.5, 16, 13],
+        11.9,
+        16.5,
+        0.04,
+      ),
+      name(
+        'names-commune',
+        'commune',
+        p.name,
+        ['interpolate', ['linear'], ['zoom'], 10, 10.5, 16, 14],
+        10.4,
+        16.5,
+        0.04,
+      ),
       name('names-city', 'city', p.nameStrong, ['interpolate', ['linear'], ['zoom'], 7, 12, 14, 17], 7, 15, 0.02),
       {
         id: 'track',
@@ -149,7 +182,15 @@ export function style(theme: Theme): StyleSpecification {
   }
 }
 
-function name(id: string, kind: string, colour: string, size: unknown, minzoom: number, maxzoom: number, spacing: number): LayerSpecification {
+function name(
+  id: string,
+  kind: string,
+  colour: string,
+  size: unknown,
+  minzoom: number,
+  maxzoom: number,
+  spacing: number,
+): LayerSpecification {
   return {
     id,
     type: 'symbol',
@@ -179,7 +220,8 @@ function gradient(colour: string): ['interpolate', ['linear'], ['line-progress']
 export function repaint(map: GlMap, theme: Theme): void {
   for (const layer of style(theme).layers) {
     if (map.getLayer(layer.id) === undefined || layer.paint === undefined) continue
-    for (const [property, value] of Object.entries(layer.paint)) map.setPaintProperty(layer.id, property as never, value as never)
+    for (const [property, value] of Object.entries(layer.paint))
+      map.setPaintProperty(layer.id, property as never, value as never)
     if (layer.type === 'symbol') map.setPaintProperty(layer.id, 'text-halo-color', PALETTES[theme].halo)
   }
 }
@@ -256,7 +298,8 @@ function placeNames(): Feature<Point>[] {
 export function unwrapped<P>(countries: FeatureCollection<Geometry, P>): FeatureCollection<Geometry, P> {
   const plane = (geometry: Geometry | null): Geometry | null => {
     if (geometry?.type === 'Polygon') return { ...geometry, coordinates: geometry.coordinates.map(unwrappedRing) }
-    if (geometry?.type === 'MultiPolygon') return { ...geometry, coordinates: geometry.coordinates.map((p) => p.map(unwrappedRing)) }
+    if (geometry?.type === 'MultiPolygon')
+      return { ...geometry, coordinates: geometry.coordinates.map((p) => p.map(unwrappedRing)) }
     return geometry
   }
   return { ...countries, features: countries.features.map((f) => ({ ...f, geometry: plane(f.geometry) as Geometry })) }
@@ -285,7 +328,13 @@ function countryNames(countries: Feature<Geometry, { name: string }>[]): Feature
     const rings = geometry.type === 'Polygon' ? [geometry.coordinates[0]!] : geometry.coordinates.map((p) => p[0]!)
     const [area, lon, lat] = rings.map(middle).reduce((a, b) => (b[0] > a[0] ? b : a))
     const { name } = country.properties
-    return [{ type: 'Feature', properties: { name, kind: 'country', order: 100 - area }, geometry: { type: 'Point', coordinates: [lon, lat] } }]
+    return [
+      {
+        type: 'Feature',
+        properties: { name, kind: 'country', order: 100 - area },
+        geometry: { type: 'Point', coordinates: [lon, lat] },
+      },
+    ]
   })
 }
 

@@ -16,7 +16,13 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag)
-  const { class: name, title, attributes, data, on } = typeof options === 'string' ? { class: options } as Options : options
+  const {
+    class: name,
+    title,
+    attributes,
+    data,
+    on,
+  } = typeof options === 'string' ? ({ class: options } as Options) : options
   if (name !== undefined) element.className = name
   if (title !== undefined) element.title = title
   for (const [key, value] of Object.entries(attributes ?? {})) element.setAttribute(key, value)

@@ -6,7 +6,17 @@
 import { ApiError, type FixJson, readTelemetry, readVehicle, type VehicleDetailJson } from './api'
 import { el, icon, setText } from './dom'
 import type { Vehicle } from './fleet'
-import { causeWords, coordinates, heading, signalValue, span, speed_kmh, staleWords, STATE_WORDS } from './format'
+import {
+  causeWords,
+  coarseSpan,
+  coordinates,
+  heading,
+  signalValue,
+  span,
+  speed_kmh,
+  staleWords,
+  STATE_WORDS,
+} from './format'
 import { setSign, sign, type Theme } from './looks'
 import { type Sample, SpeedChart } from './speed-chart'
 
@@ -49,6 +59,7 @@ export class Drawer {
   private readonly sentence = el('p', 'sentence')
   private readonly note = el('p', { class: 'note', attributes: { hidden: '' } })
   private readonly followButton: HTMLButtonElement
+  private readonly speedHead = el('h3', {}, 'Speed')
   private readonly speedNow = el('b', 'figure')
   private readonly chartRoot = el('div', 'chart')
   private readonly chartNote = el('p', 'chart-note')
@@ -62,12 +73,45 @@ export class Drawer {
     private readonly events: DrawerEvents,
     private theme: Theme,
   ) {
-    this.followButton = el('button', { class: 'follow', title: 'Keep it in the middle of the map (f)', attributes: { type: 'button', 'aria-pressed': 'false' }, on: { click: () => events.followToggled() } }, 'Follow')
-    const close = el('button', { class: 'icon', title: 'Close (Esc)', attributes: { type: 'button', 'aria-label': 'Close' }, on: { click: () => events.closed() } }, icon('M4 4l8 8M12 4l-8 8'))
-    const facts = el('dl', 'facts', ...['Position', 'Heading', 'Gateway', 'Cell', 'Epoch', 'Session'].flatMap((label) => this.fact(label)))
+    this.followButton = el(
+      'button',
+      {
+        class: 'follow',
+        title: 'Keep it in the middle of the map (f)',
+        attributes: { type: 'button', 'aria-pressed': 'false' },
+        on: { click: () => events.followToggled() },
+      },
+      'Follow',
+    )
+    const close = el(
+      'button',
+      {
+        class: 'icon',
+        title: 'Close (Esc)',
+        attributes: { type: 'button', 'aria-label': 'Close' },
+        on: { click: () => events.closed() },
+      },
+      icon('M4 4l8 8M12 4l-8 8'),
+    )
+    const facts = el(
+      'dl',
+      'facts',
+      ...['Position', 'Heading', 'Gateway', 'Cell', 'Epoch', 'Session'].flatMap((label) => this.fact(label)),
+    )
     root.append(
       el('header', {}, this.sign, this.name, this.followButton, close),
-      el('div', 'body', this.sentence, this.note, el('div', 'speed', el('h3', {}, 'Speed, last 15 minutes'), el('p', {}, this.speedNow, ' km/h')), this.chartRoot, this.chartNote, facts, this.signalsHead, this.signals),
+      el(
+        'div',
+        'body',
+        this.sentence,
+        this.note,
+        el('div', 'speed', this.speedHead, el('p', {}, this.speedNow, ' km/h')),
+        this.chartRoot,
+        this.chartNote,
+        facts,
+        this.signalsHead,
+        this.signals,
+      ),
     )
   }
 
@@ -131,6 +175,7 @@ export class Drawer {
     this.vehicle = this.detail = null
     this.points = []
     this.historyWords = ''
+    setText(this.speedHead, 'Speed')
     this.readAt = 0
     this.reading = false
     this.chart?.destroy()
@@ -168,14 +213,27 @@ export class Drawer {
     const to = this.gatewayTime()
     this.historyWords = 'Reading its history …'
     try {
-      const { records, missing } = await readTelemetry(vehicle.id, new Date(to.getTime() - SPAN_MS), new Date(to.getTime() + 60_000), signal)
-      const stored = records.flatMap((r) => (r.lat === null || r.lon === null ? [] : [{ t_ms: Date.parse(r.t), lon: r.lon, lat: r.lat, speed: r.speed }]))
+      const { records, missing } = await readTelemetry(
+        vehicle.id,
+        new Date(to.getTime() - SPAN_MS),
+        new Date(to.getTime() + 60_000),
+        signal,
+      )
+      const stored = records.flatMap((r) =>
+        r.lat === null || r.lon === null ? [] : [{ t_ms: Date.parse(r.t), lon: r.lon, lat: r.lat, speed: r.speed }],
+      )
       const newest = stored.at(-1)?.t_ms ?? 0
       this.points = [...stored, ...this.points.filter((p) => p.t_ms > newest)]
-      this.historyWords = missing.length > 0 ? `Incomplete: ${missing.join(', ')} did not answer.` : stored.length === 0 ? 'No records in the last 15 minutes.' : ''
+      this.historyWords =
+        missing.length > 0
+          ? `Incomplete: ${missing.join(', ')} did not answer.`
+          : stored.length === 0
+            ? 'No records in the last 15 minutes.'
+            : ''
     } catch (error) {
       if (signal.aborted) return
-      this.historyWords = error instanceof ApiError ? `Its history cannot be read: ${error.message}.` : 'Its history cannot be read.'
+      this.historyWords =
+        error instanceof ApiError ? `Its history cannot be read: ${error.message}.` : 'Its history cannot be read.'
     }
     this.showHistory()
     this.draw()
@@ -183,12 +241,21 @@ export class Drawer {
 
   private showHistory(): void {
     const oldest = this.gatewayTime().getTime() - SPAN_MS
-    const from = Math.max(this.points.findIndex((p) => p.t_ms >= oldest), this.points.length - POINTS_MAX, 0)
+    const from = Math.max(
+      this.points.findIndex((p) => p.t_ms >= oldest),
+      this.points.length - POINTS_MAX,
+      0,
+    )
     this.points = this.points.slice(from)
     this.chart?.show(this.points.map((p) => ({ t: p.t_ms / 1000, speed: p.speed === null ? null : p.speed * 3.6 })))
+    const covered_s = ((this.points.at(-1)?.t_ms ?? 0) - (this.points[0]?.t_ms ?? 0)) / 1000
+    setText(this.speedHead, covered_s < 1 ? 'Speed' : `Speed, last ${coarseSpan(Math.ceil(covered_s))}`)
     // An online vehicle is drawn on its way to the last fix, so its track ends at the one before.
     const moving = this.vehicle?.state === 'online'
-    this.events.trackChanged(this.points.slice(0, moving ? -1 : undefined).map((p) => [p.lon, p.lat]), moving)
+    this.events.trackChanged(
+      this.points.slice(0, moving ? -1 : undefined).map((p) => [p.lon, p.lat]),
+      moving,
+    )
   }
 
   private mark(sample: Sample | null): void {
@@ -229,7 +296,12 @@ export class Drawer {
       ...entries.map(([path, { value, t }]) => {
         const age_s = (now_ms - Date.parse(t)) / 1000
         const [branch, leaf] = splitPath(path)
-        return el('div', { title: `${path}, ${span(age_s)} ago` }, el('dt', {}, branch === '' ? null : el('span', {}, branch), leaf), el('dd', {}, signalValue(value)))
+        return el(
+          'div',
+          { title: `${path}, ${span(age_s)} ago` },
+          el('dt', {}, branch === '' ? null : el('span', {}, branch), leaf),
+          el('dd', {}, signalValue(value)),
+        )
       }),
     )
   }
@@ -238,14 +310,23 @@ export class Drawer {
 /** "Vehicle.Powertrain.Battery.Level" as its branch and its leaf, without the root that all share. */
 export function splitPath(path: string): [branch: string, leaf: string] {
   const parts = path.replace(/^Vehicle\./, '').split('.')
-  return [parts.slice(0, -1).map((p) => `${p} `).join(''), parts.at(-1)!]
+  return [
+    parts
+      .slice(0, -1)
+      .map((p) => `${p} `)
+      .join(''),
+    parts.at(-1)!,
+  ]
 }
 
 /** The state in words, with its age: what is known, since when, through whom. */
 export function sentence(vehicle: Vehicle, now: number): string {
   const parts: string[] = []
   if (vehicle.state === 'stale') {
-    parts.push(`Last known ${STATE_WORDS[vehicle.lastKnown ?? 'unknown'].word.toLowerCase()}`, staleWords(vehicle.staleWhy))
+    parts.push(
+      `Last known ${STATE_WORDS[vehicle.lastKnown ?? 'unknown'].word.toLowerCase()}`,
+      staleWords(vehicle.staleWhy),
+    )
   } else {
     parts.push(STATE_WORDS[vehicle.state].word)
     if (vehicle.cause !== null) parts.push(causeWords(vehicle.cause))

@@ -12,7 +12,7 @@ export function span(seconds: number): string {
   return `${Math.round(s / 86_400)} d`
 }
 
-/** The same in whole seconds, for rows of a list that should not flicker. */
+/** The same in whole seconds, for what is always in sight and should not flicker. */
 export function coarseSpan(seconds: number): string {
   return seconds < 9.95 ? `${Math.max(0, Math.floor(seconds))} s` : span(seconds)
 }

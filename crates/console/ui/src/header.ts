@@ -2,7 +2,7 @@
 
 import { type State, STATES } from './api'
 import { byId, el, setText } from './dom'
-import { count, span, STATE_WORDS } from './format'
+import { coarseSpan, count, STATE_WORDS } from './format'
 import { sign } from './looks'
 import type { Link, Session } from './session'
 
@@ -57,7 +57,12 @@ export class Header {
       chip.root.setAttribute('aria-pressed', String(chosen.has(state)))
     }
     const online = session.fleet.byState.online
-    document.title = session.link.kind === 'lost' ? 'No connection · Waygate' : session.gateway === '' ? 'Waygate' : `${count(online)} online · ${session.gateway} · Waygate`
+    document.title =
+      session.link.kind === 'lost'
+        ? 'No connection · Waygate'
+        : session.gateway === ''
+          ? 'Waygate'
+          : `${count(online)} online · ${session.gateway} · Waygate`
   }
 }
 
@@ -67,8 +72,8 @@ export function pulseWords(link: Link, silence_s: number, now: number): string {
     case 'connecting':
       return 'connecting'
     case 'live':
-      return silence_s > QUIET_S ? `quiet for ${span(Math.floor(silence_s)).replace('.0', '')}` : 'live'
+      return silence_s > QUIET_S ? `quiet for ${coarseSpan(silence_s)}` : 'live'
     case 'lost':
-      return `lost ${span(Math.floor(now - link.since)).replace('.0', '')} ago`
+      return `lost ${coarseSpan(now - link.since)} ago`
   }
 }

@@ -20,12 +20,33 @@ export class Help {
   private readonly dialog = byId<HTMLDialogElement>('keys')
 
   constructor() {
-    const close = el('button', { class: 'plain', attributes: { type: 'button' }, on: { click: () => this.dialog.close() } }, 'Close')
+    const close = el(
+      'button',
+      { class: 'plain', attributes: { type: 'button' }, on: { click: () => this.dialog.close() } },
+      'Close',
+    )
     this.dialog.append(
       el('h2', { attributes: { id: 'keys-title' } }, 'Keyboard'),
-      el('dl', 'keys', ...KEYS.map(([keys, meaning]) => el('div', {}, el('dt', {}, ...keys.map((k) => el('kbd', {}, k))), el('dd', {}, meaning)))),
+      el(
+        'dl',
+        'keys',
+        ...KEYS.map(([keys, meaning]) =>
+          el('div', {}, el('dt', {}, ...keys.map((k) => el('kbd', {}, k))), el('dd', {}, meaning)),
+        ),
+      ),
       el('h2', {}, 'States'),
-      el('dl', 'meanings', ...STATES.map((s) => el('div', {}, el('dt', { data: { state: s } }, sign(s), STATE_WORDS[s].word), el('dd', {}, STATE_WORDS[s].meaning)))),
+      el(
+        'dl',
+        'meanings',
+        ...STATES.map((s) =>
+          el(
+            'div',
+            {},
+            el('dt', { data: { state: s } }, sign(s), STATE_WORDS[s].word),
+            el('dd', {}, STATE_WORDS[s].meaning),
+          ),
+        ),
+      ),
       close,
     )
     this.dialog.addEventListener('click', (event) => event.target === this.dialog && this.dialog.close())

@@ -57,10 +57,34 @@ const SHAPES: Record<State, [name: string, attributes: Record<string, string>][]
   unreachable: [['path', { d: 'M6 .9 11.1 6 6 11.1.9 6Z', fill: 'currentColor' }]],
   offline: [['circle', { cx: '6', cy: '6', r: '3.9', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.6' }]],
   stale: [
-    ['circle', { cx: '6', cy: '6', r: '4.7', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.7', 'stroke-dasharray': '2.9 2.02' }],
+    [
+      'circle',
+      {
+        cx: '6',
+        cy: '6',
+        r: '4.7',
+        fill: 'none',
+        stroke: 'currentColor',
+        'stroke-width': '1.7',
+        'stroke-dasharray': '2.9 2.02',
+      },
+    ],
     ['circle', { cx: '6', cy: '6', r: '1.7', fill: 'currentColor' }],
   ],
-  unknown: [['circle', { cx: '6', cy: '6', r: '4', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.4', 'stroke-dasharray': '1 1.5' }]],
+  unknown: [
+    [
+      'circle',
+      {
+        cx: '6',
+        cy: '6',
+        r: '4',
+        fill: 'none',
+        stroke: 'currentColor',
+        'stroke-width': '1.4',
+        'stroke-dasharray': '1 1.5',
+      },
+    ],
+  ],
 }
 
 /** The sign of a state, to stand beside its word; its colour comes from the style sheet by `data-state`. */

@@ -1,7 +1,14 @@
 // Puts the console together and keeps what is chosen: the vehicle, the filters, the tab.
 
 import 'maplibre-gl/dist/maplibre-gl.css'
-import './style.css'
+import './styles/base.css'
+import './styles/bar.css'
+import './styles/map.css'
+import './styles/panel.css'
+import './styles/regions.css'
+import './styles/drawer.css'
+import './styles/keys.css'
+import './styles/narrow.css'
 import type { State } from './api'
 import { Banners } from './banners'
 import { byId, el, icon, setText } from './dom'
@@ -55,28 +62,44 @@ class Console {
 
   constructor() {
     const theme = currentTheme()
-    this.map = new MapView(byId('map'), this.session.fleet, pageClock, {
-      picked: (id) => this.choose(id),
-      hovered: (vehicle, x, y) => this.tip(vehicle, x, y),
-      steered: () => this.following && this.setFollowing(false),
-    }, theme)
+    this.map = new MapView(
+      byId('map'),
+      this.session.fleet,
+      pageClock,
+      {
+        picked: (id) => this.choose(id),
+        hovered: (vehicle, x, y) => this.tip(vehicle, x, y),
+        steered: () => this.following && this.setFollowing(false),
+      },
+      theme,
+    )
     this.list = new VehicleList(byId('list'), pageClock, {
       chosen: (vehicle) => this.choose(vehicle.id, true),
       pointed: (vehicle) => this.map.highlight(vehicle),
     })
     this.regions = new RegionsPanel(byId('regions'), { filtered: (region) => this.filterRegion(region) })
-    this.drawer = new Drawer(this.drawerRoot, pageClock, () => this.session.gatewayTime(), {
-      closed: () => this.choose(null),
-      followToggled: () => this.setFollowing(!this.following),
-      trackChanged: (line, toVehicle) => this.map.setTrack(line, toVehicle),
-      marked: (at) => this.map.setMark(at),
-      read: (detail, askedAt) => {
-        this.session.fleet.takeRead(detail, askedAt)
-        this.stale = true
+    this.drawer = new Drawer(
+      this.drawerRoot,
+      pageClock,
+      () => this.session.gatewayTime(),
+      {
+        closed: () => this.choose(null),
+        followToggled: () => this.setFollowing(!this.following),
+        trackChanged: (line, toVehicle) => this.map.setTrack(line, toVehicle),
+        marked: (at) => this.map.setMark(at),
+        read: (detail, askedAt) => {
+          this.session.fleet.takeRead(detail, askedAt)
+          this.stale = true
+        },
       },
-    }, theme)
+      theme,
+    )
     this.header = new Header((state) => this.filterState(state))
-    this.banners = new Banners(byId('banners'), () => this.session.retryNow(), () => this.showTab('regions'))
+    this.banners = new Banners(
+      byId('banners'),
+      () => this.session.retryNow(),
+      () => this.showTab('regions'),
+    )
     this.sheet = new Sheet([this.panel, this.drawerRoot], () => this.map.setPadding(this.padding()))
     this.wire()
   }
@@ -142,7 +165,10 @@ class Console {
     this.list.show(vehicles, this.emptyWords())
     const all = fleet.vehicles.size
     byId('clear').hidden = isOpen(this.filter)
-    setText(byId('found'), isOpen(this.filter) ? `${count(all)} vehicles` : `${count(vehicles.length)} of ${count(all)}`)
+    setText(
+      byId('found'),
+      isOpen(this.filter) ? `${count(all)} vehicles` : `${count(vehicles.length)} of ${count(all)}`,
+    )
     const seen = `${fleet.revision} ${fleet.membership} ${JSON.stringify([this.filter.text, [...this.filter.states], [...this.filter.regions]])}`
     if (seen === this.seen) return
     this.seen = seen
@@ -157,7 +183,9 @@ class Console {
     if (session.fleet.vehicles.size > 0) return 'No vehicle matches.'
     if (!session.listed) return session.link.kind === 'lost' ? 'Waiting for the gateway.' : 'Reading the vehicles …'
     const own = session.regions?.regions.flatMap((r) => r.gateways).find((g) => g.self)
-    return own?.vehicles_url ? `No vehicle has attached yet. Vehicles attach at ${own.vehicles_url}` : 'No vehicle has attached yet.'
+    return own?.vehicles_url
+      ? `No vehicle has attached yet. Vehicles attach at ${own.vehicles_url}`
+      : 'No vehicle has attached yet.'
   }
 
   /** Opens the drawer of the chosen vehicle once it is known; closes it when the vehicle is gone. */
@@ -165,7 +193,7 @@ class Console {
     if (this.chosen === null) return
     const vehicle = this.session.fleet.vehicles.get(this.chosen)
     if (vehicle !== undefined && this.drawer.shown() !== vehicle) this.open(vehicle, true)
-    else if (vehicle === undefined && this.drawer.shown() !== null && this.session.listed) this.choose(null)
+    else if (vehicle === undefined && this.session.listed) this.choose(null)
   }
 
   private choose(id: string | null, reveal = false): void {

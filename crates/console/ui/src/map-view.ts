@@ -168,11 +168,17 @@ export class MapView {
     if (west > east) return false
     const margin = Math.min(48, this.map.getCanvas().clientWidth / 12)
     const { top, right, bottom, left } = this.padding
-    this.map.fitBounds([[longitude(west), latitude(south)], [longitude(east), latitude(north)]], {
-      padding: { top: top + margin, right: right + margin, bottom: bottom + margin, left: left + margin },
-      maxZoom: 15,
-      duration: animated ? 700 : 0,
-    })
+    this.map.fitBounds(
+      [
+        [longitude(west), latitude(south)],
+        [longitude(east), latitude(north)],
+      ],
+      {
+        padding: { top: top + margin, right: right + margin, bottom: bottom + margin, left: left + margin },
+        maxZoom: 15,
+        duration: animated ? 700 : 0,
+      },
+    )
     return true
   }
 

@@ -84,7 +84,15 @@ export class Motion {
    * Takes a fix: `time_ms` by the vehicle's clock, `now` of this page in seconds. An older or repeated fix is
    * ignored and answers false.
    */
-  fix(row: number, lon: number, lat: number, time_ms: number, speed: number | null, heading: number | null, now: number): boolean {
+  fix(
+    row: number,
+    lon: number,
+    lat: number,
+    time_ms: number,
+    speed: number | null,
+    heading: number | null,
+    now: number,
+  ): boolean {
     if (time_ms <= this.fixTimes[row]!) return false
     this.fixTimes[row] = time_ms
     const x = mercatorX(lon)
@@ -164,7 +172,11 @@ export class Motion {
     const b = s * s * (3 - 2 * s)
     const c = duration * s * s * (s - 1) + OVERRUN_S * (1 - Math.exp(-Math.max(0, elapsed - duration) / OVERRUN_S))
     const axis = (i: number) =>
-      rows[at + P0_HIGH + i]! + rows[at + P0_LOW + i]! + rows[at + M0 + i]! * a + rows[at + DELTA + i]! * b + rows[at + M1 + i]! * c
+      rows[at + P0_HIGH + i]! +
+      rows[at + P0_LOW + i]! +
+      rows[at + M0 + i]! * a +
+      rows[at + DELTA + i]! * b +
+      rows[at + M1 + i]! * c
     return { x: axis(0), y: axis(1), heading: (rows[at + HEADING]! + rows[at + TURN]! * b + 360) % 360 }
   }
 

@@ -4,7 +4,7 @@
 
 import { type GatewayJson, type RegionsJson, STATES } from './api'
 import { el, setText } from './dom'
-import { count, span, STATE_WORDS } from './format'
+import { coarseSpan, count, span, STATE_WORDS } from './format'
 import { sign } from './looks'
 import { isCut } from './outlook'
 
@@ -58,13 +58,14 @@ export class RegionsPanel {
     }
     const acked = regions.acked_records_total
     this.foot.hidden = acked === undefined
-    if (acked !== undefined) setText(this.foot, `${count(acked)} records acknowledged by ${regions.gateway}, each on its disk first.`)
+    if (acked !== undefined)
+      setText(this.foot, `${count(acked)} records acknowledged by ${regions.gateway}, each on its disk first.`)
   }
 
   private build(own: string, regions: RegionsJson['regions']): void {
     this.filters.clear()
     this.gateways.clear()
-    this.lead.replaceChildren('What ', el('b', {}, own), ' knows of every region, and how fresh that is.')
+    this.lead.replaceChildren('Every region as ', el('b', {}, own), ' sees it.')
     this.root.replaceChildren(this.lead, ...regions.map((r) => this.region(r.region, r.gateways)), this.foot)
   }
 
@@ -121,7 +122,12 @@ function write(parts: GatewayParts, gateway: GatewayJson, elapsed_s: number): vo
   parts.legend.replaceChildren(
     ...(present.length === 0 ? ['No vehicles'] : []),
     ...present.map((state) =>
-      el('span', { data: { state } }, sign(state), `${count(gateway.vehicles[state]!)} ${STATE_WORDS[state].word.toLowerCase()}`),
+      el(
+        'span',
+        { data: { state } },
+        sign(state),
+        `${count(gateway.vehicles[state]!)} ${STATE_WORDS[state].word.toLowerCase()}`,
+      ),
     ),
   )
 }
@@ -135,7 +141,7 @@ function conditionOf(gateway: GatewayJson): 'self' | 'cut' | 'alive' | 'unknown'
 function heardWords(gateway: GatewayJson, elapsed_s: number): string {
   if (gateway.self || gateway.heard_ago_s === null || gateway.heard_ago_s === undefined) return ''
   const ago = gateway.heard_ago_s + elapsed_s
-  return ago < 2 ? 'just now' : `${span(Math.floor(ago)).replace('.0', '')} ago`
+  return ago < 2 ? 'just now' : `${coarseSpan(ago)} ago`
 }
 
 function behindWords(gateway: GatewayJson): string {
@@ -159,5 +165,9 @@ function vehiclesOf(gateway: GatewayJson): number {
 function address(gateway: GatewayJson): HTMLElement | null {
   const url = gateway.operators_url ?? ''
   if (gateway.self || !/^https?:\/\//.test(url)) return null
-  return el('a', { class: 'elsewhere', attributes: { href: url, rel: 'noopener noreferrer' } }, `View from ${gateway.id}`)
+  return el(
+    'a',
+    { class: 'elsewhere', attributes: { href: url, rel: 'noopener noreferrer' } },
+    `View from ${gateway.id}`,
+  )
 }

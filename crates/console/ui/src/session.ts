@@ -8,9 +8,7 @@ import { Fleet } from './fleet'
 import { Stream, type StreamEvent } from './sse'
 
 export type Link =
-  | { kind: 'connecting' }
-  | { kind: 'live' }
-  | { kind: 'lost'; since: number; retryAt: number; why: string }
+  { kind: 'connecting' } | { kind: 'live' } | { kind: 'lost'; since: number; retryAt: number; why: string }
 
 /** The page's clock, seconds; steady, unlike the wall clock. */
 export const pageClock = (): number => performance.now() / 1000
@@ -36,8 +34,6 @@ export class Session {
   listed = false
   /** Why the last listing failed, if it did. */
   listingFault: string | null = null
-  /** Regions the listing could not speak for. */
-  missingRegions: string[] = []
 
   private readonly stream: Stream
   private listing: AbortController | null = null
@@ -137,10 +133,9 @@ export class Session {
     this.fleet.beginListing()
     let askedAt = pageClock()
     try {
-      await listVehicles((page, view) => {
+      await listVehicles((page) => {
         this.fleet.takeListed(page, askedAt)
         askedAt = pageClock()
-        this.missingRegions = view.missing_regions
         this.changed()
       }, listing.signal)
       this.fleet.endListing()

@@ -69,9 +69,20 @@ export class SpeedChart {
       legend: { show: false },
       padding: [6, 16, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: ink.line, stroke: ink.line } },
-      scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(30, Math.ceil((max ?? 0) / 30) * 30)] } },
+      scales: {
+        x: { time: true },
+        y: { range: (_u, _min, max) => [0, Math.max(30, Math.ceil((max ?? 0) / 30) * 30)] },
+      },
       axes: [
-        { ...axis, size: 20, gap: 4, space: 60, incrs: [60, 120, 300, 600, 1800], grid: { show: false }, values: (_u, ticks) => ticks.map(clockTime) },
+        {
+          ...axis,
+          size: 20,
+          gap: 4,
+          space: 60,
+          incrs: [60, 120, 300, 600, 1800],
+          grid: { show: false },
+          values: (_u, ticks) => ticks.map(clockTime),
+        },
         { ...axis, size: 30, gap: 4, space: 32, grid: { stroke: ink.grid, width: 1 } },
       ],
       series: [{}, { stroke: ink.line, fill: ink.fill, width: 1.5, points: { show: false } }],

@@ -3,6 +3,9 @@
 import type { Theme } from './looks'
 
 const KEY = 'waygate.theme'
+/** What the browser paints its own bar with; the colour of ours. */
+const BARS: Record<Theme, string> = { dark: '#11171d', light: '#ffffff' }
+
 const system = matchMedia('(prefers-color-scheme: dark)')
 
 function chosen(): Theme | null {
@@ -34,6 +37,7 @@ let listener: (theme: Theme) => void = () => {}
 
 function apply(theme: Theme): void {
   document.documentElement.dataset.theme = theme
+  for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name=theme-color]')) meta.content = BARS[theme]
   listener(theme)
 }
 

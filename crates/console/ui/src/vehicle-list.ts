@@ -108,7 +108,10 @@ export class VehicleList {
     setText(row.name, vehicle.id)
     setText(row.place, vehicle.region ?? '')
     const moving = vehicle.state === 'online' && vehicle.position !== null
-    setText(row.speed, moving ? `${speed_kmh(vehicle.position?.speed)} km/h` : STATE_WORDS[vehicle.state].word.toLowerCase())
+    setText(
+      row.speed,
+      moving ? `${speed_kmh(vehicle.position?.speed)} km/h` : STATE_WORDS[vehicle.state].word.toLowerCase(),
+    )
     const bound = vehicle.heardIsBound ? '≤ ' : ''
     setText(row.age, vehicle.heardAt === null ? '' : `${bound}${coarseSpan(now - vehicle.heardAt)}`)
   }
@@ -121,7 +124,15 @@ export class VehicleList {
       speed: el('span', 'speed'),
       age: el('span', 'age'),
     }
-    const root = el('div', { class: 'row', attributes: { role: 'option' } }, parts.sign, parts.name, parts.speed, parts.place, parts.age)
+    const root = el(
+      'div',
+      { class: 'row', attributes: { role: 'option' } },
+      parts.sign,
+      parts.name,
+      parts.speed,
+      parts.place,
+      parts.age,
+    )
     const row: RowParts = { root, vehicle: null, ...parts }
     root.addEventListener('click', () => row.vehicle && this.events.chosen(row.vehicle))
     root.addEventListener('mouseenter', () => this.events.pointed(row.vehicle))

@@ -123,7 +123,21 @@ void main() {
   result = paint * mix(1.0, 0.2, muted) * mix(1.0, 0.72, fade);
 }`
 
-const UNIFORMS = ['matrix', 'centre', 'now', 'viewport', 'radius', 'arrow', 'emphasis', 'colours', 'edge', 'fade', 'ring', 'ringColour', 'pixel'] as const
+const UNIFORMS = [
+  'matrix',
+  'centre',
+  'now',
+  'viewport',
+  'radius',
+  'arrow',
+  'emphasis',
+  'colours',
+  'edge',
+  'fade',
+  'ring',
+  'ringColour',
+  'pixel',
+] as const
 type Uniform = (typeof UNIFORMS)[number]
 
 const EDGES: Record<Theme, [number, number, number]> = { dark: rgb('#0a0e12'), light: rgb('#ffffff') }
@@ -131,7 +145,15 @@ const RINGS: Record<Theme, [number, number, number]> = { dark: rgb('#f2f6fa'), l
 
 /** A vehicle's radius on the screen at a zoom, pixels. */
 export function radiusAt(zoom: number): number {
-  const stops: [number, number][] = [[2, 2.6], [8, 3.2], [11, 3.9], [13, 5.2], [15, 7.6], [17, 10.5], [19, 14]]
+  const stops: [number, number][] = [
+    [2, 2.6],
+    [8, 3.2],
+    [11, 3.9],
+    [13, 5.2],
+    [15, 7.6],
+    [17, 10.5],
+    [19, 14],
+  ]
   if (zoom <= stops[0]![0]) return stops[0]![1]
   for (let i = 1; i < stops.length; i++) {
     const [z0, r0] = stops[i - 1]!
@@ -256,7 +278,10 @@ export class VehiclesLayer implements CustomLayerInterface {
     const near = Math.max(0, Math.min(1, zoom - 12.6))
     gl.uniform1f(this.at.arrow, near * near * (3 - 2 * near))
     const states = Object.entries(LOOKS).sort((a, b) => a[1] - b[1]) as [State, number][]
-    gl.uniform3fv(this.at.colours, states.flatMap(([state]) => rgb(COLOURS[this.theme][state])))
+    gl.uniform3fv(
+      this.at.colours,
+      states.flatMap(([state]) => rgb(COLOURS[this.theme][state])),
+    )
     gl.uniform3f(this.at.edge, ...EDGES[this.theme])
     gl.uniform3f(this.at.ringColour, ...RINGS[this.theme])
     gl.uniform1f(this.at.fade, this.fade)
@@ -274,7 +299,10 @@ function movedBy(matrix: ArrayLike<number>, x: number, y: number): Float32Array 
 
 function linked(gl: WebGL2RenderingContext, vertex: string, fragment: string): WebGLProgram {
   const program = gl.createProgram()
-  for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]] as const) {
+  for (const [kind, source] of [
+    [gl.VERTEX_SHADER, vertex],
+    [gl.FRAGMENT_SHADER, fragment],
+  ] as const) {
     const shader = gl.createShader(kind)!
     gl.shaderSource(shader, source)
     gl.compileShader(shader)

@@ -85,7 +85,14 @@ describe('the fleet', () => {
 
 describe('the filter', () => {
   const fleet = new Fleet()
-  fleet.takeListed([vehicle('LUX-0001'), vehicle('LUX-0002', { state: 'idle', region: 'lux-east' }), vehicle('BUS-7', { state: 'unreachable', region: 'lux-east', fleet: 'city' })], 0)
+  fleet.takeListed(
+    [
+      vehicle('LUX-0001'),
+      vehicle('LUX-0002', { state: 'idle', region: 'lux-east' }),
+      vehicle('BUS-7', { state: 'unreachable', region: 'lux-east', fleet: 'city' }),
+    ],
+    0,
+  )
   const found = (more: object) => selected(fleet.inOrder(), { ...NO_FILTER, ...more }, 'name').map((v) => v.id)
 
   test('shows all when nothing is asked for', () => {
@@ -105,7 +112,11 @@ describe('the filter', () => {
   })
 
   test('puts first what wants attention', () => {
-    expect(selected(fleet.inOrder(), NO_FILTER, 'attention').map((v) => v.state)).toEqual(['unreachable', 'idle', 'online'])
+    expect(selected(fleet.inOrder(), NO_FILTER, 'attention').map((v) => v.state)).toEqual([
+      'unreachable',
+      'idle',
+      'online',
+    ])
   })
 
   test('a member is toggled in and out without changing the set before', () => {

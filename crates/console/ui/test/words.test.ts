@@ -7,7 +7,16 @@ import { cuts, cutSentence, isCut } from '../src/outlook'
 
 test('spans are said in the unit that fits, without jumps between them', () => {
   expect([0, 1.23, 9.94, 9.96, 119, 120, 7169, 7200, 172_799, 172_800].map(span)).toEqual([
-    '0.0 s', '1.2 s', '9.9 s', '10 s', '119 s', '2 min', '119 min', '2 h', '48 h', '2 d',
+    '0.0 s',
+    '1.2 s',
+    '9.9 s',
+    '10 s',
+    '119 s',
+    '2 min',
+    '119 min',
+    '2 h',
+    '48 h',
+    '2 d',
   ])
   expect(span(-3)).toBe('0.0 s')
   expect(coarseSpan(1.9)).toBe('1 s')
@@ -21,7 +30,15 @@ test('numbers read as an operator writes them', () => {
   expect(heading(359.9)).toBe('0° N')
   expect(heading(null)).toBe('–')
   expect(coordinates(49.61, -6.13)).toBe('49.61000° N, 6.13000° W')
-  expect([71.5, 21, 0.123456, 12345.6, true, null, 'on'].map(signalValue)).toEqual(['71.5', '21', '0.1235', '12346', 'yes', '–', 'on'])
+  expect([71.5, 21, 0.123456, 12345.6, true, null, 'on'].map(signalValue)).toEqual([
+    '71.5',
+    '21',
+    '0.1235',
+    '12346',
+    'yes',
+    '–',
+    'on',
+  ])
   expect(splitPath('Vehicle.Cabin.HVAC.Temperature')).toEqual(['Cabin HVAC ', 'Temperature'])
   expect(splitPath('Vehicle.Speed')).toEqual(['', 'Speed'])
 })
@@ -29,7 +46,10 @@ test('numbers read as an operator writes them', () => {
 describe('the sentence of a vehicle', () => {
   const say = (json: object, now = 10) => {
     const fleet = new Fleet()
-    fleet.takePresence({ id: 'a', state: 'online', region: 'lux-west', gateway: 'lux-west', age_s: 1.2, age_kind: 'measured', ...json }, 10)
+    fleet.takePresence(
+      { id: 'a', state: 'online', region: 'lux-west', gateway: 'lux-west', age_s: 1.2, age_kind: 'measured', ...json },
+      10,
+    )
     return sentence(fleet.vehicles.get('a')!, now)
   }
 
@@ -49,17 +69,35 @@ describe('the sentence of a vehicle', () => {
   })
 
   test('says why one is stale, and what was last known', () => {
-    expect(say({ state: 'stale', last_known: 'online', stale_why: 'owner_lost' })).toBe('Last known online · its gateway is lost · heard 1.2 s ago · via lux-west')
+    expect(say({ state: 'stale', last_known: 'online', stale_why: 'owner_lost' })).toBe(
+      'Last known online · its gateway is lost · heard 1.2 s ago · via lux-west',
+    )
   })
 
   test('says why one is offline', () => {
-    expect(say({ state: 'offline', cause: 'ignition_off' })).toBe('Offline · ignition off · heard 1.2 s ago · via lux-west')
+    expect(say({ state: 'offline', cause: 'ignition_off' })).toBe(
+      'Offline · ignition off · heard 1.2 s ago · via lux-west',
+    )
   })
 })
 
 describe('what the view lacks', () => {
-  const gateway = (id: string, more: Partial<GatewayJson> = {}): GatewayJson => ({ id, self: false, status: 'alive', heard_ago_s: 0.2, stale_for_s: null, vehicles: { online: 3 }, ...more })
-  const regions = (...gateways: GatewayJson[]): RegionsJson => ({ gateway: 'west', region: 'west', time: '', totals: {}, regions: gateways.map((g) => ({ region: g.id, gateways: [g] })) })
+  const gateway = (id: string, more: Partial<GatewayJson> = {}): GatewayJson => ({
+    id,
+    self: false,
+    status: 'alive',
+    heard_ago_s: 0.2,
+    stale_for_s: null,
+    vehicles: { online: 3 },
+    ...more,
+  })
+  const regions = (...gateways: GatewayJson[]): RegionsJson => ({
+    gateway: 'west',
+    region: 'west',
+    time: '',
+    totals: {},
+    regions: gateways.map((g) => ({ region: g.id, gateways: [g] })),
+  })
 
   test('is nothing while all are heard', () => {
     const cut = cuts(regions(gateway('west', { self: true }), gateway('east')), 0)
