@@ -109,6 +109,12 @@ fn a_bad_configuration_ends_with_64_and_names_file_line_and_key() {
 }
 
 #[test]
+fn environment_variables_go_over_the_file_and_those_of_others_are_left_alone() {
+    let gateway = Gateway::start_with(&[("WAYGATE_NODE__ID", "two"), ("WAYGATE_SEED", "7")]);
+    assert_eq!(gateway.json(&["regions"])["gateway"], "two");
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -233,7 +233,8 @@ impl Config {
             .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
         let layered = Figment::new()
             .merge(Serialized::defaults(&config))
-            .merge(Env::prefixed("WAYGATE_").ignore(&["url", "log"]).split("__"));
+            // Others of our variables, such as WAYGATE_LOG, have no section.
+            .merge(Env::prefixed("WAYGATE_").filter(|name| name.as_str().contains("__")).split("__"));
         let config: Self = layered.extract().map_err(|error| ConfigError::Environment(Box::new(error)))?;
         config.check()?;
         Ok(config)

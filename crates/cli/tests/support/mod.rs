@@ -23,6 +23,11 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these environment variables.
+    pub fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("gateway.toml");
         let data_dir = folder.path().join("data");
@@ -33,6 +38,7 @@ impl Gateway {
         std::fs::write(&config, text).unwrap();
         let mut child = waygate(&["gateway", "--exit-with-stdin", "--config"])
             .arg(&config)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
