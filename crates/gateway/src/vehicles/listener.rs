@@ -197,16 +197,11 @@ impl Listener {
                 Ok(upgraded) => upgraded,
                 Err(error) => return tracing::debug!(%error, "an upgrade did not come about"),
             };
-            match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => {
-                    let early = parts.read_buf.to_vec();
-                    let stream = Metered::new(parts.io.into_inner(), &early);
-                    let socket =
-                        WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
-                    Box::pin(connection::run(socket, codec, conn, edge, held)).await;
-                }
-                Err(_) => tracing::error!("an upgraded socket is not the TCP stream it was accepted as"),
-            }
+            let Some((stream, early)) = unwrap(upgraded) else {
+                return tracing::error!("an upgraded socket is not the TCP stream it was accepted as");
+            };
+            let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
+            Box::pin(connection::run(socket, codec, conn, edge, held)).await;
         });
         switching(codec.subprotocol(), &accept)
     }
@@ -216,6 +211,14 @@ impl Listener {
         let unattached = Some(self.unattached.take(address)?);
         Some(Held { socket, unattached })
     }
+}
+
+/// The socket itself, and what was read behind the request. What HTTP needed for both, over 8 KiB, is given back
+/// here: it must not live as long as the session.
+fn unwrap(upgraded: hyper::upgrade::Upgraded) -> Option<(Metered<TcpStream>, Vec<u8>)> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let early = parts.read_buf.to_vec();
+    Some((Metered::new(parts.io.into_inner(), &early), early))
 }
 
 fn limits() -> WebSocketConfig {
