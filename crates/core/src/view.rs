@@ -224,12 +224,12 @@ impl View {
         let before: BTreeMap<_, _> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
         let applied = log.apply(now, suffix);
         self.logs.insert(id.clone(), log);
-        let changed = applied?;
+        let mut changed = applied?;
         for (vehicle, slot) in before {
             let was_winner = self.winners.get(&vehicle) == Some(id);
             self.settle(id, &vehicle, slot.filter(|_| was_winner));
         }
-        self.drop_old_lives(&id.owner);
+        changed.extend(self.drop_old_lives(&id.owner));
         Ok(changed)
     }
 
@@ -447,8 +447,10 @@ impl View {
         }
     }
 
-    fn drop_old_lives(&mut self, owner: &NodeId) {
+    /// Forgets the oldest lives of an owner beyond those held. Returns the vehicles they spoke for.
+    fn drop_old_lives(&mut self, owner: &NodeId) -> Vec<VehicleId> {
         let lives: Vec<LogId> = self.logs.range(lives_of(owner)).map(|(id, _)| id.clone()).collect();
+        let mut changed = Vec::new();
         for id in lives.iter().rev().skip(LIVES_MAX) {
             let gone = self.logs.remove(id);
             self.winning.remove(id);
@@ -456,9 +458,11 @@ impl View {
                 if self.winners.get(vehicle) == Some(id) {
                     self.winners.remove(vehicle);
                     self.settle(id, vehicle, None);
+                    changed.push(vehicle.clone());
                 }
             }
         }
+        changed
     }
 }
 

@@ -384,7 +384,9 @@ fn of_an_owners_lives_the_newest_few_are_held() {
     for life in 1..=6u64 {
         hear(&mut view, NOW, info("a", life));
         let log = replay(&log_id("a", life), &[(vehicle(life as u8), entry(life, LiveState::Connected))]);
-        view.apply(NOW, log.id(), log.suffix(0, 9)).unwrap();
+        let changed = view.apply(NOW, log.id(), log.suffix(0, 9)).unwrap();
+        let expected = if life > 4 { vec![life as u8, life as u8 - 4] } else { vec![life as u8] };
+        assert_eq!(changed, expected.into_iter().map(vehicle).collect::<Vec<_>>(), "the vehicle that vanishes is told");
         assert_eq!(view.tally(&info("a", 1).id), recount(&view, &info("a", 1).id));
     }
     let shown: Vec<_> = everyone(&view, NOW).into_iter().map(|sight| sight.vehicle).collect();
