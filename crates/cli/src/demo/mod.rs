@@ -5,12 +5,14 @@
 //! gateways: those are the fleet's and the gateways' own.
 
 mod children;
+mod folder;
 mod knowledge;
 mod limits;
 mod plan;
 mod run;
 mod screen;
 mod status;
+mod stop;
 mod words;
 
 use std::path::PathBuf;

@@ -2,12 +2,11 @@
 //! stopped and the temporary folder is removed.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -21,10 +20,12 @@ use waygate_simulator::{bundled, fcd};
 
 use super::DemoArgs;
 use super::children::Gateway;
+use super::folder::Folder;
 use super::knowledge::Knowledge;
 use super::plan::{self, REGIONS, Seat};
 use super::screen::Screen;
 use super::status::{self, Recent};
+use super::stop::StopSignals;
 use super::{limits, words};
 use crate::exit::{Exit, Failure};
 
@@ -313,75 +314,6 @@ async fn ask_for_ever(asked: Vec<(&'static str, Operator)>, tell: watch::Sender<
         }
         if tell.send(Knowledge { answers }).is_err() {
             return;
-        }
-    }
-}
-
-/// SIGINT, SIGTERM and SIGHUP. The first asks for a clean end, the second ends at once.
-struct StopSignals {
-    count: watch::Receiver<u32>,
-    _listening: JoinSet<()>,
-}
-
-impl StopSignals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let (tell, count) = watch::channel(0);
-        let mut listening = JoinSet::new();
-        for kind in kinds {
-            let (mut signals, tell): (Signal, _) = (listen(kind)?, tell.clone());
-            listening.spawn(async move {
-                while signals.recv().await.is_some() {
-                    tell.send_modify(|n| *n += 1);
-                }
-            });
-        }
-        Ok(Self { count, _listening: listening })
-    }
-
-    async fn at_least(&self, n: u32) {
-        let mut count = self.count.clone();
-        if count.wait_for(|count| *count >= n).await.is_err() {
-            // Nobody listens any more: then none will come.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    async fn first(&self) {
-        self.at_least(1).await;
-    }
-
-    async fn second(&self) {
-        self.at_least(2).await;
-    }
-}
-
-/// Where everything is kept: a folder of the user's, or a temporary one that goes with the demo.
-enum Folder {
-    Kept(PathBuf),
-    Temporary(tempfile::TempDir),
-}
-
-impl Folder {
-    fn new(wanted: Option<&Path>) -> anyhow::Result<Self> {
-        match wanted {
-            Some(path) => {
-                std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
-                let path = path.canonicalize().with_context(|| format!("cannot find the folder {}", path.display()))?;
-                Ok(Self::Kept(path))
-            }
-            None => {
-                let made = tempfile::Builder::new().prefix("waygate-demo-").tempdir();
-                Ok(Self::Temporary(made.context("cannot make a temporary folder")?))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Temporary(folder) => folder.path(),
         }
     }
 }
