@@ -20,6 +20,7 @@ enum Step {
     Restart(usize),
     Disk(usize, bool),
     Wait(u64),
+    Sleep(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,6 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..3).prop_map(Step::Restart),
         2 => (0usize..3, any::<bool>()).prop_map(|(g, broken)| Step::Disk(g, broken)),
         6 => prop::sample::select(vec![250, 1000, 7000, 40_000]).prop_map(Step::Wait),
+        // Long enough for an implicit detach, for tombstones to expire, for a purge.
+        2 => prop::sample::select(vec![3, 25, 8 * 24]).prop_map(Step::Sleep),
     ]
 }
 
@@ -53,6 +56,7 @@ proptest! {
                 Step::Disk(g, broken) => world.gateways[g % count].broken = broken,
                 Step::Restart(g) => world.restarts(g % count),
                 Step::Wait(ms) => world.run(Millis(ms)),
+                Step::Sleep(hours) => world.sleeps(Millis::secs(hours * 3600)),
             }
         }
         world.cut = [[false; 3]; 3];
@@ -228,7 +232,7 @@ fn what_is_published_is_told_to_the_feed_and_never_to_the_driver() {
     let mut world = settled(1);
     let purge = Millis::secs(8 * 24 * 3600);
     world.leaves(0);
-    world.at = world.at + purge;
+    world.sleeps(purge);
     world.run(Millis::secs(1));
     assert_eq!(world.shown(0, &vehicle(0)), None);
     assert_eq!(world.gateways[0].node.next_deadline(), None);
