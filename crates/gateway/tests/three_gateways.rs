@@ -5,62 +5,8 @@ mod support;
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use support::cluster::{alive, shutdown, start as cluster, start_one};
 use support::{Running, Vehicle, eventually, record};
-use waygate_gateway::{Config, Gateway};
-
-const REGIONS: [&str; 3] = ["west", "centre", "east"];
-
-/// Ports that were free a moment ago.
-fn free_ports() -> Vec<u16> {
-    let listeners: Vec<_> = REGIONS.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-}
-
-fn toml(at: usize, ports: &[u16], dir: &std::path::Path) -> String {
-    let own = ports[at];
-    let seeds: Vec<_> =
-        ports.iter().filter(|port| **port != own).map(|port| format!("\"http://127.0.0.1:{port}\"")).collect();
-    let keys: Vec<_> = REGIONS
-        .iter()
-        .enumerate()
-        .map(|(i, region)| format!("{region} = \"{}\"", format!("0{i}").repeat(32)))
-        .collect();
-    format!(
-        "[node]\nid = \"{region}-1\"\nregion = \"{region}\"\ndata_dir = {dir:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
-         [operators]\nlisten = \"127.0.0.1:{own}\"\n[peers]\nseeds = [{seeds}]\n[cluster.token_keys]\n{keys}\n",
-        region = REGIONS[at],
-        seeds = seeds.join(", "),
-        keys = keys.join("\n")
-    )
-}
-
-async fn start_one(at: usize, ports: &[u16], dir: tempfile::TempDir) -> Running {
-    let gateway = Gateway::bind(Config::parse(&toml(at, ports, dir.path())).unwrap()).await.unwrap();
-    Running { gateway, dir }
-}
-
-async fn cluster() -> (Vec<u16>, Vec<Running>) {
-    let ports = free_ports();
-    let mut running = Vec::new();
-    for at in 0..REGIONS.len() {
-        running.push(start_one(at, &ports, tempfile::tempdir().unwrap()).await);
-    }
-    for gateway in &running {
-        eventually(gateway.operators(), "/v1/regions", |answer| alive(answer) == REGIONS.len()).await;
-    }
-    (ports, running)
-}
-
-fn alive(answer: &Value) -> usize {
-    let gateways = answer["regions"].as_array().into_iter().flatten().flat_map(|r| r["gateways"].as_array()).flatten();
-    gateways.filter(|gateway| gateway["status"] == "alive").count()
-}
-
-async fn shutdown(running: Vec<Running>) {
-    for one in running {
-        one.gateway.shutdown().await;
-    }
-}
 
 async fn state_at(address: SocketAddr, vehicle: &str, state: &str) -> Value {
     eventually(address, &format!("/v1/vehicles/{vehicle}"), |answer| answer["state"] == state).await

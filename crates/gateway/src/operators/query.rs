@@ -2,8 +2,11 @@
 
 use super::problem::Problem;
 use crate::peers::place::Area;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use waygate_core::id::VehicleId;
 use waygate_wire::operator::{Instant, State};
 
 /// Vehicles of one page.
@@ -130,6 +133,12 @@ impl Parameters {
         let fault = || Problem::parameter(name, format!("{name} is {text:?}; it must be {form}"));
         numbers.map(Some).ok_or_else(fault)
     }
+}
+
+/// The vehicle that a path names.
+pub fn vehicle_id(id: Result<Path<String>, PathRejection>) -> Result<VehicleId, Problem> {
+    let Path(id) = id.map_err(|rejection| Problem::parameter("id", rejection.body_text()))?;
+    VehicleId::new(&id).map_err(|error| Problem::parameter("id", error.to_string()))
 }
 
 /// Percent-decoding, with `+` as a space.

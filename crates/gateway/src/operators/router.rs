@@ -4,9 +4,10 @@ use super::{Operators, assets, health, live_stream, problem::Problem, regions, t
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode, Uri};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 
@@ -33,10 +34,15 @@ pub fn router(operators: Operators) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
-    grpc.reset_fallback().merge(api).fallback(get(unknown)).layer(axum::middleware::from_fn(only_own_pages))
+    grpc.reset_fallback().merge(api).fallback(unknown).layer(axum::middleware::from_fn(only_own_pages))
 }
 
-async fn unknown(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = not_allowed().await.into_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+        return Ok(response);
+    }
     if uri.path().starts_with("/v1/") {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path())));
     }
@@ -49,7 +55,7 @@ async fn not_allowed() -> Problem {
 
 /// A web page of another origin may not ask: its Origin must be the host it asks.
 async fn only_own_pages(request: Request, next: Next) -> Result<Response, Problem> {
-    let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok());
+    let origin = request.headers().get("origin").map(|origin| origin.to_str().unwrap_or_default());
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());
     let foreign = origin.is_some_and(|origin| {
         let asked = origin.split_once("://").map(|(_, host)| host);

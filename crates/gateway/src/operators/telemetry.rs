@@ -3,9 +3,10 @@
 use super::Operators;
 use super::history::{Key, Merge, Source};
 use super::problem::Problem;
-use super::query::Parameters;
+use super::query::{Parameters, vehicle_id};
 use super::shape;
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -25,10 +26,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// `GET /v1/vehicles/{id}/telemetry`
 pub async fn list(
     State(operators): State<Operators>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TelemetryPage>, Problem> {
-    let vehicle = VehicleId::new(&id).map_err(|error| Problem::parameter("id", error.to_string()))?;
+    let vehicle = vehicle_id(id)?;
     let mut parameters = Parameters::read(query.as_deref())?;
     let limit = parameters.limit(1000, RECORDS_MAX)?;
     let from = parameters.time("from")?.map_or(Wall(i64::MIN), |time| time.0);

@@ -5,11 +5,12 @@
 
 use super::Operators;
 use super::problem::Problem;
-use super::query::{Parameters, VEHICLES_MAX};
+use super::query::{Parameters, VEHICLES_MAX, vehicle_id};
 use super::shape;
 use crate::feed::Place;
 use crate::peers::place::{Area, from_proto};
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -81,11 +82,11 @@ pub async fn list(State(operators): State<Operators>, RawQuery(query): RawQuery)
 /// `GET /v1/vehicles/{id}`
 pub async fn one(
     State(operators): State<Operators>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<VehicleDetail>, Problem> {
+    let vehicle = vehicle_id(id)?;
     Parameters::read(query.as_deref())?.done()?;
-    let vehicle = VehicleId::new(&id).map_err(|error| Problem::parameter("id", error.to_string()))?;
     let asked = vehicle.clone();
     let sight = operators.presence.ask(move |state| state.sight(&asked)).await.ok_or_else(Problem::stopping)?;
     let peers = operators.peers().await?;
@@ -179,16 +180,13 @@ impl Operators {
                 *total += matches;
             }
             let full = found.sights.len() > limit;
-            if full && found.next.is_none() {
+            if full {
                 found.sights.truncate(limit);
                 found.next = found.sights.last().map(|sight| sight.vehicle.clone());
             }
             // The first page counts all matches; later ones stop when they are full.
             if next.is_none() || (full && !counting) {
                 return Ok(found);
-            }
-            if found.next.is_some() {
-                found.sights.truncate(limit);
             }
             after = next;
         }

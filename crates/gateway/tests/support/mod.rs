@@ -1,6 +1,8 @@
 //! A gateway in this process on ports of the system's choosing, and a vehicle that speaks JSON by hand.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod cluster;
+pub mod prefill;
 pub mod raw;
 
 use futures_util::{SinkExt, StreamExt};
@@ -61,20 +63,48 @@ pub async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
     (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
 }
 
-pub async fn get_text(address: SocketAddr, path: &str) -> (u16, String) {
+/// What a request was answered.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: String,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// One request over a connection of its own.
+pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     use http_body_util::{BodyExt, Empty};
     let stream = TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     let driver = tokio::spawn(connection);
-    let request = http::Request::get(path).header("host", address.to_string());
+    let mut request = http::Request::builder().method(method).uri(path).header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     let request = request.body(Empty::<hyper::body::Bytes>::new()).unwrap();
     let response = sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
     drop(sender);
     driver.abort();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    Response { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+pub async fn get_text(address: SocketAddr, path: &str) -> (u16, String) {
+    let response = request(address, "GET", path, &[]).await;
+    (response.status, response.body)
 }
 
 /// Asks again until the answer fits; fails with the last answer.
@@ -124,7 +154,9 @@ impl Vehicle {
             match self.next().await {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("expected a message, got {other:?}"),
+                other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
+                    panic!("expected a message, got {other:?}")
+                }
             }
         }
     }

@@ -1,0 +1,66 @@
+//! Three gateways of one cluster in this process.
+
+use super::{Running, eventually};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+use waygate_gateway::{Config, Gateway};
+
+pub const REGIONS: [&str; 3] = ["west", "centre", "east"];
+
+/// Ports that were free a moment ago.
+fn free_ports() -> Vec<u16> {
+    let listeners: Vec<_> = REGIONS.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
+    let own = ports[at];
+    let seeds: Vec<_> =
+        ports.iter().filter(|port| **port != own).map(|port| format!("\"http://127.0.0.1:{port}\"")).collect();
+    let keys: Vec<_> = REGIONS
+        .iter()
+        .enumerate()
+        .map(|(i, region)| format!("{region} = \"{}\"", format!("0{i}").repeat(32)))
+        .collect();
+    format!(
+        "[node]\nid = \"{region}-1\"\nregion = \"{region}\"\ndata_dir = {dir:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
+         [operators]\nlisten = \"127.0.0.1:{own}\"\n[peers]\nseeds = [{seeds}]\n[cluster.token_keys]\n{keys}\n",
+        region = REGIONS[at],
+        seeds = seeds.join(", "),
+        keys = keys.join("\n")
+    )
+}
+
+pub async fn start_one(at: usize, ports: &[u16], dir: TempDir) -> Running {
+    let gateway = Gateway::bind(Config::parse(&toml(at, ports, dir.path())).unwrap()).await.unwrap();
+    Running { gateway, dir }
+}
+
+/// Started over these folders, and all heard by all.
+pub async fn start_over(dirs: [TempDir; 3]) -> (Vec<u16>, Vec<Running>) {
+    let ports = free_ports();
+    let mut running = Vec::new();
+    for (at, dir) in dirs.into_iter().enumerate() {
+        running.push(start_one(at, &ports, dir).await);
+    }
+    for gateway in &running {
+        eventually(gateway.operators(), "/v1/regions", |answer| alive(answer) == REGIONS.len()).await;
+    }
+    (ports, running)
+}
+
+pub async fn start() -> (Vec<u16>, Vec<Running>) {
+    start_over([(); 3].map(|()| tempfile::tempdir().unwrap())).await
+}
+
+pub fn alive(answer: &Value) -> usize {
+    let gateways = answer["regions"].as_array().into_iter().flatten().flat_map(|r| r["gateways"].as_array()).flatten();
+    gateways.filter(|gateway| gateway["status"] == "alive").count()
+}
+
+pub async fn shutdown(running: Vec<Running>) {
+    for one in running {
+        one.gateway.shutdown().await;
+    }
+}
