@@ -120,6 +120,7 @@ export function style(theme: Theme): StyleSpecification {
       roads: { type: 'geojson', data: EMPTY, maxzoom: 15, tolerance: 0.2 },
       names: { type: 'geojson', data: EMPTY },
       track: { type: 'geojson', data: EMPTY, lineMetrics: true, tolerance: 0.1, maxzoom: 18 },
+      past: { type: 'geojson', data: EMPTY, tolerance: 0.1, maxzoom: 18 },
       tail: { type: 'geojson', data: EMPTY, tolerance: 0, maxzoom: 18 },
       mark: { type: 'geojson', data: EMPTY },
     },
@@ -158,6 +159,13 @@ export function style(theme: Theme): StyleSpecification {
         0.04,
       ),
       name('names-city', 'city', p.nameStrong, ['interpolate', ['linear'], ['zoom'], 7, 12, 14, 17], 7, 15, 0.02),
+      {
+        id: 'past',
+        type: 'line',
+        source: 'past',
+        layout: { 'line-cap': 'round', 'line-join': 'round' },
+        paint: { 'line-width': TRACK_WIDTH, 'line-color': p.track, 'line-opacity': 0.25 },
+      },
       {
         id: 'track',
         type: 'line',

@@ -19,6 +19,9 @@ import {
 } from './format'
 import { setSign, sign, type Theme } from './looks'
 import { type Sample, SpeedChart } from './speed-chart'
+import { runs, type TrackPoint } from './track'
+
+export type Line = [lon: number, lat: number][]
 
 const SPAN_MS = 15 * 60 * 1000
 const READ_EVERY_S = 2
@@ -28,23 +31,17 @@ const POINTS_MAX = 9000
 export interface DrawerEvents {
   closed(): void
   followToggled(): void
-  trackChanged(line: [number, number][], toVehicle: boolean): void
+  /** The way it came: the run up to now and those before; `toVehicle` when the first goes on to where it is. */
+  trackChanged(now: Line, before: Line[], toVehicle: boolean): void
   marked(at: [number, number] | null): void
   /** The vehicle was read by itself, asked for at that second of the page's clock. */
   read(detail: VehicleDetailJson, askedAt: number): void
 }
 
-interface Point {
-  t_ms: number
-  lon: number
-  lat: number
-  speed: number | null
-}
-
 export class Drawer {
   private vehicle: Vehicle | null = null
   private detail: VehicleDetailJson | null = null
-  private points: Point[] = []
+  private points: TrackPoint[] = []
   private historyWords = ''
   private abort = new AbortController()
   private readAt = 0
@@ -183,7 +180,7 @@ export class Drawer {
     this.signals.replaceChildren()
     this.signalsHead.hidden = true
     this.note.hidden = true
-    this.events.trackChanged([], false)
+    this.events.trackChanged([], [], false)
     this.events.marked(null)
   }
 
@@ -252,10 +249,9 @@ export class Drawer {
     setText(this.speedHead, covered_s < 1 ? 'Speed' : `Speed, last ${coarseSpan(Math.ceil(covered_s))}`)
     // An online vehicle is drawn on its way to the last fix, so its track ends at the one before.
     const moving = this.vehicle?.state === 'online'
-    this.events.trackChanged(
-      this.points.slice(0, moving ? -1 : undefined).map((p) => [p.lon, p.lat]),
-      moving,
-    )
+    const lines = runs(this.points).map((run) => run.map((p): [number, number] => [p.lon, p.lat]))
+    const now = lines.pop() ?? []
+    this.events.trackChanged(moving ? now.slice(0, -1) : now, lines, moving)
   }
 
   private mark(sample: Sample | null): void {

@@ -85,7 +85,7 @@ class Console {
       {
         closed: () => this.choose(null),
         followToggled: () => this.setFollowing(!this.following),
-        trackChanged: (line, toVehicle) => this.map.setTrack(line, toVehicle),
+        trackChanged: (now, before, toVehicle) => this.map.setTrack(now, before, toVehicle),
         marked: (at) => this.map.setMark(at),
         read: (detail, askedAt) => {
           this.session.fleet.takeRead(detail, askedAt)

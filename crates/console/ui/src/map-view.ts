@@ -182,10 +182,11 @@ export class MapView {
     return true
   }
 
-  /** The way the selected vehicle came; with `toVehicle` it goes on to where the vehicle is drawn. */
-  setTrack(line: [lon: number, lat: number][], toVehicle: boolean): void {
-    this.setLine('track', line)
-    this.trackEnd = toVehicle ? (line.at(-1) ?? null) : null
+  /** The way the selected vehicle came, and its runs before; with `toVehicle` it goes on to where the vehicle is drawn. */
+  setTrack(now: [lon: number, lat: number][], before: [lon: number, lat: number][][], toVehicle: boolean): void {
+    this.setLine('track', now)
+    this.source('past')?.setData({ type: 'MultiLineString', coordinates: before.filter((run) => run.length > 1) })
+    this.trackEnd = toVehicle ? (now.at(-1) ?? null) : null
     if (this.trackEnd === null) this.setLine('tail', [])
   }
 
