@@ -187,7 +187,11 @@ impl World {
                     assert!(higher, "{last:?} then {:?} {:?}", it.session, it.epoch);
                 }
             }
-            SessionAction::Close(conn, _) => self.loses(g, conn, self.at),
+            SessionAction::Close(conn, _) => {
+                // A socket that the vehicle left without a word was last heard then.
+                let ghost = self.ghosts.iter().find(|(_, at, ghost)| (*at, *ghost) == (g, conn));
+                self.loses(g, conn, ghost.map_or(self.at, |(since, ..)| *since));
+            }
             SessionAction::Supersede { node, vehicle, session, epoch, by } => {
                 let to = NODES.iter().position(|id| *id == node.as_str()).unwrap();
                 if !self.cut[g][to] {
@@ -367,6 +371,8 @@ impl World {
 
     /// Much time passes at once; every stream has ended meanwhile.
     pub fn sleeps(&mut self, span: Millis) {
+        // Before it, every disk has answered and every lost socket was noticed.
+        self.run(Millis::secs(80));
         for wire in std::mem::take(&mut self.wires) {
             (0..2).for_each(|end| self.does(wire.ends[end].0, Event::LinkLost(wire.ends[end].1)));
         }
