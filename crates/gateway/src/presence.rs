@@ -8,7 +8,7 @@ use crate::journal::{Answer, Job};
 use crate::live::{Change, Live};
 use crate::mailbox::{Letter, Mailbox};
 use crate::peers::supersede::Notice;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -171,6 +171,7 @@ pub struct PresenceTask {
     live: Live,
     attaches: usize,
     unsaved: BTreeMap<VehicleId, Entry>,
+    vanished: BTreeSet<VehicleId>,
 }
 
 impl PresenceTask {
@@ -185,7 +186,17 @@ impl PresenceTask {
         live: Live,
     ) -> Self {
         let state = State { node, clock, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
-        Self { state, commands, answers, journal, notices, live, attaches: 0, unsaved: BTreeMap::new() }
+        Self {
+            state,
+            commands,
+            answers,
+            journal,
+            notices,
+            live,
+            attaches: 0,
+            unsaved: BTreeMap::new(),
+            vanished: BTreeSet::new(),
+        }
     }
 
     /// Runs until every way to it is gone.
@@ -207,7 +218,7 @@ impl PresenceTask {
                     self.register(RegistrarEvent::DeadlineReached);
                 }
                 _ = flush.tick(), if !self.state.links.is_empty() || !self.unsaved.is_empty() => self.flush(),
-                _ = tick.tick() => self.apply(Event::Ticked),
+                _ = tick.tick() => self.tick(),
             }
         }
     }
@@ -238,8 +249,8 @@ impl PresenceTask {
                 let Notice { vehicle, session, epoch, by } = notice;
                 let before = self.state.node.registrar().session(&vehicle).is_some();
                 self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
-                let after = self.state.node.registrar().session(&vehicle).is_some();
-                let _ = reply.send(before && !after);
+                let applied = before && self.state.node.registrar().session(&vehicle).is_none();
+                let _ = reply.send(applied);
             }
             Command::Ask(question) => question(&self.state),
             Command::Drain => self.drain(),
@@ -345,12 +356,25 @@ impl PresenceTask {
         }
     }
 
-    fn show(&self, vehicle: &VehicleId) {
-        let vehicle = match self.state.sight(vehicle) {
-            Some(sight) => crate::operators::shape::vehicle(&sight),
-            None => crate::operators::shape::unknown(vehicle),
-        };
-        self.live.publish(Change::Vehicle(Box::new(vehicle)));
+    /// Tells those who watch what is shown now. A vehicle that nobody speaks for may be between two gateways: the
+    /// old one has let go and the new one's entry is on its way. It is told as unknown at the next tick if it still is.
+    fn show(&mut self, vehicle: &VehicleId) {
+        match self.state.sight(vehicle) {
+            Some(sight) => {
+                self.vanished.remove(vehicle);
+                self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::vehicle(&sight))));
+            }
+            None => drop(self.vanished.insert(vehicle.clone())),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.apply(Event::Ticked);
+        for vehicle in std::mem::take(&mut self.vanished) {
+            if self.state.sight(&vehicle).is_none() {
+                self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::unknown(&vehicle))));
+            }
+        }
     }
 
     /// What is shown of all vehicles of a node changed at once; told one by one only to those who watch.
