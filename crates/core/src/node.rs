@@ -204,7 +204,7 @@ impl Node {
                     if hello && !self.settle_twins(now, id, &peer.id, out) {
                         return;
                     }
-                    self.believe(&peer, level, out);
+                    self.believe(now, &peer, level, out);
                 }
                 for vehicle in received.changed {
                     out.push(Action::VehicleChanged(vehicle.clone()));
@@ -220,12 +220,18 @@ impl Node {
 
     /// A peer is believed in its present life, and only once its log is held up to where it stood when the stream began:
     /// what is held from before a cut says nothing of now.
-    fn believe(&mut self, peer: &NodeInfo, level: Option<Mono>, out: &mut Vec<Action>) {
+    fn believe(&mut self, now: Mono, peer: &NodeInfo, level: Option<Mono>, out: &mut Vec<Action>) {
         let present = self.view.node(&peer.id).is_some_and(|known| known.info.incarnation == peer.incarnation);
         if let Some(heard) = level.filter(|_| present)
             && self.view.set_liveness(&peer.id, Liveness::Alive { heard })
         {
             out.push(Action::NodeChanged(peer.id.clone()));
+        }
+        if present && level.is_some() {
+            for vehicle in self.view.void_lives_before(&peer.id, peer.incarnation) {
+                out.push(Action::VehicleChanged(vehicle.clone()));
+                self.yield_if_outranked(now, vehicle, out);
+            }
         }
     }
 

@@ -151,6 +151,8 @@ pub struct View {
     nodes: BTreeMap<NodeId, NodeStatus>,
     winners: BTreeMap<VehicleId, LogId>,
     winning: BTreeMap<LogId, BTreeMap<LiveState, u64>>,
+    /// The life of each owner that is held whole: what earlier ones said is void.
+    whole: BTreeMap<NodeId, Incarnation>,
 }
 
 impl View {
@@ -158,6 +160,7 @@ impl View {
     pub fn new(me: NodeInfo, timers: Timers) -> Self {
         let id = LogId { owner: me.id.clone(), incarnation: me.incarnation };
         Self {
+            whole: BTreeMap::from([(me.id.clone(), me.incarnation)]),
             me: me.id.clone(),
             timers,
             logs: BTreeMap::from([(id.clone(), Log::new(id))]),
@@ -269,6 +272,24 @@ impl View {
                 true
             }
         }
+    }
+
+    /// An owner's log of this life was read up to where it stood when it greeted. A node restores what it knows
+    /// before it greets, so what only its earlier lives said is nothing it still stands for. Returns the vehicles
+    /// that were forgotten.
+    pub fn void_lives_before(&mut self, owner: &NodeId, life: Incarnation) -> Vec<VehicleId> {
+        if self.whole.get(owner).is_some_and(|whole| *whole >= life) {
+            return Vec::new();
+        }
+        self.whole.insert(owner.clone(), life);
+        let earlier = self.logs.range(lives_of(owner)).filter(|(id, _)| id.incarnation < life);
+        let slots = earlier.flat_map(|(id, log)| log.slots().map(|(vehicle, slot)| (id.clone(), vehicle, slot)));
+        let voided: Vec<_> = slots.map(|(id, vehicle, slot)| (id, vehicle.clone(), slot.clone())).collect();
+        for (id, vehicle, slot) in &voided {
+            let was_winner = self.winners.get(vehicle) == Some(id);
+            self.settle(id, vehicle, was_winner.then(|| slot.clone()));
+        }
+        voided.into_iter().map(|(_, vehicle, _)| vehicle).collect()
     }
 
     /// Sets whether a node can be believed. Returns whether that changed what is shown.
@@ -432,13 +453,14 @@ impl View {
         }
     }
 
-    /// What an earlier life of an owner said of a vehicle is void once a later one names as high an epoch, in
-    /// whichever order the two came here.
+    /// What an earlier life of an owner said of a vehicle is void once a later one names as high an epoch, or is
+    /// held whole, in whichever order the two came here.
     fn void_earlier_lives(&mut self, owner: &NodeId, vehicle: &VehicleId) {
         let mut said = None;
-        for (_, log) in self.logs.range_mut(lives_of(owner)).rev() {
+        let whole = self.whole.get(owner);
+        for (id, log) in self.logs.range_mut(lives_of(owner)).rev() {
             match log.slot(vehicle).map(|slot| slot.entry.epoch) {
-                Some(epoch) if said >= Some(epoch) => {
+                Some(epoch) if said >= Some(epoch) || Some(&id.incarnation) < whole => {
                     log.forget(vehicle);
                 }
                 Some(epoch) => said = Some(epoch),

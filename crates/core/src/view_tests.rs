@@ -392,3 +392,33 @@ fn of_an_owners_lives_the_newest_few_are_held() {
     let shown: Vec<_> = everyone(&view, NOW).into_iter().map(|sight| sight.vehicle).collect();
     assert_eq!(shown, [3, 4, 5, 6].map(vehicle));
 }
+
+#[test]
+fn what_only_an_earlier_life_said_is_void_once_the_later_one_is_held_whole() {
+    let mut view = view_of_a(&[(1, entry(5, LiveState::Connected)), (2, entry(6, LiveState::Idle))]);
+    hear(&mut view, NOW, info("a", 2));
+    let again =
+        Suffix { from: 0, to: 1, entries: vec![(vehicle(2), Slot { seq: 1, entry: entry(6, LiveState::Idle) })] };
+    view.apply(NOW, &log_id("a", 2), again).unwrap();
+    assert_eq!(view.sight(NOW, &vehicle(1)).unwrap().stale, Some(StaleWhy::OwnerRestarted));
+
+    assert_eq!(view.void_lives_before(&info("a", 2).id, Incarnation(2)), vec![vehicle(1)]);
+    assert_eq!(view.sight(NOW, &vehicle(1)), None);
+    assert_eq!(view.sight(NOW, &vehicle(2)).unwrap().stale, None);
+
+    // Whoever was cut off may still pass on more of that life.
+    let late =
+        Suffix { from: 2, to: 3, entries: vec![(vehicle(3), Slot { seq: 3, entry: entry(7, LiveState::Idle) })] };
+    view.apply(NOW, &log_id("a", 1), late).unwrap();
+    assert_eq!(everyone(&view, NOW).len(), 1);
+    assert_eq!(view.tally(&info("a", 2).id), recount(&view, &info("a", 2).id));
+}
+
+#[test]
+fn a_node_is_not_told_by_others_what_it_said_in_an_earlier_life() {
+    let mut view = View::new(info("me", 2), Timers::default());
+    let relayed =
+        Suffix { from: 0, to: 1, entries: vec![(vehicle(1), Slot { seq: 1, entry: entry(5, LiveState::Idle) })] };
+    view.apply(NOW, &log_id("me", 1), relayed).unwrap();
+    assert_eq!(view.sight(NOW, &vehicle(1)), None);
+}
