@@ -118,6 +118,8 @@ pub struct World {
 
 /// A silent socket is given up by a vehicle a little later than by the gateway.
 const VEHICLE_PATIENCE_MS: u64 = 5000;
+/// What was under way in the storm arrives within this.
+const UNDER_WAY_MS: u64 = 10_000;
 /// How long the last words before the quiet may go round.
 const LAST_WORDS_MS: u64 = 15_000;
 /// How long nothing may be said once all agree.
@@ -168,7 +170,7 @@ impl World {
     pub fn run(mut self, seed: u64) -> Result<Report, Box<Failure>> {
         self.begin();
         let calm_at = self.storm_ends + 1;
-        self.run_until(calm_at);
+        self.run_until(calm_at + UNDER_WAY_MS);
         let settled_by = calm_at + self.settings.settling_ms();
         let mut why = self.disagreement();
         while why.is_some() && self.now < settled_by && self.oracle.violation.is_none() {
