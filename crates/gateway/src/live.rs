@@ -22,8 +22,9 @@ const TICKS_KEPT: usize = 16;
 pub enum Change {
     /// A vehicle's state, or what is shown of it.
     Vehicle(Box<Vehicle>),
-    /// A gateway was found, lost or restarted.
-    Node(NodeId),
+    /// A gateway was found, lost or restarted. Its vehicles are told one by one if anyone reads; if not, this
+    /// many were not told of.
+    Node(NodeId, u64),
 }
 
 /// A numbered presence event.

@@ -4,7 +4,7 @@ use waygate_core::id::{Incarnation, NodeId};
 fn live(events: u64) -> Live {
     let live = Live::new(Incarnation(7));
     for _ in 0..events {
-        live.publish(Change::Node(NodeId::new("west-1").unwrap()));
+        live.publish(Change::Node(NodeId::new("west-1").unwrap(), 0));
     }
     live
 }

@@ -389,10 +389,12 @@ impl PresenceTask {
                 Liveness::Own | Liveness::Unmet { .. } => {}
             }
         }
-        self.live.publish(Change::Node(node.clone()));
         if self.live.viewers() == 0 {
-            return;
+            let tally = self.state.node.view().tally(node);
+            let vehicles = tally.online + tally.idle + tally.unreachable + tally.offline + tally.stale;
+            return self.live.publish(Change::Node(node.clone(), vehicles));
         }
+        self.live.publish(Change::Node(node.clone(), 0));
         let mut changed = Vec::new();
         self.state.scan(None, usize::MAX, |sight| {
             if sight.owner == *node {

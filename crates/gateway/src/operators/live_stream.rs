@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use waygate_core::id::VehicleId;
 use waygate_core::record::Position;
 use waygate_wire::operator::{Hello, Instant, Missed, Positions, StreamEvent, Vehicle};
 
@@ -30,6 +31,9 @@ const REGIONS: Duration = Duration::from_secs(1);
 
 /// Events on their way to a reader; while it is full, the reader falls behind and is told how far.
 const QUEUE: usize = 64;
+
+/// Vehicles whose region is asked for at once, so that the presence task never serves one question for long.
+const REGIONS_ASKED_MAX: usize = 1024;
 
 /// Which events a reader wants.
 #[derive(Clone, Debug)]
@@ -121,7 +125,11 @@ impl Session {
                     changed = true;
                     match event {
                         Ok(event) => self.tell(&event).await?,
-                        Err(RecvError::Lagged(events)) => self.send(StreamEvent::Missed(Missed { events }), None).await?,
+                        Err(RecvError::Lagged(events)) => {
+                            // Some of them may have told of another region.
+                            self.by_region.clear();
+                            self.send(StreamEvent::Missed(Missed { events }), None).await?;
+                        }
                         Err(RecvError::Closed) => return Ok(()),
                     }
                 }
@@ -168,23 +176,44 @@ impl Session {
                 let id = self.operators.live.id_of(event);
                 self.send(StreamEvent::Presence(vehicle.clone()), Some(id)).await
             }
-            Change::Node(_) => Ok(()),
+            Change::Node(_, 0) => Ok(()),
+            // It came while nobody read: the vehicles were not told one by one.
+            Change::Node(_, events) => self.send(StreamEvent::Missed(Missed { events: *events }), None).await,
         }
     }
 
-    async fn tell_positions(&self, tick: &Arc<Tick>) -> Result<(), Gone> {
+    async fn tell_positions(&mut self, tick: &Arc<Tick>) -> Result<(), Gone> {
+        let places: Vec<&Place> =
+            tick.own.iter().chain(&tick.remote).filter(|place| self.filter.keeps_place(place)).collect();
+        if !self.filter.regions.is_empty() {
+            self.learn_regions(&places).await?;
+        }
         let regions = &self.filter.regions;
-        let in_region = |place: &&Place| {
+        let in_region = |place: &&&Place| {
             regions.is_empty()
                 || self.by_region.get(place.vehicle.as_str()).is_some_and(|region| regions.contains(region))
         };
-        let places = tick.own.iter().chain(&tick.remote);
-        let positions: Vec<_> =
-            places.filter(|place| self.filter.keeps_place(place)).filter(in_region).map(shape::live_position).collect();
+        let positions: Vec<_> = places.iter().filter(in_region).map(|place| shape::live_position(place)).collect();
         if positions.is_empty() {
             return Ok(());
         }
         self.send(StreamEvent::Positions(Positions { positions }), None).await
+    }
+
+    /// Asks for the region of vehicles that have not been told of since the stream was opened.
+    async fn learn_regions(&mut self, places: &[&Place]) -> Result<(), Gone> {
+        let new = |place: &&&Place| !self.by_region.contains_key(place.vehicle.as_str());
+        let unknown: Vec<VehicleId> = places.iter().filter(new).map(|place| place.vehicle.clone()).collect();
+        for some in unknown.chunks(REGIONS_ASKED_MAX) {
+            let some = some.to_vec();
+            let known = self.operators.presence.ask(move |state| {
+                let region = |vehicle: &VehicleId| Some((vehicle.as_str().to_owned(), state.sight(vehicle)?.region?));
+                some.iter().filter_map(region).collect::<Vec<_>>()
+            });
+            let known = known.await.ok_or(Gone)?;
+            self.by_region.extend(known.into_iter().map(|(vehicle, region)| (vehicle, region.as_str().to_owned())));
+        }
+        Ok(())
     }
 
     /// With a bounding box, a vehicle counts where it was last seen; one without a position is told of.
@@ -192,7 +221,7 @@ impl Session {
         let Some(area) = self.filter.area else {
             return true;
         };
-        let Ok(id) = waygate_core::id::VehicleId::new(&vehicle.id) else {
+        let Ok(id) = VehicleId::new(&vehicle.id) else {
             return true;
         };
         let position: Option<Position> =
