@@ -396,9 +396,11 @@ impl World {
     /// No age is too young; an entry that was told may be as old as a frame can be on its way, over two hops.
     fn check_the_ages(&self) {
         for (g, v) in (0..self.gateways.len()).flat_map(|g| (0..VEHICLES).map(move |v| (g, v))) {
+            let (view, now) = (self.gateways[g].node.view(), self.now(g));
             let Some(left) = self.left[v] else { continue };
-            if let Some(sight) = self.gateways[g].node.view().sight(self.now(g), &vehicle(v)) {
-                let told = if sight.owner.as_str() == NODES[g] { Millis(0) } else { Millis(2 * (LOST_AFTER.0 + 1000)) };
+            if let Some((sight, (log, _))) = view.sight(now, &vehicle(v)).zip(view.winner(&vehicle(v))) {
+                let own = *log == view.own_log_id();
+                let told = if own { Millis(0) } else { Millis(2 * (LOST_AFTER.0 + 1000)) };
                 let silent_ms = self.at.0 - left.0;
                 assert!((sight.age + told).0 >= silent_ms, "silent for {silent_ms} ms: {sight:?}");
             }
