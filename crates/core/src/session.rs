@@ -188,7 +188,9 @@ impl Session {
         // Deadlines run from the last contact, but leave time to come back after the restart.
         let until = |span: Millis| (entry.contact + span).max(now + timers.hold);
         let phase = match (entry.state, entry.cause) {
-            (LiveState::Connected | LiveState::Idle, _) => Phase::Idle(until(timers.reachable)),
+            // While it was connected its contacts were not written down: it has the whole time to come back.
+            (LiveState::Connected, _) => Phase::Idle(now + timers.reachable),
+            (LiveState::Idle, _) => Phase::Idle(until(timers.reachable)),
             (LiveState::Unreachable, _) => Phase::Unreachable(until(timers.reachable + timers.implicit_detach)),
             (LiveState::Detached, cause) => {
                 Phase::Detached(cause.unwrap_or(DetachCause::Unspecified), until(timers.purge))

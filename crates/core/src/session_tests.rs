@@ -412,7 +412,7 @@ fn the_gateway_that_served_before_is_told_last() {
 }
 
 #[test]
-fn a_restored_session_is_never_connected_and_has_the_hold_to_come_back() {
+fn a_restored_session_is_never_connected_and_has_time_to_come_back() {
     let timers = Timers::default();
     let kept = Bench::connected().session.entry().unwrap();
     let now = START + Millis::secs(100 * 24 * 3600);
@@ -422,10 +422,12 @@ fn a_restored_session_is_never_connected_and_has_the_hold_to_come_back() {
         let entry = Entry { state: kept_state, ..kept.clone() };
         let session = Session::restored(vehicle(), &entry, now, &timers);
         assert_eq!(name(session.phase()), after);
-        assert_eq!(session.next_deadline(), Some(now + timers.hold));
+        let span = if kept_state == LiveState::Connected { timers.reachable } else { timers.hold };
+        assert_eq!(session.next_deadline(), Some(now + span));
         assert!(session.resumable(SessionId(5), Epoch(5)));
     }
-    let recent = Session::restored(vehicle(), &kept, START + Millis::secs(1), &timers);
+    let idle = Entry { state: LiveState::Idle, ..kept };
+    let recent = Session::restored(vehicle(), &idle, START + Millis::secs(1), &timers);
     assert_eq!(recent.next_deadline(), Some(START + timers.reachable), "the timer runs from the last contact");
 }
 
