@@ -385,3 +385,20 @@ fn a_cause_of_a_later_version_keeps_its_class() {
         assert_eq!((reject.cause, reject.text.as_str()), (stand_in, "new: why"));
     }
 }
+
+#[test]
+fn a_json_message_with_more_columns_than_can_be_read_again_is_refused() {
+    let record = |n: usize| {
+        let signals: serde_json::Map<_, _> = (0..500).map(|s| (format!("S{n}.{s}"), 1.into())).collect();
+        serde_json::json!({"t": "1795219200000", "signals": signals})
+    };
+    let message = |records: usize| {
+        let records: Vec<_> = (0..records).map(record).collect();
+        serde_json::json!({"type": "telemetry", "first_seq": "1", "records": records}).to_string()
+    };
+    let taken = Codec::Json.decode_uplink(message(8).as_bytes(), &[]).unwrap();
+    let Uplink::Telemetry(telemetry) = taken else { panic!("{taken:?}") };
+    assert!(crate::decode_columns(&crate::encode_columns(&telemetry)).unwrap() == telemetry);
+    let refused = Codec::Json.decode_uplink(message(9).as_bytes(), &[]).err().map(|error| error.to_string());
+    assert!(refused.as_ref().is_some_and(|text| text.contains("more than 4096 different signals")), "{refused:?}");
+}

@@ -205,21 +205,24 @@ fn fill_signals(
     catalogue: &[SignalPath],
 ) -> Result<(), FieldFault> {
     at_most("signals", columns.len(), SIGNALS_MAX)?;
-    let mut seen: BTreeMap<SignalPath, Vec<bool>> = BTreeMap::new();
+    // The rows of each signal that have a value, ascending: as large as what was sent, whatever `count` says.
+    let mut seen: BTreeMap<SignalPath, Vec<u32>> = BTreeMap::new();
     for (at, column) in columns.into_iter().enumerate() {
         let place = format!("signals[{at}]");
         let path = signal_path(&column, catalogue).map_err(|e| e.under(&place))?;
         let (rows, values) = signal_values(column, records.len()).map_err(|e| e.under(&place))?;
         let taken = seen.entry(path.clone()).or_default();
-        taken.resize(records.len(), false);
         for (row, value) in rows.into_iter().zip(values) {
-            let row = row as usize;
-            if std::mem::replace(&mut taken[row], true) {
-                return Err(FieldFault::at(
-                    format!("{place}.rows"),
-                    format!("row {row} has a value of {path:?} already"),
-                ));
+            match taken.binary_search(&row) {
+                Ok(_) => {
+                    return Err(FieldFault::at(
+                        format!("{place}.rows"),
+                        format!("row {row} has a value of {path:?} already"),
+                    ));
+                }
+                Err(place) => taken.insert(place, row),
             }
+            let row = row as usize;
             // One too many is kept, so that this record alone is refused; the message is sound.
             let signals = &mut records[row].signals;
             if signals.len() <= RECORD_SIGNALS_MAX {

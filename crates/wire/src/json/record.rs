@@ -6,8 +6,9 @@ use crate::telemetry::checked_span;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeSet;
 use std::fmt;
-use waygate_core::limits::{BATCH_RECORDS_MAX, RECORD_SIGNALS_MAX};
+use waygate_core::limits::{BATCH_RECORDS_MAX, RECORD_SIGNALS_MAX, SIGNALS_MAX};
 use waygate_core::record::{Fix, Lane, Position, Record, SignalPath, SignalValue, Telemetry};
 use waygate_core::time::Wall;
 
@@ -79,6 +80,7 @@ impl TryFrom<TelemetryJson> for Telemetry {
             }
             checked.push(record.into_record(None).map_err(|e| e.under(&here))?);
         }
+        check_columns(&checked)?;
         let lane = match m.lane {
             LaneJson::Live => Lane::Live,
             LaneJson::Backfill => Lane::Backfill,
@@ -98,6 +100,25 @@ impl From<&Telemetry> for TelemetryJson {
             records: Bounded(m.records.iter().map(Into::into).collect()),
         }
     }
+}
+
+/// Whatever is taken can be stored by column and read again: a message has no more columns than one in protobuf.
+fn check_columns(records: &[Record]) -> Result<(), FieldFault> {
+    let kind = |value: &SignalValue| match value {
+        SignalValue::Number(_) => 0,
+        SignalValue::Integer(_) => 1,
+        SignalValue::Flag(_) => 2,
+        SignalValue::Text(_) => 3,
+    };
+    let mut columns = BTreeSet::new();
+    for (path, value) in records.iter().flat_map(|record| &record.signals) {
+        columns.insert((path, kind(value)));
+        if columns.len() > SIGNALS_MAX {
+            let what = format!("have more than {SIGNALS_MAX} different signals; send fewer records a message");
+            return Err(FieldFault::at("records", what));
+        }
+    }
+    Ok(())
 }
 
 /// Reads one record by itself, as one of `records` in the JSON form of telemetry. Without `t` it is from `now`.
