@@ -276,6 +276,13 @@ impl Config {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
         }
+        let unspecified = |key, listen: SocketAddr, url: &Option<String>| {
+            let what = format!("[{key}] listen is {listen}: say in [{key}] url where others reach it");
+            let missing = listen.ip().is_unspecified() && url.is_none();
+            if missing { Err(ConfigError::Bounds { key, what }) } else { Ok(()) }
+        };
+        unspecified("vehicles", self.vehicles.listen, &self.vehicles.url)?;
+        unspecified("operators", self.operators.listen, &self.operators.url)?;
         for seed in &self.peers.seeds {
             if !seed.starts_with("http://") {
                 let what = format!("{seed:?} is no http://host:port");

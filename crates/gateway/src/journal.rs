@@ -21,8 +21,11 @@ use waygate_store::{CommitError, CommitErrorKind, Outcome, Write, Writer};
 /// Jobs that may wait; beyond it, whoever submits waits.
 pub const JOBS_MAX: usize = 4096;
 
-/// Writes of one commit.
-const COMMIT_WRITES_MAX: usize = 4096;
+/// Jobs of one commit.
+const COMMIT_JOBS_MAX: usize = 4096;
+
+/// Bytes of records of one commit, about: what is gathered stops here, however much waits.
+const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long a commit that found the disk full waits before it is tried again.
 const FULL_RETRY: Duration = Duration::from_secs(1);
@@ -99,6 +102,8 @@ pub struct Journal {
     health: Arc<Health>,
     commit_delay: Duration,
     tasks: Tasks,
+    /// Presence of a commit that failed, for the next one.
+    unwritten: Vec<Job>,
 }
 
 impl Journal {
@@ -112,23 +117,27 @@ impl Journal {
         commit_delay: Duration,
         tasks: Tasks,
     ) -> Self {
-        Self { writer, jobs, answers, feed, health, commit_delay, tasks }
+        Self { writer, jobs, answers, feed, health, commit_delay, tasks, unwritten: Vec::new() }
     }
 
     /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed.
     pub async fn run(mut self) {
-        let mut jobs = Vec::new();
-        while self.jobs.recv_many(&mut jobs, COMMIT_WRITES_MAX).await > 0 {
+        while let Some(first) = self.jobs.recv().await {
             // Company for the commit: what arrives within the delay shares its sync.
-            if !self.commit_delay.is_zero() && jobs.len() < COMMIT_WRITES_MAX {
+            if !self.commit_delay.is_zero() {
                 tokio::time::sleep(self.commit_delay).await;
-                while jobs.len() < COMMIT_WRITES_MAX
-                    && let Ok(job) = self.jobs.try_recv()
-                {
-                    jobs.push(job);
-                }
             }
-            self.commit(std::mem::take(&mut jobs)).await;
+            let mut bytes = first.bytes();
+            let mut jobs = std::mem::take(&mut self.unwritten);
+            jobs.push(first);
+            while jobs.len() < COMMIT_JOBS_MAX
+                && bytes < COMMIT_BYTES_MAX
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                bytes += job.bytes();
+                jobs.push(job);
+            }
+            self.commit(jobs).await;
         }
     }
 
@@ -209,9 +218,11 @@ impl Journal {
         }
     }
 
-    async fn fail(&self, jobs: Vec<Job>) {
+    async fn fail(&mut self, jobs: Vec<Job>) {
         for job in jobs {
             match job {
+                // Nobody waits for it and nobody would say it again: it goes into the next commit.
+                job @ Job::Presence { answer: None, .. } if self.unwritten.len() < JOBS_MAX => self.unwritten.push(job),
                 Job::Presence { answer: None, .. } => {}
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
@@ -230,6 +241,15 @@ impl Journal {
 }
 
 impl Job {
+    /// Bytes of its records, about.
+    fn bytes(&self) -> usize {
+        let bytes = |write: &Write| match write {
+            Write::Batch(batch) => batch.columns.len(),
+            Write::Attach { .. } | Write::Presence(_) | Write::Forget { .. } => 0,
+        };
+        self.writes().map(bytes).sum()
+    }
+
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
             Self::Presence { write, .. } => std::slice::from_ref(write),
@@ -250,7 +270,8 @@ fn verdict(ticket: Ticket, outcomes: &[Outcome]) -> Letter {
                 overlapped = true;
                 settled.extend(there);
             }
-            Outcome::Fenced { .. } | Outcome::Refused(_) => return Letter::PersistFailed(ticket),
+            Outcome::Fenced { .. } => return Letter::Fenced,
+            Outcome::Refused(_) => return Letter::PersistFailed(ticket),
         }
     }
     if overlapped { Letter::Overlapped(ticket, settled) } else { Letter::Persisted(ticket) }

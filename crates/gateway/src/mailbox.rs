@@ -27,6 +27,8 @@ pub enum Letter {
     Persisted(Ticket),
     /// Part of a write was settled before.
     Overlapped(Ticket, SeqRanges),
+    /// A newer attach of the vehicle is stored: this session has lost.
+    Fenced,
     /// A write could not be made durable.
     PersistFailed(Ticket),
 }

@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use waygate_core::cause::DetachCause;
+use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
-use waygate_core::message::AttachRequest;
+use waygate_core::message::{AttachReject, AttachRequest, Downlink};
 use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Action as SessionAction;
@@ -172,6 +172,7 @@ pub struct PresenceTask {
     attaches: usize,
     unsaved: BTreeMap<VehicleId, Entry>,
     vanished: BTreeSet<VehicleId>,
+    draining: bool,
 }
 
 impl PresenceTask {
@@ -196,6 +197,7 @@ impl PresenceTask {
             attaches: 0,
             unsaved: BTreeMap::new(),
             vanished: BTreeSet::new(),
+            draining: false,
         }
     }
 
@@ -209,16 +211,17 @@ impl PresenceTask {
             let deadline = self.state.node.next_deadline().map(|at| self.state.clock.instant(at));
             tokio::select! {
                 biased;
+                // What is paced comes first: however many commands wait, heartbeats leave and holds expire in time.
+                _ = tick.tick() => self.tick(),
+                _ = flush.tick(), if !self.state.links.is_empty() || !self.unsaved.is_empty() => self.flush(),
+                () = sleep_until(deadline), if deadline.is_some() => {
+                    self.register(RegistrarEvent::DeadlineReached);
+                }
                 Some(answer) = self.answers.recv() => self.answered(answer),
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
-                    None => return,
+                    None => return self.flush(),
                 },
-                _ = sleep_until(deadline), if deadline.is_some() => {
-                    self.register(RegistrarEvent::DeadlineReached);
-                }
-                _ = flush.tick(), if !self.state.links.is_empty() || !self.unsaved.is_empty() => self.flush(),
-                _ = tick.tick() => self.tick(),
             }
         }
     }
@@ -259,6 +262,12 @@ impl PresenceTask {
 
     fn attach(&mut self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) {
         let conn = mailbox.conn();
+        if self.draining {
+            let (cause, text) = (RejectCause::Draining, "this gateway stops".to_owned());
+            let reject = AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text };
+            mailbox.put(Letter::Send(Downlink::AttachReject(reject)));
+            return mailbox.put(Letter::Close(cause.close_code()));
+        }
         self.state.mailboxes.insert(conn, mailbox);
         let mut random = [0; 8];
         if let Err(error) = getrandom::fill(&mut random) {
@@ -312,8 +321,9 @@ impl PresenceTask {
                 let presence = self.record(&vehicle, &entry, Some(spool));
                 let write = Write::Attach { presence, spool };
                 let job = Job::Presence { write, answer: Some((vehicle.clone(), session, epoch)) };
-                self.unsaved.remove(&vehicle);
                 if self.attaches < ATTACHES_MAX && self.journal.try_send(job).is_ok() {
+                    // What was to be saved of it is overtaken.
+                    self.unsaved.remove(&vehicle);
                     self.attaches += 1;
                 } else {
                     metrics::counter!("waygate_attaches_refused_total", "cause" => "store_busy").increment(1);
@@ -441,6 +451,7 @@ impl PresenceTask {
     }
 
     fn drain(&mut self) {
+        self.draining = true;
         let mut orders = Vec::new();
         for conn in self.state.mailboxes.keys() {
             waygate_core::session::order(*conn, waygate_core::cause::OrderCause::Draining, true, &mut orders);

@@ -6,6 +6,7 @@ use crate::feed::{Feed, Place};
 use crate::journal::{Health, JOBS_MAX, Journal};
 use crate::live::Live;
 use crate::operators::Operators;
+use crate::operators::origin::Names;
 use crate::operators::router::router;
 use crate::peers::channels::Channels;
 use crate::peers::dialer::Dialer;
@@ -125,6 +126,7 @@ impl Gateway {
             vehicles_url: config.vehicles.url.clone().unwrap_or(format!("ws://{}/v1/obu", addresses.vehicles)),
             operators_url: config.operators.url.clone().unwrap_or(format!("http://{}", addresses.operators)),
         };
+        let names = Names::of_url(&me.operators_url);
         let timers = config.timers.timers();
         let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
         let places = places(&reader).await?;
@@ -172,7 +174,7 @@ impl Gateway {
             metrics: recorder(),
             tasks: tasks.clone(),
         };
-        tasks.spawn("operators", serve(operators, router(operator_plane), tasks.clone()));
+        tasks.spawn("operators", serve(operators, router(operator_plane, names), tasks.clone()));
         tasks.spawn("superseding", {
             let (task, stopping) = (supersede::run(notice_queue, presence.clone(), channels.clone()), tasks.stopping());
             async move {
@@ -252,10 +254,15 @@ fn kept_key(path: &Path) -> Result<Vec<u8>, StartError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let fault = |source| StartError::DataDir { path: path.to_owned(), source };
-    if let Ok(text) = std::fs::read_to_string(path)
-        && let Some(key) = config::from_hex(text.trim()).filter(|key| key.len() == 32)
-    {
-        return Ok(key);
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let key = config::from_hex(text.trim()).filter(|key| key.len() == 32);
+            let what = "is not 64 hexadecimal digits; restore it, or remove it to have a new one made \
+                (vehicles then attach anew)";
+            return key.ok_or_else(|| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, what)));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fault(error)),
     }
     let mut key = vec![0; 32];
     getrandom::fill(&mut key).map_err(StartError::Random)?;

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod health;
 pub mod history;
 pub mod live_stream;
+pub mod origin;
 pub mod problem;
 pub mod query;
 pub mod regions;

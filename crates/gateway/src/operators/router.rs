@@ -1,9 +1,9 @@
 //! The operators' and peers' plane: HTTP and gRPC on one listener.
 
-use super::{Operators, assets, health, live_stream, problem::Problem, regions, telemetry, vehicles};
+use super::origin::{self, Names};
+use super::problem::Problem;
+use super::{Operators, assets, health, live_stream, regions, telemetry, vehicles};
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::ALLOW;
@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 
-/// Bytes of one gRPC message: a chunk of history has up to 64 batches.
-const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one gRPC message: a chunk of history has a mebibyte and a batch at most.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Every route.
-pub fn router(operators: Operators) -> Router {
+pub fn router(operators: Operators, names: Names) -> Router {
     let service = operators.own.clone();
     let grpc = tonic::service::Routes::new(
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
@@ -34,7 +34,7 @@ pub fn router(operators: Operators) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
-    grpc.reset_fallback().merge(api).fallback(unknown).layer(axum::middleware::from_fn(only_own_pages))
+    grpc.reset_fallback().merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
 }
 
 async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
@@ -51,18 +51,4 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 
 async fn not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
-}
-
-/// A web page of another origin may not ask: its Origin must be the host it asks.
-async fn only_own_pages(request: Request, next: Next) -> Result<Response, Problem> {
-    let origin = request.headers().get("origin").map(|origin| origin.to_str().unwrap_or_default());
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
-    let foreign = origin.is_some_and(|origin| {
-        let asked = origin.split_once("://").map(|(_, host)| host);
-        asked.is_none() || asked != host
-    });
-    if foreign {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "pages of another origin may not ask this gateway"));
-    }
-    Ok(next.run(request).await)
 }

@@ -4,6 +4,7 @@ use super::Operators;
 use super::history::{Key, Merge, Source};
 use super::problem::Problem;
 use super::query::{Parameters, vehicle_id};
+use super::router::GRPC_MESSAGE_BYTES_MAX;
 use super::shape;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -78,7 +79,7 @@ impl Operators {
             let (channel, region, request) = (self.channels.to(url), region.clone(), request.clone());
             async move {
                 let Some(channel) = channel else { return Err(region) };
-                let mut client = TelemetryQueryClient::new(channel);
+                let mut client = TelemetryQueryClient::new(channel).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
                 match tokio::time::timeout(DEADLINE, client.history(request)).await {
                     Ok(Ok(response)) => Ok(Source::peer(region, response.into_inner())),
                     Ok(Err(_)) | Err(_) => Err(region),

@@ -6,6 +6,7 @@
 use super::Operators;
 use super::problem::Problem;
 use super::query::{Parameters, VEHICLES_MAX, vehicle_id};
+use super::router::GRPC_MESSAGE_BYTES_MAX;
 use super::shape;
 use crate::feed::Place;
 use crate::peers::place::{Area, from_proto};
@@ -289,7 +290,8 @@ impl Operators {
             async move {
                 let reply = match channel {
                     Some(channel) => {
-                        let mut client = TelemetryQueryClient::new(channel);
+                        let mut client =
+                            TelemetryQueryClient::new(channel).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
                         tokio::time::timeout(DEADLINE, async move { client.latest(request).await }).await
                     }
                     None => return Err(region),

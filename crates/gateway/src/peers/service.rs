@@ -33,6 +33,9 @@ const CHUNKS_MAX: usize = 4;
 /// Batches of a chunk.
 const CHUNK_BATCHES: usize = 64;
 
+/// Bytes after which a chunk leaves; a batch has at most a frame's size.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
 /// Everything a peer's question needs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PeerService {
@@ -122,7 +125,8 @@ impl TelemetryService for PeerService {
                         return;
                     }
                 }
-                if batches.len() == CHUNK_BATCHES {
+                let bytes: usize = batches.iter().map(|batch| batch.columns.len()).sum();
+                if batches.len() == CHUNK_BATCHES || bytes >= CHUNK_BYTES {
                     let chunk = proto::HistoryChunk { batches: std::mem::take(&mut batches) };
                     if sender.send(Ok(chunk)).await.is_err() {
                         return;

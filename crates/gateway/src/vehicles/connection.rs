@@ -21,13 +21,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
-use waygate_core::cause::RejectCause;
+use waygate_core::cause::{OrderCause, RejectCause};
 use waygate_core::cell::Cell;
 use waygate_core::id::ConnId;
 use waygate_core::ingest::{Action, Event, Ingest};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, TrackingAccept, Uplink};
-use waygate_core::record::{Position, SignalPath, Telemetry};
+use waygate_core::record::{Lane, Position, SignalPath, Telemetry};
 use waygate_core::session::Accepted;
 use waygate_core::time::Millis;
 use waygate_wire::{Codec, WireError, error::code as error_code};
@@ -212,6 +212,11 @@ impl Connection {
                 Letter::Close(code) => close = Some(code),
                 Letter::Persisted(ticket) => self.ingest(Event::Persisted(ticket)).await?,
                 Letter::Overlapped(ticket, settled) => self.ingest(Event::Overlapped(ticket, settled)).await?,
+                Letter::Fenced => {
+                    let cause = OrderCause::Superseded;
+                    self.feed(&Downlink::DetachOrder { cause, reattach: false });
+                    close = Some(cause.close_code());
+                }
                 Letter::PersistFailed(ticket) => self.ingest(Event::PersistFailed(ticket)).await?,
             }
         }
@@ -275,7 +280,9 @@ impl Connection {
     }
 
     async fn take(&mut self, telemetry: Telemetry, wire_bytes: usize) -> Result<(), End> {
-        let position = telemetry.records.iter().rev().find_map(|record| record.fix.map(|fix| fix.position));
+        // A backlog tells of places that the vehicle has left.
+        let newest = telemetry.records.iter().rev().find_map(|record| record.fix.map(|fix| fix.position));
+        let position = newest.filter(|_| telemetry.lane == Lane::Live);
         let wall = self.edge.clock.wall();
         self.ingest(Event::Received { telemetry, wire_bytes, wall }).await?;
         if let Some(ack) = self.ingest.as_mut().and_then(|ingest| ingest.ack()) {

@@ -22,6 +22,11 @@ pub fn batches(write: &Write) -> (Vec<StoreWrite>, Committed) {
         refused = refused.iter().flatten().filter(|seq| !stored.contains(*seq)).map(|seq| (seq, seq)).collect();
         writes.extend(refused.iter().map(|range| StoreWrite::Batch(refusal(write, *range.start(), *range.end()))));
     }
+    // In the order of their numbers, so that what is settled grows without holes.
+    writes.sort_by_key(|write| match write {
+        StoreWrite::Batch(batch) => batch.first_seq,
+        StoreWrite::Attach { .. } | StoreWrite::Presence(_) | StoreWrite::Forget { .. } => 0,
+    });
     let latest = write.runs.iter().filter_map(latest).max_by_key(|latest| latest.t);
     let committed = Committed {
         place: latest.map(|latest| Place { vehicle: write.vehicle.clone(), latest }),
