@@ -161,8 +161,8 @@ pub struct Session {
     contact: Mono,
     /// Boxed, for it is there for a moment only and every session has room for one.
     attempt: Option<Box<Attempt>>,
-    /// Said on the connection of the attach under way, before that was on disk.
-    goodbye: Option<DetachCause>,
+    /// Where the attach under way leads to, if its socket ended before it was on disk.
+    left: Option<Phase>,
 }
 
 /// How long a vehicle is asked to wait after an attach that could not be stored.
@@ -179,7 +179,7 @@ impl Session {
             cell: None,
             contact: now,
             attempt: None,
-            goodbye: None,
+            left: None,
         }
     }
 
@@ -205,7 +205,7 @@ impl Session {
             cell: entry.cell,
             contact: entry.contact,
             attempt: None,
-            goodbye: None,
+            left: None,
         }
     }
 
@@ -296,7 +296,7 @@ impl Session {
             }
             Event::DetachRequested(conn, cause) => {
                 if self.forget_attempt_of(conn) {
-                    self.goodbye = Some(cause);
+                    self.left = Some(Phase::Detached(cause, now + timers.purge));
                 }
                 if self.phase == Phase::Connected(conn) {
                     self.contact = contact.max(self.contact);
@@ -305,7 +305,9 @@ impl Session {
                 }
             }
             Event::SocketLost(conn) => {
-                self.forget_attempt_of(conn);
+                if self.forget_attempt_of(conn) {
+                    self.left = Some(Phase::Held(now + timers.hold));
+                }
                 // A late goodbye of an older socket names another connection.
                 if self.phase == Phase::Connected(conn) {
                     self.contact = contact.max(self.contact);
@@ -335,7 +337,7 @@ impl Session {
         let spool = Some(attempt.spool.id);
         out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
         self.attempt = Some(Box::new(attempt));
-        self.goodbye = None;
+        self.left = None;
     }
 
     fn attach(&mut self, now: Mono, attempt: Attempt, settled: SeqRanges, timers: &Timers, out: &mut Vec<Action>) {
@@ -347,10 +349,10 @@ impl Session {
         self.epoch = attempt.epoch;
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
-        self.phase = match (attempt.conn, self.goodbye.take()) {
-            (Some(conn), _) => Phase::Connected(conn),
-            (None, Some(cause)) => Phase::Detached(cause, now + timers.purge),
-            (None, None) => Phase::Held(now + timers.hold),
+        self.phase = match attempt.conn {
+            Some(conn) => Phase::Connected(conn),
+            // The timer runs from the loss, however long the disk took.
+            None => self.left.take().unwrap_or(Phase::Held(now + timers.hold)),
         };
         if let Some(conn) = attempt.conn {
             let accepted = Accepted {
