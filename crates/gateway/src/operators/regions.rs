@@ -53,6 +53,10 @@ fn gateway(state: &crate::presence::State, node: &NodeStatus) -> Gateway {
     };
     let link = state.node.link_to(&node.info.id);
     let lag_entries = link.map_or(0, |link| link.behind(view));
+    let lag_s = match lag_entries {
+        0 => link.map(|_| 0.0),
+        _ => link.and_then(|link| link.level()).map(|level| secs(now.since(level))),
+    };
     Gateway {
         id: node.info.id.as_str().to_owned(),
         is_self: node.liveness == Liveness::Own,
@@ -62,7 +66,7 @@ fn gateway(state: &crate::presence::State, node: &NodeStatus) -> Gateway {
         vehicles_url: node.info.vehicles_url.clone(),
         heard_ago_s: heard.map(|heard| secs(now.since(heard))),
         lag_entries,
-        lag_s: None,
+        lag_s,
         stale_for_s: match node.liveness {
             Liveness::Lost { since } | Liveness::Unmet { since } => Some(secs(now.since(since))),
             Liveness::Own | Liveness::Alive { .. } => None,
