@@ -231,7 +231,7 @@ pub struct Regions {
     pub regions: Vec<Region>,
     /// Vehicles by state, over all regions.
     pub totals: StateCounts,
-    /// Records acked by the answering gateway in this life.
+    /// Records acked and kept by the answering gateway, of all its lives.
     pub acked_records_total: u64,
 }
 
