@@ -271,6 +271,63 @@ async fn frames_behind_the_upgrade_in_the_same_segment_are_not_lost() {
     west.gateway.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_frame_is_lost_between_large_and_small_ones_however_they_arrive() {
+    let west = start("west", "").await;
+    let mut raw = Raw::attached(west.vehicles(), "LUX-1").await;
+    let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+    let sizes = [0, 10, 900, 1014, 1024, 1100, 2048, 2049, 4000, 9000, 70_000, 200_000];
+    let mut dice = 0x9e37_79b9_u64;
+    let mut below = |bound: usize| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice as usize % bound
+    };
+    for at in 0..400 {
+        let padding = " ".repeat(sizes[below(sizes.len())]);
+        let question = format!("{{\"type\":\"time_request\",\"sent\":\"{at}\"{padding}}}").into_bytes();
+        if below(4) == 0 {
+            let cut = below(question.len());
+            bytes.extend(frame(TEXT_BEGINS, &question[..cut]));
+            bytes.extend(frame(PONG, b"unasked"));
+            bytes.extend(frame(ENDS, &question[cut..]));
+        } else {
+            bytes.extend(frame(TEXT, &question));
+        }
+        expected.push(at.to_string());
+    }
+    let mut pieces = Vec::new();
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at((1 + below(5000)).min(rest.len()));
+        pieces.push(piece.to_vec());
+        rest = after;
+    }
+    let Raw { stream, .. } = &mut raw;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let writing = async {
+        use tokio::io::AsyncWriteExt;
+        for piece in &pieces {
+            writer.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut heard = Vec::new();
+    let reading = async {
+        use tokio::io::AsyncReadExt;
+        while !String::from_utf8_lossy(&heard).contains("\"sent\":\"399\"") {
+            assert!(reader.read_buf(&mut heard).await.unwrap() > 0, "the gateway ended the session");
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, async { tokio::join!(writing, reading) }).await.expect("all is answered");
+    let heard = String::from_utf8_lossy(&heard);
+    let answers: Vec<&str> = heard.split("\"sent\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(answers, expected, "each question is answered once, in order");
+    drop(raw);
+    west.gateway.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_message_of_endless_tiny_fragments_is_cut() {
     let west = start("west", "").await;

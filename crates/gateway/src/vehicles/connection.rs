@@ -8,7 +8,7 @@ use super::Edge;
 use super::close::{code, code_of, linger, write_raw};
 use super::frame_meter::Metered;
 use super::keepalive::{Due, Keepalive};
-use super::listener::Held;
+use super::listener::{Held, limits as frame_limits};
 use super::outgoing::{Opcode, Outgoing};
 use super::telemetry::batches;
 use crate::journal::Job;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use waygate_core::cause::{OrderCause, RejectCause};
 use waygate_core::cell::Cell;
@@ -43,6 +43,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// How long a vehicle that said goodbye may keep its socket, to read its last acks.
 const LEAVING: Duration = Duration::from_secs(3);
+
+/// The largest message after which the library may keep its read buffer.
+const BUFFER_KEPT_BYTES_MAX: usize = 2048;
 
 /// What a vehicle is asked to wait when too many attach at once.
 const CONGESTION_BACKOFF: Millis = Millis::secs(15);
@@ -71,6 +74,8 @@ struct Connection {
     keepalive: Keepalive,
     /// When a vehicle that said goodbye is hung up on.
     leaving: Option<tokio::time::Instant>,
+    /// Whether the library holds the buffer of a large frame, and nothing in it.
+    swollen: bool,
 }
 
 /// Serves a socket that was just upgraded until it ends.
@@ -93,6 +98,7 @@ pub async fn run(
         cell: None,
         keepalive: Keepalive::default(),
         leaving: None,
+        swollen: false,
     });
     // What runs seldom is boxed where it is awaited: an idle session keeps no room for it.
     let end = match Box::pin(connection.await_attach()).await {
@@ -148,6 +154,11 @@ impl Connection {
         loop {
             let ready = self.ingest.as_ref().is_some_and(|ingest| ingest.ready());
             let now = self.edge.clock.now();
+            if std::mem::take(&mut self.swollen)
+                && let Err(end) = Box::pin(self.renew()).await
+            {
+                return end;
+            }
             if self.leaving.is_some_and(|at| at <= tokio::time::Instant::now()) {
                 return End::Close(code::NORMAL);
             }
@@ -183,6 +194,15 @@ impl Connection {
         }
     }
 
+    /// Starts the library anew over the same socket: it would keep the buffer of the largest frame for as long as
+    /// the session lives. Nothing was read since the end of that frame.
+    async fn renew(&mut self) -> Result<(), End> {
+        self.flush().await?;
+        let stream = self.socket.get_mut().moved();
+        self.socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(frame_limits())).await;
+        Ok(())
+    }
+
     /// The message of a frame, if it carries one of ours.
     fn payload(&mut self, next: Option<Result<Message, WsError>>) -> Result<Option<Bytes>, End> {
         let message = match next {
@@ -193,6 +213,7 @@ impl Connection {
         };
         self.mailbox.heard(self.edge.clock.now());
         self.keepalive.heard();
+        self.swollen |= message.len() > BUFFER_KEPT_BYTES_MAX && self.socket.get_ref().at_end();
         match message {
             Message::Text(text) if self.codec.is_text() => Ok(Some(text.into())),
             Message::Binary(bytes) if !self.codec.is_text() => Ok(Some(bytes)),
@@ -409,7 +430,9 @@ impl Connection {
                     }
                 }
             }
-            linger(self.socket.get_mut().uncounted()).await;
+            if let Some(stream) = self.socket.get_mut().uncounted() {
+                linger(stream).await;
+            }
         };
         let _ = tokio::time::timeout(CLOSING, closing).await;
     }

@@ -1,11 +1,13 @@
-//! Counts the fragments of a message while its bytes pass by.
+//! Counts the fragments of a message while its bytes pass by, and reads no further than the end of a frame.
 //!
 //! The WebSocket library bounds frames and messages in bytes; fragments without a payload never reach such a
-//! bound, and a vehicle could keep the gateway busy with them for ever. Nothing here reads ahead or keeps bytes.
+//! bound, and a vehicle could keep the gateway busy with them for ever. It also keeps a read buffer of the size of
+//! the largest frame for as long as it lives: where a read ended with a frame, nothing is left in that buffer, and
+//! the library can be started anew without it. Nothing here reads ahead or keeps bytes.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Fragments of one message: the largest message in pieces of 64 bytes.
@@ -67,6 +69,14 @@ impl FrameMeter {
         }
     }
 
+    /// How many more bytes belong to the frame under way, if they are known.
+    fn left(&self) -> Option<usize> {
+        match self.part {
+            Part::Payload(left) => Some(usize::try_from(left).unwrap_or(usize::MAX)),
+            Part::First | Part::Second | Part::Length(..) => None,
+        }
+    }
+
     /// Whether a message had more fragments than it may.
     pub fn exceeded(&self) -> bool {
         self.fragments > FRAGMENTS_MAX
@@ -91,8 +101,10 @@ fn payload(length: u64, masked: bool) -> Part {
 /// A socket whose frames are counted.
 #[derive(Debug)]
 pub struct Metered<S> {
-    socket: S,
+    /// Taken once the socket has moved on.
+    socket: Option<S>,
     meter: FrameMeter,
+    at_end: bool,
 }
 
 impl<S> Metered<S> {
@@ -100,45 +112,78 @@ impl<S> Metered<S> {
     pub fn new(socket: S, early: &[u8]) -> Self {
         let mut meter = FrameMeter::default();
         meter.see(early);
-        Self { socket, meter }
+        Self { socket: Some(socket), meter, at_end: false }
+    }
+
+    /// Moves the socket out; this one only gives errors from now on.
+    pub fn moved(&mut self) -> Self {
+        Self { socket: self.socket.take(), ..*self }
     }
 
     /// The socket, past the count.
-    pub fn uncounted(&mut self) -> &mut S {
-        &mut self.socket
+    pub fn uncounted(&mut self) -> Option<&mut S> {
+        self.socket.as_mut()
     }
 
     /// Whether it was cut for too many fragments.
     pub fn exceeded(&self) -> bool {
         self.meter.exceeded()
     }
+
+    /// Whether the last read ended with the end of a message that was under way before: whoever has taken that
+    /// message has nothing more in its buffer.
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+}
+
+fn moved_on() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the socket is read elsewhere")
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if matches!(read, Poll::Ready(Ok(()))) && !self.meter.exceeded() {
-            self.meter.see(&buf.filled()[before..]);
-            if self.meter.exceeded() {
+        let this = &mut *self;
+        let Some(socket) = &mut this.socket else {
+            return Poll::Ready(Err(moved_on()));
+        };
+        let left = this.meter.left();
+        let room = left.unwrap_or(usize::MAX).min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(Pin::new(socket).poll_read(cx, &mut part))?;
+        let count = part.filled().len();
+        if !this.meter.exceeded() {
+            this.meter.see(part.filled());
+            if this.meter.exceeded() {
                 return Poll::Ready(Err(io::Error::other("a message has too many fragments")));
             }
         }
-        read
+        this.at_end = left == Some(count) && this.meter.fragments == 0;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        match &mut self.socket {
+            Some(socket) => Pin::new(socket).poll_write(cx, buf),
+            None => Poll::Ready(Err(moved_on())),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        match &mut self.socket {
+            Some(socket) => Pin::new(socket).poll_flush(cx),
+            None => Poll::Ready(Err(moved_on())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        match &mut self.socket {
+            Some(socket) => Pin::new(socket).poll_shutdown(cx),
+            None => Poll::Ready(Err(moved_on())),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-use super::{FRAGMENTS_MAX, FrameMeter, Part};
+use super::{FRAGMENTS_MAX, FrameMeter, Metered, Part};
+use tokio::io::AsyncReadExt;
 
 fn frame(first: u8, length: usize) -> Vec<u8> {
     let mut bytes = vec![first];
@@ -54,4 +55,36 @@ fn any_length_is_counted_without_overflow() {
     bytes.extend(u64::MAX.to_be_bytes());
     bytes.extend([0; 100]);
     assert_eq!(seen(&bytes).fragments, 0);
+}
+
+#[tokio::test]
+async fn a_read_ends_where_the_frame_under_way_ends() {
+    let bytes = [frame(0x82, 3000), frame(0x82, 5), frame(0x02, 2000), frame(0x80, 2000), frame(0x82, 1)].concat();
+    let mut socket = Metered::new(bytes.as_slice(), &[]);
+    let (mut read, mut ends) = (0, Vec::new());
+    let mut buffer = [0; 1024];
+    loop {
+        match socket.read(&mut buffer).await.unwrap() {
+            0 => break,
+            count => read += count,
+        }
+        if socket.at_end() {
+            ends.push(read);
+        }
+    }
+    assert_eq!(read, bytes.len(), "nothing is lost");
+    let large = frame(0x82, 3000).len();
+    let fragmented = large + frame(0x82, 5).len() + 2 * frame(0x82, 2000).len();
+    assert_eq!(ends, [large, fragmented], "not inside a message, nor where a read held more than one frame");
+}
+
+#[tokio::test]
+async fn a_socket_that_moved_on_is_read_where_it_went() {
+    let bytes = frame(0x82, 3);
+    let mut old = Metered::new(bytes.as_slice(), &[]);
+    let mut new = old.moved();
+    assert!(old.read_u8().await.is_err());
+    let mut all = Vec::new();
+    new.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, bytes);
 }

@@ -221,7 +221,8 @@ fn unwrap(upgraded: hyper::upgrade::Upgraded) -> Option<(Metered<TcpStream>, Vec
     Some((Metered::new(parts.io.into_inner(), &early), early))
 }
 
-fn limits() -> WebSocketConfig {
+/// Of frames and messages, and of what the library keeps for them.
+pub fn limits() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
