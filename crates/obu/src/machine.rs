@@ -214,6 +214,7 @@ impl Machine {
             return;
         };
         if session.moves(now, &self.queue) {
+            self.goodbye = session.parting();
             let from = session.gateway().to_owned();
             out.push(Action::Close { code: CLOSE_NORMAL });
             out.push(Action::Notify(Notice::Moved { from, to: self.route.current().to_owned() }));
@@ -241,7 +242,11 @@ impl Machine {
     /// Waits before the next dial.
     fn retreat(&mut self, now: Mono, next: Next, random: u64, out: &mut Vec<Action>) {
         self.queue.restart();
-        if self.goodbye.is_some() {
+        let parting = match &self.phase {
+            Phase::Attached(session) => session.parting(),
+            Phase::Waiting(_) | Phase::Connecting { .. } | Phase::Attaching { .. } | Phase::Stopped => self.goodbye,
+        };
+        if parting.is_some() {
             // There is no one to say it to.
             self.stop(out);
             return;

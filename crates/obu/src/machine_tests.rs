@@ -450,6 +450,28 @@ fn a_goodbye_before_the_accept_is_said_after_it() {
 }
 
 #[test]
+fn a_goodbye_that_the_socket_does_not_outlast_still_ends_the_unit() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1);
+    unit.apply(Event::DetachRequested(DetachCause::IgnitionOff));
+    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 });
+    assert_eq!((unit.machine.state(), unit.machine.next_deadline()), (State::Stopped, None));
+}
+
+#[test]
+fn a_goodbye_of_a_unit_that_is_moving_is_said_where_it_arrives() {
+    let mut unit = Unit::attached(&["a"]);
+    unit.record(1).wait();
+    unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
+    unit.apply(Event::GatewaysPreferred(vec!["b".into()])).out.clear();
+    assert_eq!(unit.apply(Event::DetachRequested(DetachCause::Service)).wait().asked(), [CLOSE, connect("b")]);
+    unit.connected();
+    let resumed = accepting(|accept| accept.resume_from = 2);
+    let asked = unit.receive(resumed).asked();
+    assert_eq!(asked.last_chunk(), Some(&[A::Send(Uplink::Detach(DetachCause::Service)), CLOSE]));
+}
+
+#[test]
 fn a_unit_without_a_session_just_stops() {
     let mut unit = Unit::new(&["a"]);
     unit.apply(Event::AttachRequested);

@@ -96,6 +96,11 @@ impl Session {
         self.goodbye = Some((cause, until));
     }
 
+    /// The goodbye that is to be said, if any.
+    pub(super) fn parting(&self) -> Option<DetachCause> {
+        self.goodbye.map(|(cause, _)| cause)
+    }
+
     /// The goodbye is off.
     pub(super) fn stay(&mut self) {
         self.goodbye = None;
