@@ -251,6 +251,7 @@ impl View {
             let before = old.as_ref().and_then(|log| log.slot(vehicle)).filter(|_| was_winner).cloned();
             self.settle(&id, vehicle, before);
         }
+        vehicles.extend(self.drop_old_lives(&id.owner));
         vehicles
     }
 

@@ -422,3 +422,15 @@ fn a_node_is_not_told_by_others_what_it_said_in_an_earlier_life() {
     view.apply(NOW, &log_id("me", 1), relayed).unwrap();
     assert_eq!(view.sight(NOW, &vehicle(1)), None);
 }
+
+#[test]
+fn snapshots_too_leave_only_the_newest_lives_of_an_owner() {
+    let mut view = view();
+    for life in 1..=6u64 {
+        hear(&mut view, NOW, info("a", life));
+        view.replace(replay(&log_id("a", life), &[(vehicle(life as u8), entry(life, LiveState::Connected))]));
+    }
+    let held: Vec<_> =
+        view.logs().filter(|log| log.id().owner.as_str() == "a").map(|log| log.id().incarnation).collect();
+    assert_eq!(held, [3, 4, 5, 6].map(Incarnation));
+}
