@@ -18,6 +18,7 @@ use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Presence, PresenceTas
 use crate::tasks::Tasks;
 use crate::vehicles::Edge;
 use crate::vehicles::listener::Listener;
+use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -230,6 +231,12 @@ async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListene
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
+    // Answers of several small writes would wait for acknowledgements of TCP otherwise, 40 ms each.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+        }
+    });
     let served = axum::serve(listener, router).with_graceful_shutdown(tasks.stopping()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the operators' listener failed");
