@@ -528,3 +528,41 @@ async fn a_vehicle_learns_the_time_and_its_tracking_areas() {
     eventually(west.operators(), "/v1/vehicles/LUX-1", |one| one["cell"] == answers[1]["areas"][0]).await;
     west.gateway.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_sends_its_vehicles_away_and_keeps_what_they_sent() {
+    let west = start("west", "").await;
+    let mut vehicles = Vec::new();
+    for number in 0..20 {
+        let (mut vehicle, _) = Vehicle::attach(west.vehicles(), &format!("LUX-{number}"), json!({})).await;
+        assert_eq!(vehicle.telemetry(1, vec![record(1, 49.61, 6.13)]).await["through"], "1");
+        vehicles.push(vehicle);
+    }
+    let mut unattached = Raw::upgraded(west.vehicles(), "waygate.v1.json").await;
+    let mut silent = Raw::connect(west.vehicles()).await;
+    let (started, address) = (Instant::now(), west.vehicles());
+    let Running { gateway, dir } = west;
+    let leaving = async {
+        for vehicle in &mut vehicles {
+            let order = vehicle.receive().await;
+            assert_eq!(
+                (&order["type"], &order["cause"], &order["reattach"]),
+                (&json!("detach_order"), &json!("draining"), &json!(true))
+            );
+            assert_eq!(vehicle.closed().await, 4503);
+            // The client answers the Close only when it is read on.
+            while let Some(Ok(_)) = futures_util::StreamExt::next(&mut vehicle.socket).await {}
+        }
+    };
+    tokio::join!(gateway.shutdown(), leaving, unattached.ended(), silent.ended());
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+
+    let config = support::config("west", dir.path(), "");
+    let gateway = waygate_gateway::Gateway::bind(waygate_gateway::Config::parse(&config).unwrap()).await.unwrap();
+    let west = Running { gateway, dir };
+    for number in 0..20 {
+        assert_eq!(stored(&west, &format!("LUX-{number}")).await.len(), 1);
+    }
+    west.gateway.shutdown().await;
+}
