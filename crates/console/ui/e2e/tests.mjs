@@ -46,8 +46,10 @@ export const TESTS = [
       const all = await numberOf(page, '#found')
       const made = await page.locator('#list .row').count()
       assert.ok(made < 60, `${made} rows for ${all} vehicles`)
-      await page.locator('#list').evaluate((list) => list.scrollTo(0, list.scrollHeight))
+      // To the end anew at each look: vehicles set out meanwhile and the list grows.
       await page.waitForFunction(() => {
+        const list = document.querySelector('#list')
+        list?.scrollTo(0, list.scrollHeight)
         const last = document.querySelector('#list .row:not([hidden])')?.getAttribute('aria-setsize')
         return [...document.querySelectorAll('#list .row:not([hidden])')].some(
           (r) => r.getAttribute('aria-posinset') === last,
