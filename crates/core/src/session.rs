@@ -305,13 +305,16 @@ impl Session {
                 }
             }
             Event::SocketLost(conn) => {
+                // A loss noticed late, by a process that stood still, is held no longer than one noticed in time:
+                // peers count on being told of silence.
+                let held = (now + timers.hold).min(contact.max(self.contact) + timers.silence_max());
                 if self.forget_attempt_of(conn) {
-                    self.left = Some(Phase::Held(now + timers.hold));
+                    self.left = Some(Phase::Held(held));
                 }
                 // A late goodbye of an older socket names another connection.
                 if self.phase == Phase::Connected(conn) {
                     self.contact = contact.max(self.contact);
-                    self.phase = Phase::Held(now + timers.hold);
+                    self.phase = Phase::Held(held);
                 }
             }
             Event::Outranked { by } => self.yield_to(by, out),

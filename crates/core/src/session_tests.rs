@@ -484,3 +484,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_loss_that_is_noticed_late_is_not_held_for_longer_than_one_noticed_in_time() {
+    let mut bench = Bench::connected();
+    let timers = bench.timers;
+    let stood_still = START + Millis(10 * timers.silence_max().0);
+    let mut out = Vec::new();
+    bench.session.apply(stood_still, START + Millis::secs(1), Event::SocketLost(OLD), &timers, &mut out);
+    assert_eq!(bench.session.next_deadline(), Some(START + Millis::secs(1) + timers.silence_max()));
+    bench.now = stood_still;
+    assert_eq!(bench.does(Event::DeadlineReached).len(), 2, "idle is said and kept at once");
+
+    let mut bench = Bench::connected();
+    bench.does(Event::SocketLost(OLD));
+    assert_eq!(bench.session.next_deadline(), Some(START + timers.hold), "noticed in time, the whole hold runs");
+}
