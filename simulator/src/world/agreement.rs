@@ -30,6 +30,10 @@ impl World {
         if let Some(text) = self.untrue() {
             return broken(Check::TruthIsShown, text);
         }
+        if let Some(u) = (0..self.vehicles.len()).find(|u| !self.vehicles[*u].on && self.vehicles[*u].socket.is_some())
+        {
+            return broken(Check::OffIsOff, format!("unit {u} is off and has a socket: {:?}", self.vehicles[u].unit));
+        }
         self.ghost().and_then(|text| broken(Check::NoResurrection, text))
     }
 
@@ -145,7 +149,9 @@ impl World {
         if let Some(violation) = self.disagreement() {
             self.oracle.expect(violation.check, self.now, false, || violation.text);
         }
-        for check in [Check::OneConnection, Check::ViewsAgree, Check::TruthIsShown, Check::NoResurrection] {
+        for check in
+            [Check::OneConnection, Check::ViewsAgree, Check::TruthIsShown, Check::NoResurrection, Check::OffIsOff]
+        {
             self.oracle.expect(check, self.now, true, String::new);
         }
         for g in 0..self.gateways.len() {

@@ -11,6 +11,8 @@ use waygate_core::view::{Known, Sight, Tally, View};
 
 /// A lost owner's vehicles read stale after this at the latest.
 const STALE_WITHIN_MS: u64 = 15_000;
+/// A process that ran again has noticed how late it is.
+const TICKS_MS: u64 = 2000;
 /// Logs of one owner that a view may hold: its lives.
 const LIVES_HELD_MAX: usize = 5;
 
@@ -18,7 +20,9 @@ impl World {
     /// Looks round.
     pub fn audit(&mut self) {
         for g in 0..self.gateways.len() {
-            if self.gateways[g].life.is_some() {
+            // Nobody is shown anything by a process that does not run.
+            let awake = self.gateways[g].stalled_until + TICKS_MS <= self.now || self.gateways[g].stalled_until == 0;
+            if self.gateways[g].life.is_some() && awake {
                 self.audit_sights(g);
                 self.audit_logs(g);
                 self.audit_buffers(g);
@@ -110,7 +114,8 @@ impl World {
         self.oracle.expect(Check::DigestsMatch, self.now, mismatches == 0, || {
             format!("gateway {g} met {mismatches} copies of its log that differ at the same place")
         });
-        let max = self.settings.frames_in_flight_max + 1;
+        // Each may go in two pieces.
+        let max = 2 * self.settings.frames_in_flight_max + 1;
         for link in life.links.keys() {
             let under_way = self.network.in_flight(link.0, super::network::Place::Gateway(g));
             self.oracle.expect(Check::BuffersAreBounded, self.now, under_way <= max, || {

@@ -75,6 +75,8 @@ checks! {
     LogFollowsRegister = "session: what is published is what is held",
     /// Every second: counts of what is shown are what is shown.
     TallyMatches = "view: counts are what a scan counts",
+    /// At the end: a unit that was switched off has no socket.
+    OffIsOff = "vehicle: a goodbye is said or given up, never forgotten",
     /// At the end: every vehicle is shown as it is, at the gateway it is at.
     TruthIsShown = "5, 7: the views agree on the truth",
     /// Every second: no gateway has met a copy of its log that differs at the same place.

@@ -36,6 +36,12 @@ impl World {
         let answers = self.gateways[g].disk.end_commit(&mut self.dice);
         self.trace.note(self.now, format_args!("gateway {g} commits {}", answers.len()));
         for answer in answers {
+            match &answer {
+                Answer::NotAttached(..) => self.trace.reach("attach not durable"),
+                Answer::Overlapped(..) => self.trace.reach("batch overlaps"),
+                Answer::NotStored(..) => self.trace.reach("batch not durable"),
+                Answer::Attached(..) | Answer::Stored(..) => {}
+            }
             match answer {
                 Answer::Attached(vehicle, session, epoch, settled) => {
                     let event = RegistrarEvent::Persisted { vehicle: vehicle.clone(), session, epoch, settled };
@@ -72,6 +78,7 @@ impl World {
         self.drive(g, NodeEvent::Session(event));
         let after = held(self);
         if late {
+            self.trace.reach("late answer of the disk");
             self.oracle.expect(Check::LateIsIgnored, self.now, before == after, || {
                 format!("the answer for {epoch:?} of {vehicle} changed {before:?} to {after:?}")
             });
@@ -106,6 +113,7 @@ impl World {
     }
 
     fn refuse(&mut self, g: usize, conn: ConnId, text: String) {
+        self.trace.reach("telemetry refused");
         self.trace.note(self.now, format_args!("gateway {g} refuses {}: {text}", conn.0));
         let report = ErrorReport { code: "telemetry", fatal: true, text, refers_to: "telemetry".to_owned() };
         self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(Downlink::Error(report))));

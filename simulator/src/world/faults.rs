@@ -1,6 +1,6 @@
 //! What strikes the world, and how it is mended.
 
-use super::network::Place;
+use super::network::{Place, SocketId};
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps};
 use waygate_core::cause::DetachCause;
@@ -16,6 +16,8 @@ pub enum Mend {
     Disk(usize),
     /// A unit that is off.
     Unit(usize, Keeps),
+    /// A socket whose data is stuck.
+    Socket(SocketId),
 }
 
 /// Longer than tombstones live.
@@ -41,9 +43,11 @@ impl World {
             0..=13 => self.cut_gateways(g, lasts),
             14..=21 => self.isolate_gateway(g, lasts),
             22..=28 => self.break_stream(g),
-            29..=42 => self.break_socket(u),
+            29..=38 => self.break_socket(u),
+            39..=42 => self.overtake(u),
             43..=54 => self.cut_vehicle(u, lasts),
-            55..=66 => self.crash(g, lasts),
+            55..=64 => self.crash(g, lasts),
+            65..=66 => self.stall(g, lasts),
             67..=71 => {
                 self.gateways[g].disk.slow_ms = self.dice.between(100, 6000);
                 self.schedule(self.now + lasts, Event::Mend(Mend::Disk(g)));
@@ -106,6 +110,22 @@ impl World {
         }
     }
 
+    /// A unit's last records are stuck on the way while it comes back on another socket and the disk takes its time.
+    fn overtake(&mut self, u: usize) {
+        let Some((socket, g)) = self.vehicles[u].socket else { return };
+        self.trace.note(self.now, format_args!("unit {u} overtakes itself, {socket} is stuck"));
+        for _ in 0..3 {
+            self.sample(u);
+        }
+        self.network.hold(socket);
+        self.drop_socket(u);
+        self.input(u, Input::Lost(0));
+        self.gateways[g].disk.slow_ms = self.dice.between(300, 2000);
+        let (goes_on, quick) = (self.dice.between(500, 4000), self.dice.between(5000, 10_000));
+        self.schedule(self.now + goes_on, Event::Mend(Mend::Socket(socket)));
+        self.schedule(self.now + quick, Event::Mend(Mend::Disk(g)));
+    }
+
     fn cut_vehicle(&mut self, u: usize, lasts: u64) {
         let here = Place::Vehicle(u);
         let everywhere = self.dice.chance(50);
@@ -128,6 +148,12 @@ impl World {
         self.crash_gateway(g, power_lost);
         // A start takes a second at least: incarnations count seconds.
         self.schedule(self.now + lasts.max(1000), Event::Mend(Mend::Gateway(g)));
+    }
+
+    /// A process without a processor: its sockets stay open, nothing is read, nothing is answered.
+    fn stall(&mut self, g: usize, lasts: u64) {
+        self.trace.note(self.now, format_args!("gateway {g} stalls for {lasts} ms"));
+        self.gateways[g].stalled_until = self.now + lasts;
     }
 
     fn reboot(&mut self, u: usize, lasts: u64) {
@@ -156,6 +182,11 @@ impl World {
             Mend::Cuts(ways) => {
                 for (from, to) in ways {
                     self.mend_way(from, to);
+                }
+            }
+            Mend::Socket(socket) => {
+                for due in self.network.release(self.now, socket) {
+                    self.schedule(due.at, Event::Deliver(due.socket, due.way));
                 }
             }
             Mend::Gateway(g) => self.start_gateway(g),

@@ -239,6 +239,7 @@ impl World {
                 self.oracle.acked(&id, &settled);
             }
             Downlink::AttachReject(reject) => {
+                self.trace.reach(reject.cause.wire());
                 self.trace.note(self.now, format_args!("unit {u} is rejected: {}", reject.cause.wire()));
                 if reject.cause == RejectCause::EpochSync {
                     self.oracle.promises.forgot_token(u);
@@ -261,10 +262,15 @@ impl World {
         if !self.vehicles[u].on || self.vehicles[u].boots != boots || self.samples_stopped {
             return;
         }
-        let record = self.record(u);
-        self.input(u, Input::Sampled(record));
+        self.sample(u);
         let next = self.now + self.dice.between(200, self.settings.sample_ms);
         self.schedule(next, Event::Sample(u, boots));
+    }
+
+    /// A unit makes a record, now.
+    pub fn sample(&mut self, u: usize) {
+        let record = self.record(u);
+        self.input(u, Input::Sampled(record));
     }
 
     fn record(&mut self, u: usize) -> Record {

@@ -14,7 +14,7 @@ use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, Downlink, TelemetryAck};
-use waygate_core::node::{Action, Event as NodeEvent, LinkId, Node};
+use waygate_core::node::{Action, Event as NodeEvent, HangUp, LinkId, Node};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Telemetry;
 use waygate_core::registrar::Event as RegistrarEvent;
@@ -108,6 +108,8 @@ pub struct Gateway {
     pub life: Option<Life>,
     /// When it dials each peer again.
     pub dial_at: BTreeMap<usize, u64>,
+    /// Until when it is not given a processor.
+    pub stalled_until: u64,
 }
 
 impl Gateway {
@@ -169,8 +171,12 @@ impl World {
         if self.gateways[g].life.take().is_none() {
             return;
         }
+        self.gateways[g].stalled_until = 0;
         let rollback = power_lost && self.settings.lying_disks && self.dice.chance(50);
         let lost = self.gateways[g].disk.crash(rollback, &mut self.dice);
+        if !lost.is_empty() {
+            self.trace.reach("disk lied");
+        }
         self.oracle.promises.died(g, &lost);
         self.trace.note(now, format_args!("gateway {g} dies, power {power_lost}, {} lied", lost.len()));
         for socket in self.network.sockets_of(Place::Gateway(g)) {
@@ -226,9 +232,16 @@ impl World {
                 Action::Session(action) => self.perform_session(g, action),
                 Action::SendFrame(link, frame) => {
                     let frame = self.tampered(g, frame);
-                    self.send(link.0, Place::Gateway(g), Payload::Frame(Box::new(frame), self.now));
+                    for frame in self.in_pieces(frame) {
+                        self.send(link.0, Place::Gateway(g), Payload::Frame(Box::new(frame), self.now));
+                    }
                 }
                 Action::HangUp(link, why) => {
+                    self.trace.reach(match &why {
+                        HangUp::Fault(_) => "stream at fault",
+                        HangUp::Twin => "twin streams",
+                        HangUp::Silent => "silent peer",
+                    });
                     self.trace.note(self.now, format_args!("gateway {g} hangs up {} {why:?}", link.0));
                     if let Some(life) = self.gateways[g].life.as_mut() {
                         life.links.remove(&link);
@@ -293,6 +306,9 @@ impl World {
         let gateway = &mut self.gateways[g];
         let wall = gateway.wall(now);
         let Some(life) = gateway.life.as_mut() else { return };
+        if self.oracle.resumes(conn) {
+            self.trace.reach("resume within the hold");
+        }
         self.oracle.accepting(now, &life.node, conn, &accepted, gateway.disk.image());
         let token = life.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
         let Some(socket) = life.conns.get_mut(&conn) else { return };

@@ -95,6 +95,7 @@ pub struct Network {
     sockets: BTreeMap<SocketId, Socket>,
     cuts: BTreeMap<(Place, Place), u32>,
     down: BTreeSet<Place>,
+    held: BTreeSet<SocketId>,
     opened: u64,
 }
 
@@ -137,13 +138,18 @@ impl Network {
         socket.and_then(|s| s.end_of(from).map(|end| s.ways[end].queue.len())).unwrap_or(0)
     }
 
+    /// Where a direction of a socket leads.
+    pub fn destination(&self, id: SocketId, way: usize) -> Option<Place> {
+        self.sockets.get(&id).and_then(|socket| socket.ends.get(1 - way)).copied()
+    }
+
     /// The next payload of a direction arrives.
     pub fn arrive(&mut self, now: u64, id: SocketId, way: usize, dice: &mut Dice) -> Arrival {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return Arrival::Nothing;
         };
         let (from, to) = (socket.ends[way], socket.ends[1 - way]);
-        if self.cuts.contains_key(&(from, to)) {
+        if self.cuts.contains_key(&(from, to)) || self.held.contains(&id) {
             socket.ways[way].stalled += 1;
             return Arrival::Nothing;
         }
@@ -219,6 +225,23 @@ impl Network {
                     due.extend((0..stalled).map(|_| Due { at, socket: *id, way }));
                 }
             }
+        }
+        due
+    }
+
+    /// A socket delivers nothing for a while, as if its data were stuck in a buffer on the way.
+    pub fn hold(&mut self, id: SocketId) {
+        self.held.insert(id);
+    }
+
+    /// What was stuck in a socket goes on.
+    pub fn release(&mut self, now: u64, id: SocketId) -> Vec<Due> {
+        self.held.remove(&id);
+        let Some(socket) = self.sockets.get_mut(&id) else { return Vec::new() };
+        let mut due = Vec::new();
+        for (way, line) in socket.ways.iter_mut().enumerate() {
+            line.last_at = line.last_at.max(now);
+            due.extend((0..std::mem::take(&mut line.stalled)).map(|_| Due { at: line.last_at, socket: id, way }));
         }
         due
     }

@@ -9,7 +9,7 @@ use waygate_core::log::LiveState;
 use waygate_core::node::{Event as NodeEvent, LinkId};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Session;
-use waygate_core::sync::Frame;
+use waygate_core::sync::{Batch, Frame};
 
 impl World {
     /// Once a second: keepalives, silence, dials.
@@ -98,18 +98,26 @@ impl World {
             Frame::Hello { node, .. } => {
                 self.trace.note(self.now, format_args!("gateway {g} is greeted by {peer} in {}", node.incarnation.0));
             }
-            Frame::Batch(batch) => self.trace.note(
-                self.now,
-                format_args!(
-                    "gateway {g} hears from {peer} of {} {} {}..{} {:?} {}",
-                    batch.owner.id,
-                    batch.owner.incarnation.0,
-                    batch.from,
-                    batch.to,
-                    batch.snapshot_end,
-                    batch.entries.len()
-                ),
-            ),
+            Frame::Batch(batch) => {
+                if batch.snapshot_end.is_some() {
+                    self.trace.reach("snapshot");
+                }
+                if batch.owner.id != self.gateways[peer].id {
+                    self.trace.reach("relayed batch");
+                }
+                self.trace.note(
+                    self.now,
+                    format_args!(
+                        "gateway {g} hears from {peer} of {} {} {}..{} {:?} {}",
+                        batch.owner.id,
+                        batch.owner.incarnation.0,
+                        batch.from,
+                        batch.to,
+                        batch.snapshot_end,
+                        batch.entries.len()
+                    ),
+                );
+            }
             Frame::Cursors(cursors) => {
                 let sum = cursors.iter().fold(0_u64, |sum, cursor| sum ^ cursor.seq ^ cursor.digest);
                 self.trace.note(self.now, format_args!("gateway {g} sees cursors of {peer} {sum:x}"));
@@ -133,12 +141,27 @@ impl World {
         }
         self.trace.note(self.now, format_args!("gateway {g} is told that {vehicle} {} lost to {}", epoch.0, by.0));
         self.drive(g, NodeEvent::Session(event));
+        self.trace.reach(if late { "late supersede" } else { "supersede" });
         if late {
             let after = held(self);
             self.oracle.expect(Check::LateIsIgnored, self.now, before == after, || {
                 format!("a late word that {epoch:?} {session:?} of {vehicle} lost changed {before:?} to {after:?}")
             });
         }
+    }
+
+    /// A batch may be sent in pieces, as one of a large log is.
+    pub fn in_pieces(&mut self, frame: Frame) -> Vec<Frame> {
+        let Frame::Batch(mut batch) = frame else { return vec![frame] };
+        let last = batch.entries.len().saturating_sub(1);
+        if last == 0 || !self.dice.chance(40) {
+            return vec![Frame::Batch(batch)];
+        }
+        let entries = batch.entries.split_off(self.dice.between(1, last as u64) as usize);
+        let middle = batch.entries.last().map_or(batch.from, |entry| entry.seq);
+        let rest = Batch { owner: batch.owner.clone(), from: middle, to: batch.to, entries, snapshot_end: None };
+        batch.to = middle;
+        vec![Frame::Batch(batch), Frame::Batch(Box::new(rest))]
     }
 
     /// What a planted fault makes of a frame.

@@ -22,6 +22,7 @@ struct Hold {
     epoch: Epoch,
     cell: Option<Cell>,
     lost_at: u64,
+    until: u64,
     published: Option<u64>,
 }
 
@@ -82,7 +83,9 @@ impl Oracle {
         }
         let published = self.own_latest(node, vehicle);
         let cell = session.entry().and_then(|entry| entry.cell);
-        let hold = Hold { session: session.id(), epoch: session.epoch(), cell, lost_at: now, published };
+        let contact = self.promises.contacts.get(&(g, vehicle.clone())).copied().unwrap_or(now);
+        let until = (now + self.timers.hold.0).min(contact + self.timers.silence_max().0);
+        let hold = Hold { session: session.id(), epoch: session.epoch(), cell, lost_at: now, until, published };
         self.promises.holds.insert((g, vehicle.clone()), hold);
     }
 
@@ -94,11 +97,16 @@ impl Oracle {
         let current = node.registrar().session(&request.vehicle).is_some_and(|s| s.epoch() == hold.epoch);
         let unrivalled = self.promises.top.get(&request.vehicle) == Some(&hold.epoch)
             && node.view().known_epoch(&request.vehicle) == Some(hold.epoch);
-        let in_time = now < hold.lost_at + self.timers.hold.0;
+        let in_time = now < hold.until;
         let resume = request.kind == AttachKind::Resume && request.token.as_ref() == Some(&token);
         if resume && current && unrivalled && in_time {
             self.promises.resumes.insert(conn, hold);
         }
+    }
+
+    /// Whether an attach has to go on with a session that is held.
+    pub fn resumes(&self, conn: ConnId) -> bool {
+        self.promises.resumes.contains_key(&conn)
     }
 
     /// A gateway accepts a session.

@@ -76,6 +76,8 @@ pub struct Report {
     pub converged_ms: u64,
     /// How often each promise was looked at.
     pub looked: BTreeMap<Check, u64>,
+    /// Which rare situations came up, and how often.
+    pub reached: BTreeMap<&'static str, u64>,
     /// The lines of the trace, if asked for.
     pub lines: Vec<String>,
 }
@@ -140,7 +142,15 @@ impl World {
             };
             keys.insert(region.clone(), vec![g as u8; 32]);
             let disk = Disk::new(plant == Some(Plant::StoreTwice));
-            gateways.push(Gateway { id, region, skew_ms, disk, life: None, dial_at: BTreeMap::new() });
+            gateways.push(Gateway {
+                id,
+                region,
+                skew_ms,
+                disk,
+                life: None,
+                dial_at: BTreeMap::new(),
+                stalled_until: 0,
+            });
         }
         let vehicles = fleet(&settings, &mut dice);
         let oracle = Oracle::new(&settings);
@@ -195,6 +205,7 @@ impl World {
                 world_ms: self.now,
                 converged_ms,
                 looked: self.oracle.looked,
+                reached: self.trace.reached().clone(),
                 lines,
             }),
         }
@@ -242,8 +253,9 @@ impl World {
             lives.map(|life| life.node.counters().entries_sent).sum()
         };
         // What was said last may still be passed on.
+        let published = self.oracle.published;
         self.run_until(self.now + LAST_WORDS_MS);
-        let (entries, published) = (sent(self), self.oracle.published);
+        let entries = sent(self);
         self.run_until(self.now + QUIET_MS);
         let (entries, published) = (sent(self) - entries, self.oracle.published - published);
         // A transition goes to every peer once, and once more if a relay was quicker.
@@ -296,7 +308,36 @@ impl World {
         if self.night { 60_000 } else { usual_ms }
     }
 
+    /// The gateway whose process has to run for an event to happen.
+    fn runs_at(&self, event: &Event) -> Option<usize> {
+        match event {
+            Event::Deliver(socket, way) => match self.network.destination(*socket, *way) {
+                Some(Place::Gateway(g)) => Some(g),
+                Some(Place::Vehicle(_)) | None => None,
+            },
+            Event::Tick(g, ..)
+            | Event::Flush(g, ..)
+            | Event::Deadline(g, _)
+            | Event::Committed(g, _)
+            | Event::PeerDialled(g, ..)
+            | Event::Supersede(g, _) => Some(*g),
+            Event::UnitDialled(..)
+            | Event::UnitDialTimedOut(..)
+            | Event::UnitDeadline(_)
+            | Event::Sample(..)
+            | Event::Strike
+            | Event::Mend(_)
+            | Event::Nightfall
+            | Event::Dawn(_)
+            | Event::Calm
+            | Event::Audit(_) => None,
+        }
+    }
+
     fn happen(&mut self, event: Event) {
+        if let Some(until) = self.runs_at(&event).map(|g| self.gateways[g].stalled_until).filter(|at| *at > self.now) {
+            return self.schedule(until, event);
+        }
         match event {
             Event::Deliver(socket, way) => self.deliver(socket, way),
             Event::Tick(g, number, chain) => {

@@ -118,6 +118,7 @@ impl World {
         }
         self.drive(g, NodeEvent::Session(event));
         if let Some((vehicle, phase)) = before {
+            self.trace.reach("late goodbye");
             let life = self.gateways[g].life.as_ref();
             let after = life.and_then(|life| life.node.registrar().session(&vehicle)).map(|session| session.phase());
             self.oracle.expect(Check::LateIsIgnored, self.now, after == Some(phase), || {

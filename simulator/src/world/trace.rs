@@ -2,6 +2,7 @@
 //!
 //! Two runs of a seed are the same run if their traces hash alike.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 /// A running hash over everything that was noted.
@@ -10,12 +11,13 @@ pub struct Trace {
     hash: Fnv,
     noted: u64,
     lines: Option<Vec<String>>,
+    reached: BTreeMap<&'static str, u64>,
 }
 
 impl Trace {
     /// An empty trace; `keep_lines` if a person is going to read it.
     pub fn new(keep_lines: bool) -> Self {
-        Self { hash: Fnv(0xcbf2_9ce4_8422_2325), noted: 0, lines: keep_lines.then(Vec::new) }
+        Self { hash: Fnv(0xcbf2_9ce4_8422_2325), noted: 0, lines: keep_lines.then(Vec::new), reached: BTreeMap::new() }
     }
 
     /// Notes what happened at `now`.
@@ -26,6 +28,16 @@ impl Trace {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>12.3} {what}", now as f64 / 1000.0));
         }
+    }
+
+    /// Counts that a rare situation came up.
+    pub fn reach(&mut self, what: &'static str) {
+        *self.reached.entry(what).or_default() += 1;
+    }
+
+    /// Which rare situations came up, and how often.
+    pub fn reached(&self) -> &BTreeMap<&'static str, u64> {
+        &self.reached
     }
 
     /// The hash so far.
