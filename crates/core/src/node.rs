@@ -7,7 +7,7 @@
 use crate::id::{NodeId, VehicleId};
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
-use crate::sync::{Counters, Fault, Frame, Link};
+use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -88,6 +88,8 @@ pub struct Node {
     streams: BTreeMap<LinkId, Stream>,
     peers: BTreeMap<NodeId, LinkId>,
     ended: Counters,
+    /// When it last looked for what is overdue.
+    ticked: Option<Mono>,
 }
 
 impl Node {
@@ -99,6 +101,7 @@ impl Node {
             streams: BTreeMap::new(),
             peers: BTreeMap::new(),
             ended: Counters::default(),
+            ticked: None,
         }
     }
 
@@ -136,6 +139,9 @@ impl Node {
             }
             Event::FrameReceived(id, frame) => self.receive(now, id, frame, out),
             Event::FlushDue { link: id, room } => {
+                if self.stood_still(now) {
+                    return;
+                }
                 if let Some(stream) = self.streams.get_mut(&id) {
                     let mut frames = Vec::new();
                     stream.link.pump(now, room, &self.view, &mut frames);
@@ -144,6 +150,7 @@ impl Node {
             }
             Event::LinkLost(id) => self.lose(id, out),
             Event::Ticked => {
+                self.ticked = Some(now);
                 let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
                 for id in silent.collect::<Vec<_>>() {
                     out.push(Action::HangUp(id, HangUp::Silent));
@@ -152,6 +159,12 @@ impl Node {
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
             }
         }
+    }
+
+    /// Whether this process was without a processor for so long that it has to look at what it missed before it
+    /// shows a sign of life: its peers would take what it knew before for what it knows now.
+    fn stood_still(&self, now: Mono) -> bool {
+        self.ticked.is_some_and(|ticked| now.since(ticked) >= LOST_AFTER)
     }
 
     fn register(&mut self, now: Mono, mut event: RegistrarEvent, out: &mut Vec<Action>) {

@@ -1,9 +1,11 @@
-use super::{Event, LinkId};
+use super::{Event, LinkId, Node};
 use crate::epoch::Epoch;
 use crate::id::SessionId;
 use crate::log::LiveState;
 use crate::sync::{AgedEntry, Batch, Frame, LOST_AFTER};
-use crate::time::Millis;
+use crate::time::{Millis, Mono};
+use crate::timers::Timers;
+use crate::token::KeyRing;
 use crate::view::{Known, Liveness, StaleWhy};
 use proptest::prelude::*;
 use world::{VEHICLES, World, vehicle};
@@ -274,4 +276,23 @@ fn a_frame_of_an_ended_life_brings_no_one_back_to_life() {
     let liveness = |id| world.gateways[0].node.view().node(id).unwrap().liveness;
     assert!(matches!(liveness(&b.id), Liveness::Lost { .. }));
     assert!(matches!(liveness(&c.id), Liveness::Alive { .. }));
+}
+
+#[test]
+fn a_node_that_stood_still_shows_no_sign_of_life_before_it_has_looked_at_what_it_missed() {
+    let me = world::info(0, 1);
+    let mut node = Node::new(me, Timers::default(), KeyRing::default());
+    let flush = |node: &mut Node, now| {
+        let mut out = Vec::new();
+        node.apply(now, Event::FlushDue { link: LinkId(1), room: 8 }, &mut out);
+        out.len()
+    };
+    let begun = Mono(1 << 40);
+    let woken = begun + LOST_AFTER;
+    node.apply(begun, Event::Ticked, &mut Vec::new());
+    // Even on a stream that a peer opened in the meantime.
+    node.apply(woken, Event::LinkOpened { link: LinkId(1), dialled: false }, &mut Vec::new());
+    assert_eq!(flush(&mut node, woken), 0);
+    node.apply(woken, Event::Ticked, &mut Vec::new());
+    assert_eq!(flush(&mut node, woken), 1);
 }

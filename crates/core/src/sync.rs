@@ -268,10 +268,6 @@ impl Link {
 
     /// At most `room` frames that the peer should have now.
     pub fn pump(&mut self, now: Mono, room: usize, view: &View, out: &mut Vec<Frame>) {
-        if self.silent(now) {
-            // Either the peer is lost or this node stood still, and what it would say it has not looked at yet.
-            return;
-        }
         let mut left = room;
         if !self.hello_sent && left > 0 {
             out.push(Frame::Hello { node: view.me().clone(), cursors: cursors(view) });

@@ -397,14 +397,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn a_node_that_stood_still_shows_no_sign_of_life_before_it_has_looked_at_what_it_missed() {
-    let (mut a, mut b) = (view("a"), view("b"));
-    let mut stream = Stream::open(START);
-    stream.turn(START, &mut a, &mut b);
-    publish(&mut a, START, 1, LiveState::Connected);
-    let woken = START + LOST_AFTER;
-    assert_eq!(pumped(&mut stream.a, woken, ROOM, &a), []);
-    assert_ne!(pumped(&mut stream.a, START + Millis(LOST_AFTER.0 - 1), ROOM, &a), []);
-}
