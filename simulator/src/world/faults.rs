@@ -153,7 +153,8 @@ impl World {
     /// A process without a processor: its sockets stay open, nothing is read, nothing is answered.
     fn stall(&mut self, g: usize, lasts: u64) {
         self.trace.note(self.now, format_args!("gateway {g} stalls for {lasts} ms"));
-        self.gateways[g].stalled_until = self.now + lasts;
+        let until = &mut self.gateways[g].stalled_until;
+        *until = (self.now + lasts).max(*until);
     }
 
     fn reboot(&mut self, u: usize, lasts: u64) {

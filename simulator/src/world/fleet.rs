@@ -177,7 +177,8 @@ impl World {
             return;
         }
         let (here, there) = (Place::Vehicle(u), Place::Gateway(g));
-        if !self.network.reaches(here, there) {
+        let stalled = self.gateways[g].stalled_until > self.now;
+        if stalled || !self.network.reaches(here, there) {
             return self.schedule(self.now + DIAL_TIMEOUT_MS, Event::UnitDialTimedOut(u, dial));
         }
         if self.gateways[g].life.is_none() {

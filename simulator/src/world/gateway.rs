@@ -309,7 +309,7 @@ impl World {
         if self.oracle.resumes(conn) {
             self.trace.reach("resume within the hold");
         }
-        self.oracle.accepting(now, &life.node, conn, &accepted, gateway.disk.image());
+        self.oracle.accepting(now, g, &life.node, conn, &accepted, gateway.disk.image());
         let token = life.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
         let Some(socket) = life.conns.get_mut(&conn) else { return };
         let ingest = Ingest::new(&accepted);

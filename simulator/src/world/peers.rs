@@ -40,7 +40,8 @@ impl World {
 
     /// A dial comes through, or not.
     pub fn on_peer_dialled(&mut self, g: usize, peer: usize) {
-        if !self.network.reaches(Place::Gateway(g), Place::Gateway(peer)) {
+        let stalled = self.gateways[peer].stalled_until > self.now;
+        if stalled || !self.network.reaches(Place::Gateway(g), Place::Gateway(peer)) {
             return;
         }
         let lives = [g, peer].map(|at| self.gateways[at].life.as_ref().map(|l| l.node.view().me().incarnation));

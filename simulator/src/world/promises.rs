@@ -110,7 +110,8 @@ impl Oracle {
     }
 
     /// A gateway accepts a session.
-    pub fn accepting(&mut self, now: u64, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
+    pub fn accepting(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
+        self.promises.holds.remove(&(g, accepted.vehicle.clone()));
         let durable = image.sessions.get(&accepted.vehicle).map(|(entry, _)| (entry.epoch, entry.session));
         // A later transition of the session may be on its way behind it; an older attach may not.
         let kept = durable.is_some_and(|d| d == (accepted.epoch, accepted.session));
