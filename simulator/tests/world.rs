@@ -35,6 +35,7 @@ const REACHED: &[&str] = &[
     "attach not durable",
     "batch not durable",
     "batch overlaps",
+    "clock set back",
     "clock_off",
     "disk lied",
     "late answer of the disk",

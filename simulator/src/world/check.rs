@@ -75,6 +75,8 @@ checks! {
     LogFollowsRegister = "session: what is published is what is held",
     /// Every second: counts of what is shown are what is shown.
     TallyMatches = "view: counts are what a scan counts",
+    /// At every message, in some worlds.
+    WireIsFaithful = "wire: what is read is what was said",
     /// At the end: a unit that was switched off has no socket.
     OffIsOff = "vehicle: a goodbye is said or given up, never forgotten",
     /// At the end: every vehicle is shown as it is, at the gateway it is at.

@@ -9,6 +9,7 @@ use super::network::{Payload, Place};
 use super::oracle::shown;
 use super::plant::Plant;
 use super::run::{Event, World};
+use super::settings::SKEW_HOURS_MAX;
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
@@ -125,9 +126,16 @@ impl World {
         let (now, number, plant) = (self.now, self.dice.number(), self.plant);
         // A clock of the process alone, long begun: contacts may lie far before the start.
         let origin = self.dice.between(1 << 41, 1 << 42);
+        let set_back = self.settings.clocks_set_back && !self.settings.lying_disks && self.dice.chance(40);
+        let back_ms = self.dice.between(1000, 4 * 3_600_000) as i64;
         let gateway = &mut self.gateways[g];
         if gateway.life.is_some() {
             return;
+        }
+        if set_back && gateway.disk.image().incarnation.is_some() {
+            let earliest = -(SKEW_HOURS_MAX as i64) * 3_600_000;
+            gateway.skew_ms = (gateway.skew_ms - back_ms).max(earliest);
+            self.trace.reach("clock set back");
         }
         let stored = gateway.disk.image().incarnation;
         let by_clock = Incarnation(u64::try_from(gateway.wall(now).0 / 1000).unwrap_or(0));

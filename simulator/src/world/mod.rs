@@ -25,6 +25,7 @@ pub mod settings;
 pub mod sockets;
 pub mod trace;
 pub mod vehicle;
+pub mod wire;
 
 pub use check::{Check, Violation};
 pub use plant::Plant;

@@ -93,13 +93,16 @@ pub struct Oracle {
     pub timers: Timers,
     /// How often a gateway flushes.
     pub flush_ms: u64,
+    /// A clock that is set back tells no age: what was kept on disk cannot be dated.
+    pub ages_are_known: bool,
 }
 
 impl Oracle {
     /// A judge of a world.
     pub fn new(settings: &Settings) -> Self {
         let eyes = vec![Eye::default(); settings.gateways];
-        Self { eyes, timers: settings.timers, flush_ms: settings.flush_ms, ..Self::default() }
+        let ages_are_known = !settings.clocks_set_back;
+        Self { eyes, timers: settings.timers, flush_ms: settings.flush_ms, ages_are_known, ..Self::default() }
     }
 
     /// Looks at a promise; notes the first that is broken.

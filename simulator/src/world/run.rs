@@ -286,6 +286,7 @@ impl World {
 
     /// Sends on a socket.
     pub fn send(&mut self, socket: SocketId, from: Place, payload: Payload) {
+        let payload = self.crossed(payload);
         if let Some(due) = self.network.send(self.now, socket, from, payload, &mut self.dice) {
             self.schedule(due.at, Event::Deliver(due.socket, due.way));
         }

@@ -3,6 +3,7 @@
 use super::dice::Dice;
 use waygate_core::time::Millis;
 use waygate_core::timers::Timers;
+use waygate_wire::Codec;
 
 /// One world, before anything happens in it.
 #[derive(Clone, Debug)]
@@ -33,11 +34,15 @@ pub struct Settings {
     pub vehicle_skews_ms: Vec<i64>,
     /// The longest time between two records of a vehicle.
     pub sample_ms: u64,
+    /// The form in which messages cross the wire, if they are written and read at all.
+    pub codec: Option<Codec>,
+    /// Whether a clock may be set back while its gateway is down.
+    pub clocks_set_back: bool,
 }
 
 /// Clocks of gateways are at most this far off, so that no two are a day apart: a token further ahead than
 /// that is refused by design.
-const SKEW_HOURS_MAX: u64 = 11;
+pub const SKEW_HOURS_MAX: u64 = 11;
 
 impl Settings {
     /// Draws a world.
@@ -63,6 +68,8 @@ impl Settings {
             gateway_skews_ms,
             vehicle_skews_ms,
             sample_ms: dice.between(2000, 9000),
+            codec: [None, None, Some(Codec::Proto), Some(Codec::Json)][dice.index(4)],
+            clocks_set_back: dice.chance(15),
         }
     }
 
