@@ -17,6 +17,7 @@
 
 pub mod cause;
 pub mod cell;
+pub mod command;
 pub mod epoch;
 pub mod id;
 pub mod ingest;
@@ -33,3 +34,4 @@ pub mod time;
 pub mod timers;
 pub mod token;
 pub mod view;
+pub mod wake;

@@ -34,6 +34,21 @@ pub const TOKEN_BYTES_MAX: usize = 512;
 /// Bytes of a boot id and other short texts of an attach.
 pub const SHORT_TEXT_BYTES_MAX: usize = 64;
 
+/// Bytes of a command's arguments and of a result, JSON.
+pub const COMMAND_JSON_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a command's code, text and key.
+pub const COMMAND_TEXT_BYTES_MAX: usize = 512;
+
+/// Longest time to live of a command: 30 days, as long as its outcome is kept.
+pub const COMMAND_TTL_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// Ids of commands that a vehicle remembers, so that none is done twice.
+pub const COMMAND_IDS_REMEMBERED: usize = 256;
+
+/// Bytes of the key that authenticates wake-ups.
+pub const WAKE_KEY_BYTES: usize = 16;
+
 /// Fastest record, centimetres a second: 1000 m/s, beyond any vehicle on a road.
 pub const SPEED_CMS_MAX: u32 = 100_000;
 

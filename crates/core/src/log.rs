@@ -9,6 +9,7 @@ use crate::cell::Cell;
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::time::{Millis, Mono};
+use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -28,6 +29,8 @@ pub enum LiveState {
     Connected,
     /// No socket, but expected to report.
     Idle,
+    /// It said that it sleeps, and for how long.
+    Asleep,
     /// It did not report in time.
     Unreachable,
     /// It left, or was given up.
@@ -38,13 +41,15 @@ pub enum LiveState {
 
 impl LiveState {
     /// Every state.
-    pub const ALL: &[Self] = &[Self::Connected, Self::Idle, Self::Unreachable, Self::Detached, Self::Removed];
+    pub const ALL: &[Self] =
+        &[Self::Connected, Self::Idle, Self::Asleep, Self::Unreachable, Self::Detached, Self::Removed];
 
     /// The number in the store.
     pub const fn number(self) -> u8 {
         match self {
             Self::Connected => 1,
             Self::Idle => 2,
+            Self::Asleep => 3,
             Self::Unreachable => 4,
             Self::Detached => 5,
             Self::Removed => 6,
@@ -72,6 +77,12 @@ pub struct Entry {
     pub cell: Option<Cell>,
     /// The last contact known when this was published, on the holder's own clock.
     pub contact: Mono,
+    /// How long a sleeping vehicle said it will sleep; zero for any other.
+    pub sleep: Millis,
+    /// How it can be woken when it has no socket.
+    pub wake: WakeChannels,
+    /// Whether two units seem to use its identity.
+    pub cloned: bool,
 }
 
 /// An entry and its place in the sequence.
@@ -285,7 +296,14 @@ fn hash(vehicle: &VehicleId, slot: &Slot) -> u64 {
     for number in [slot.seq, slot.entry.epoch.0, slot.entry.session.0, slot.entry.cell.map_or(0, Cell::index)] {
         state = eat(state, &number.to_le_bytes());
     }
-    state = eat(state, &[slot.entry.state.number(), slot.entry.cause.map_or(0, DetachCause::number) as u8]);
+    let entry = &slot.entry;
+    let cause = entry.cause.map_or(0, DetachCause::number) as u8;
+    state = eat(state, &[entry.state.number(), cause]);
+    // What an earlier version does not know of is left out where it says nothing. A sleep is told in whole seconds.
+    if (entry.sleep, entry.wake, entry.cloned) != (Millis(0), WakeChannels::NONE, false) {
+        state = eat(state, &[entry.wake.bits(), entry.cloned.into()]);
+        state = eat(state, &entry.sleep.as_secs_ceil().to_le_bytes());
+    }
     state ^= state >> 32;
     state.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -2,6 +2,7 @@ use super::{Entry, Gap, LiveState, Log, LogId, Suffix};
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::time::{Millis, Mono};
+use crate::wake::WakeChannels;
 use proptest::prelude::*;
 
 const NOW: Mono = Mono(1_000_000);
@@ -15,7 +16,17 @@ fn vehicle(n: u8) -> VehicleId {
 }
 
 fn entry(epoch: u64, state: LiveState) -> Entry {
-    Entry { epoch: Epoch(epoch), session: SessionId(epoch), state, cause: None, cell: None, contact: NOW }
+    Entry {
+        epoch: Epoch(epoch),
+        session: SessionId(epoch),
+        state,
+        cause: None,
+        cell: None,
+        contact: NOW,
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
+    }
 }
 
 fn written(ops: &[(u8, bool)]) -> Log {

@@ -2,12 +2,14 @@
 
 use crate::cause::{DetachCause, OrderCause, RecordFault, RejectCause};
 use crate::cell::Cell;
+use crate::command::{Command, CommandId, CommandStatus};
 use crate::epoch::Epoch;
 use crate::id::{SessionId, SpoolId, VehicleId};
 use crate::ranges::SeqRanges;
 use crate::record::{Position, SignalPath, SpoolReport, Telemetry};
 use crate::time::{Millis, Wall};
 use crate::timers::Timers;
+use crate::wake::WakeChannels;
 
 /// A message from a vehicle.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,10 @@ pub enum Uplink {
     Detach(DetachCause),
     /// Asks for the gateway's clock; carries the vehicle's.
     TimeRequest(Wall),
+    /// The vehicle goes to sleep.
+    Suspend(Suspend),
+    /// What became of a command.
+    CommandStatus(CommandStatus),
 }
 
 /// How a vehicle attaches.
@@ -56,6 +62,19 @@ pub struct AttachRequest {
     pub clock: Option<Wall>,
     /// The signal catalogue of this session: telemetry names a signal by its place in it, from 1.
     pub signals: Vec<SignalPath>,
+    /// How it can be woken when it has no socket.
+    pub wake: WakeChannels,
+}
+
+/// The vehicle goes to sleep: it ends its socket soon and is back in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspend {
+    /// How long it still listens; zero for the timer of the accept.
+    pub active: Millis,
+    /// When it is back at the latest; zero for the timer of the accept, which is also the most.
+    pub sleep: Millis,
+    /// How it can be woken meanwhile.
+    pub wake: WakeChannels,
 }
 
 /// Why a TrackingUpdate was sent.
@@ -121,6 +140,47 @@ pub enum Downlink {
         /// Why, for a person.
         reason: String,
     },
+    /// Asks the vehicle to do something.
+    Command(Box<Command>),
+    /// Do not begin it.
+    CommandCancel(CommandId),
+    /// Send the present value of these signals, of all if none is named.
+    SnapshotRequest(Vec<SignalPath>),
+    /// Attach elsewhere, then leave this socket.
+    Redirect(Redirect),
+}
+
+/// Why a vehicle is sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RedirectReason {
+    /// It is in another region's area.
+    Moved,
+    /// The gateway is about to stop.
+    Draining,
+    /// Another gateway has less to do.
+    Balance,
+}
+
+impl RedirectReason {
+    /// The name on the wire.
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Draining => "draining",
+            Self::Balance => "balance",
+        }
+    }
+}
+
+/// Make before break: attach at a target with the token, then leave this socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// Where to, in order of preference.
+    pub targets: Vec<GatewayAddress>,
+    /// Why.
+    pub reason: RedirectReason,
+    /// When this gateway ends the socket by itself; zero for not at all.
+    pub deadline: Millis,
 }
 
 /// The session stands.
@@ -150,6 +210,8 @@ pub struct AttachAccept {
     pub pending_commands: u32,
     /// Neighbours, in order of preference.
     pub gateways: Vec<GatewayAddress>,
+    /// Authenticates wake-ups until the next accept; empty if none are sent.
+    pub wake_key: Vec<u8>,
 }
 
 /// No session.

@@ -7,6 +7,7 @@ use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
 use crate::view::{Known, Liveness, StaleWhy};
+use crate::wake::WakeChannels;
 use proptest::prelude::*;
 use world::{VEHICLES, World, vehicle};
 
@@ -210,6 +211,9 @@ fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails
         cause: None,
         cell: None,
         age: Millis(0),
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
     };
     let batch = Batch { owner: peer, from: 0, to: 1, entries: vec![elsewhere], snapshot_end: None };
     world.does(0, Event::FrameReceived(link, Frame::Batch(Box::new(batch))));

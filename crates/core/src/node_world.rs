@@ -16,6 +16,7 @@ use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
 use crate::token::KeyRing;
 use crate::view::{Known, NodeInfo, StaleWhy};
+use crate::wake::WakeChannels;
 use std::collections::{BTreeMap, VecDeque};
 
 pub const NODES: [&str; 3] = ["a", "b", "c"];
@@ -255,6 +256,7 @@ impl World {
             position: None,
             clock: None,
             signals: Vec::new(),
+            wake: WakeChannels::NONE,
         };
         let wall = Wall(NOON + self.gateways[g].skew_ms + self.at.0 as i64);
         let (request, fresh) = (Box::new(request), SessionId(self.id()));

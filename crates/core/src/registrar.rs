@@ -15,6 +15,7 @@ use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
 use crate::token::{Claims, KeyRing};
 use crate::view::NodeInfo;
+use crate::wake::WakeChannels;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens at the register.
@@ -57,6 +58,8 @@ pub enum Event {
     Moved(ConnId, Cell),
     /// A vehicle said goodbye.
     DetachRequested(ConnId, DetachCause),
+    /// A vehicle goes to sleep for so long once its socket ends.
+    SuspendRequested(ConnId, Millis, WakeChannels),
     /// A socket ended without a goodbye; its last frame came at `contact`.
     SocketLost {
         /// Which.
@@ -172,6 +175,9 @@ impl Registrar {
             Event::DetachRequested(conn, cause) => {
                 self.drive_conn(now, now, conn, SessionEvent::DetachRequested(conn, cause), out);
             }
+            Event::SuspendRequested(conn, sleep, wake) => {
+                self.drive_conn(now, now, conn, SessionEvent::SuspendRequested(conn, sleep, wake), out);
+            }
             Event::SocketLost { conn, contact } => {
                 self.drive_conn(now, contact, conn, SessionEvent::SocketLost(conn), out);
                 self.conns.remove(&conn);
@@ -242,7 +248,8 @@ impl Registrar {
         };
         let elsewhere =
             claims.filter(|claims| claims.node != self.me.id).map(|claims| (claims.node, claims.session, claims.epoch));
-        Ok(Attempt { conn: Some(conn), epoch, session, spool: request.spool.clone(), cell, elsewhere })
+        let (spool, wake) = (request.spool.clone(), request.wake);
+        Ok(Attempt { conn: Some(conn), epoch, session, spool, cell, wake, elsewhere })
     }
 
     fn restore(&mut self, now: Mono, vehicle: VehicleId, entry: &Entry, out: &mut Vec<Action>) {

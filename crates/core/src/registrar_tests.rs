@@ -12,6 +12,7 @@ use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
 use crate::token::KeyRing;
 use crate::view::NodeInfo;
+use crate::wake::WakeChannels;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -52,6 +53,7 @@ fn request(vehicle: &VehicleId, kind: AttachKind, token: Option<Vec<u8>>) -> Att
         position: None,
         clock: None,
         signals: Vec::new(),
+        wake: WakeChannels::NONE,
     }
 }
 
@@ -315,6 +317,9 @@ fn a_restored_session_is_published_with_its_deadline_and_does_not_replace_one_th
         cause: None,
         cell: None,
         contact: START,
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
     };
     bench.does(Event::Restored { vehicle: vehicle(1), entry: entry.clone() });
     assert_eq!(bench.said, [Action::Publish(vehicle(1), Entry { state: LiveState::Idle, ..entry.clone() })]);

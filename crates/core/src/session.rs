@@ -8,6 +8,8 @@
 //!                      or resume │  │ detach               └─ Idle
 //!                                │  ▼            implicit      │ reachable passed
 //!            purge ◀────────── Detached ◀───────────────── Unreachable
+//!                                                              ▲ sleep and grace passed
+//!             Connected ── suspend, then socket lost ──▶ Asleep ┘  (resume or new attach: Connected)
 //! ```
 //!
 //! A session that loses against a higher epoch elsewhere is removed silently: *superseded*. Everything
@@ -23,6 +25,7 @@ use crate::ranges::SeqRanges;
 use crate::record::SpoolReport;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
+use crate::wake::WakeChannels;
 
 /// What the machines of the core ask for. Performed in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +94,8 @@ pub struct Attempt {
     pub spool: SpoolReport,
     /// Where the vehicle says it is.
     pub cell: Option<Cell>,
+    /// How the vehicle can be woken when it has no socket.
+    pub wake: WakeChannels,
     /// The session it had elsewhere, to be told that it lost.
     pub elsewhere: Option<(NodeId, SessionId, Epoch)>,
 }
@@ -120,6 +125,10 @@ pub enum Event {
     Moved(ConnId, Cell),
     /// The vehicle said goodbye.
     DetachRequested(ConnId, DetachCause),
+    /// The vehicle goes to sleep for so long once its socket ends.
+    SuspendRequested(ConnId, Millis, WakeChannels),
+    /// Whether two units seem to use the vehicle's identity.
+    CloneSuspected(bool),
     /// The socket ended without a goodbye, or fell silent.
     SocketLost(ConnId),
     /// A higher epoch was seen elsewhere.
@@ -142,6 +151,8 @@ pub enum Phase {
     Held(Mono),
     /// Without a socket; the reachable timer runs.
     Idle(Mono),
+    /// Without a socket, as it said it would be; the sleep timer and its grace run.
+    Asleep(Mono),
     /// Not reported in time; the implicit-detach timer runs.
     Unreachable(Mono),
     /// Left; the purge timer runs.
@@ -159,6 +170,10 @@ pub struct Session {
     id: SessionId,
     cell: Option<Cell>,
     contact: Mono,
+    /// How long the vehicle sleeps once its socket ends; zero if it did not say that it does.
+    sleep: Millis,
+    wake: WakeChannels,
+    cloned: bool,
     /// Boxed, for it is there for a moment only and every session has room for one.
     attempt: Option<Box<Attempt>>,
     /// Where the attach under way leads to, if its socket ended before it was on disk.
@@ -178,6 +193,9 @@ impl Session {
             id: SessionId(0),
             cell: None,
             contact: now,
+            sleep: Millis(0),
+            wake: WakeChannels::NONE,
+            cloned: false,
             attempt: None,
             left: None,
         }
@@ -191,6 +209,7 @@ impl Session {
             // While it was connected its contacts were not written down: it has the whole time to come back.
             (LiveState::Connected, _) => Phase::Idle(now + timers.reachable),
             (LiveState::Idle, _) => Phase::Idle(until(timers.reachable)),
+            (LiveState::Asleep, _) => Phase::Asleep(until(entry.sleep + timers.sleep_grace)),
             (LiveState::Unreachable, _) => Phase::Unreachable(until(timers.reachable + timers.implicit_detach)),
             (LiveState::Detached, cause) => {
                 Phase::Detached(cause.unwrap_or(DetachCause::Unspecified), until(timers.purge))
@@ -204,6 +223,10 @@ impl Session {
             id: entry.session,
             cell: entry.cell,
             contact: entry.contact,
+            sleep: entry.sleep,
+            wake: entry.wake,
+            // Whoever uses an identity twice will be seen again.
+            cloned: false,
             attempt: None,
             left: None,
         }
@@ -231,6 +254,7 @@ impl Session {
             Phase::Attaching
             | Phase::Held(_)
             | Phase::Idle(_)
+            | Phase::Asleep(_)
             | Phase::Unreachable(_)
             | Phase::Detached(..)
             | Phase::Gone => None,
@@ -242,7 +266,12 @@ impl Session {
     pub fn resumable(&self, session: SessionId, epoch: Epoch) -> bool {
         self.id == session
             && self.epoch == epoch
-            && matches!(self.phase, Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Unreachable(_))
+            && match self.phase {
+                Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Asleep(_) | Phase::Unreachable(_) => {
+                    true
+                }
+                Phase::Attaching | Phase::Detached(..) | Phase::Gone => false,
+            }
     }
 
     /// The spool of an attach under way.
@@ -253,9 +282,11 @@ impl Session {
     /// When [`Event::DeadlineReached`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
         match self.phase {
-            Phase::Held(until) | Phase::Idle(until) | Phase::Unreachable(until) | Phase::Detached(_, until) => {
-                Some(until)
-            }
+            Phase::Held(until)
+            | Phase::Idle(until)
+            | Phase::Asleep(until)
+            | Phase::Unreachable(until)
+            | Phase::Detached(_, until) => Some(until),
             Phase::Attaching | Phase::Connected(_) | Phase::Gone => None,
         }
     }
@@ -266,11 +297,14 @@ impl Session {
             Phase::Attaching => return None,
             Phase::Connected(_) | Phase::Held(_) => (LiveState::Connected, None),
             Phase::Idle(_) => (LiveState::Idle, None),
+            Phase::Asleep(_) => (LiveState::Asleep, None),
             Phase::Unreachable(_) => (LiveState::Unreachable, None),
             Phase::Detached(cause, _) => (LiveState::Detached, Some(cause)),
             Phase::Gone => (LiveState::Removed, None),
         };
-        Some(Entry { epoch: self.epoch, session: self.id, state, cause, cell: self.cell, contact: self.contact })
+        let sleep = if state == LiveState::Asleep { self.sleep } else { Millis(0) };
+        let (epoch, session, cell, contact) = (self.epoch, self.id, self.cell, self.contact);
+        Some(Entry { epoch, session, state, cause, cell, contact, sleep, wake: self.wake, cloned: self.cloned })
     }
 
     /// The machine. `contact` is the last frame of the vehicle that the event knows of.
@@ -304,6 +338,23 @@ impl Session {
                     self.say(out);
                 }
             }
+            Event::SuspendRequested(conn, sleep, wake) => {
+                if self.phase == Phase::Connected(conn) {
+                    let most = timers.sleep;
+                    self.sleep = if sleep == Millis(0) { most } else { sleep.min(most) };
+                    let news = self.wake != wake;
+                    self.wake = wake;
+                    if news {
+                        self.say(out);
+                    }
+                }
+            }
+            Event::CloneSuspected(cloned) => {
+                if self.cloned != cloned && self.phase != Phase::Gone {
+                    self.cloned = cloned;
+                    self.say(out);
+                }
+            }
             Event::SocketLost(conn) => {
                 // A loss noticed late, by a process that stood still, is held no longer than one noticed in time:
                 // peers count on being told of silence.
@@ -315,6 +366,11 @@ impl Session {
                 if self.phase == Phase::Connected(conn) {
                     self.contact = contact.max(self.contact);
                     self.phase = Phase::Held(held);
+                    // It said that it would go: there is nothing to wait for.
+                    if self.sleep > Millis(0) {
+                        self.phase = Phase::Asleep(self.contact + self.sleep + timers.sleep_grace);
+                        self.say(out);
+                    }
                 }
             }
             Event::Outranked { by } => self.yield_to(by, out),
@@ -336,6 +392,9 @@ impl Session {
             cause: None,
             cell: attempt.cell.or(self.cell),
             contact: now,
+            sleep: Millis(0),
+            wake: attempt.wake,
+            cloned: self.cloned,
         };
         let spool = Some(attempt.spool.id);
         out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
@@ -348,10 +407,12 @@ impl Session {
         let unchanged = self.id == attempt.session
             && self.epoch == attempt.epoch
             && matches!(self.phase, Phase::Connected(_) | Phase::Held(_))
+            && self.wake == attempt.wake
             && attempt.cell.is_none_or(|cell| self.cell == Some(cell));
         self.epoch = attempt.epoch;
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
+        (self.sleep, self.wake) = (Millis(0), attempt.wake);
         self.phase = match attempt.conn {
             Some(conn) => Phase::Connected(conn),
             // The timer runs from the loss, however long the disk took.
@@ -420,10 +481,11 @@ impl Session {
         match self.phase {
             Phase::Held(_) if attaching => self.phase = Phase::Held(now + Millis::secs(1)),
             Phase::Idle(_) if attaching => self.phase = Phase::Idle(now + Millis::secs(1)),
+            Phase::Asleep(_) if attaching => self.phase = Phase::Asleep(now + Millis::secs(1)),
             Phase::Unreachable(_) if attaching => self.phase = Phase::Unreachable(now + Millis::secs(1)),
             Phase::Detached(cause, _) if attaching => self.phase = Phase::Detached(cause, now + Millis::secs(1)),
             Phase::Held(_) => self.pass(Phase::Idle(now + timers.reachable), out),
-            Phase::Idle(_) => self.pass(Phase::Unreachable(now + timers.implicit_detach), out),
+            Phase::Idle(_) | Phase::Asleep(_) => self.pass(Phase::Unreachable(now + timers.implicit_detach), out),
             Phase::Unreachable(_) => self.pass(Phase::Detached(DetachCause::Implicit, now + timers.purge), out),
             Phase::Detached(..) => self.pass(Phase::Gone, out),
             Phase::Attaching | Phase::Connected(_) | Phase::Gone => {}

@@ -9,6 +9,7 @@ use crate::ranges::SeqRanges;
 use crate::record::{Position, SpoolReport};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
+use crate::wake::{WakeChannel, WakeChannels};
 use proptest::prelude::*;
 
 const START: Mono = Mono(1_000_000_000);
@@ -25,7 +26,8 @@ fn cell(lon: f64) -> Cell {
 
 fn attempt(conn: ConnId, n: u64) -> Attempt {
     let spool = SpoolReport { id: SpoolId(7), oldest: 1, last: 0, acked: SeqRanges::new() };
-    Attempt { conn: Some(conn), epoch: Epoch(n), session: SessionId(n), spool, cell: None, elsewhere: None }
+    let (epoch, session, wake) = (Epoch(n), SessionId(n), WakeChannels::NONE);
+    Attempt { conn: Some(conn), epoch, session, spool, cell: None, wake, elsewhere: None }
 }
 
 fn persisted(n: u64) -> Event {
@@ -69,6 +71,10 @@ impl Bench {
         };
         let deadlines = match name {
             "connected" => return bench,
+            "asleep" => {
+                bench.does(Event::SuspendRequested(OLD, Millis::secs(3600), WakeChannels::NONE));
+                0
+            }
             "held" => 0,
             "idle" => 1,
             "unreachable" => 2,
@@ -106,6 +112,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Connected(_) => "connected anew",
         Phase::Held(_) => "held",
         Phase::Idle(_) => "idle",
+        Phase::Asleep(_) => "asleep",
         Phase::Unreachable(_) => "unreachable",
         Phase::Detached(..) => "detached",
         Phase::Gone => "gone",
@@ -116,6 +123,7 @@ fn state(entry: &Entry) -> &'static str {
     match entry.state {
         LiveState::Connected => "connected",
         LiveState::Idle => "idle",
+        LiveState::Asleep => "asleep",
         LiveState::Unreachable => "unreachable",
         LiveState::Detached => "detached",
         LiveState::Removed => "removed",
@@ -428,9 +436,65 @@ fn a_restored_session_is_never_connected_and_has_time_to_come_back() {
         assert_eq!(session.next_deadline(), Some(now + span));
         assert!(session.resumable(SessionId(5), Epoch(5)));
     }
+    let asleep = Entry { state: LiveState::Asleep, sleep: Millis::secs(3600), ..kept.clone() };
+    let sleeps = Session::restored(vehicle(), &asleep, START + Millis::secs(60), &timers);
+    assert_eq!(sleeps.next_deadline(), Some(START + Millis::secs(3600) + timers.sleep_grace));
+    assert_eq!(sleeps.entry(), Some(asleep));
     let idle = Entry { state: LiveState::Idle, ..kept };
     let recent = Session::restored(vehicle(), &idle, START + Millis::secs(1), &timers);
     assert_eq!(recent.next_deadline(), Some(START + timers.reachable), "the timer runs from the last contact");
+}
+
+#[test]
+fn a_vehicle_that_said_so_is_asleep_as_soon_as_its_socket_ends_and_unreachable_when_it_is_late() {
+    let mut bench = Bench::connected();
+    let mqtt: WakeChannels = [WakeChannel::Mqtt].into_iter().collect();
+    bench.does(Event::SuspendRequested(OLD, Millis::secs(3600), mqtt));
+    assert_eq!(name(bench.session.phase()), "connected", "it still listens");
+    bench.now = bench.now + Millis::secs(20);
+    assert_eq!(bench.said(Event::SocketLost(OLD)), "publish asleep, keep asleep");
+    let entry = bench.session.entry().unwrap();
+    assert_eq!((entry.sleep, entry.wake), (Millis::secs(3600), mqtt));
+    assert_eq!(bench.session.next_deadline(), Some(bench.now + Millis::secs(3600) + bench.timers.sleep_grace));
+    assert_eq!(words(&bench.expires()), "publish unreachable, keep unreachable");
+    assert_eq!(bench.session.entry().unwrap().sleep, Millis(0), "an overdue sleep is none");
+}
+
+#[test]
+fn a_sleep_is_as_long_as_the_timer_allows_and_ends_with_the_next_attach() {
+    let mut bench = Bench::connected();
+    let most = bench.timers.sleep;
+    for (asked, granted) in [(Millis(0), most), (most + Millis(1), most), (Millis(5), Millis(5))] {
+        bench.does(Event::SuspendRequested(OLD, asked, WakeChannels::NONE));
+        let mut asleep = Bench { session: bench.session.clone(), ..Bench::new() };
+        asleep.does(Event::SocketLost(OLD));
+        assert_eq!(asleep.session.entry().unwrap().sleep, granted);
+    }
+    bench.does(Event::SocketLost(OLD));
+    assert!(bench.session.resumable(SessionId(5), Epoch(5)));
+    bench.does(Event::AttachBegun(attempt(NEW, 5)));
+    assert_eq!(bench.said(persisted(5)), "accept 2, publish connected");
+    assert_eq!(bench.said(Event::SocketLost(NEW)), "", "a loss after it is held like any other");
+    assert_eq!(name(bench.session.phase()), "held");
+}
+
+#[test]
+fn a_late_suspend_of_an_old_socket_is_ignored() {
+    let mut bench = Bench::connected();
+    bench.does(Event::AttachBegun(attempt(NEW, 6)));
+    bench.does(persisted(6));
+    bench.does(Event::SuspendRequested(OLD, Millis::secs(3600), WakeChannels::NONE));
+    bench.does(Event::SocketLost(NEW));
+    assert_eq!(name(bench.session.phase()), "held");
+}
+
+#[test]
+fn a_suspected_clone_is_published_once_and_taken_back_once() {
+    let mut bench = Bench::connected();
+    assert_eq!(bench.said(Event::CloneSuspected(true)), "publish connected, keep connected");
+    assert!(bench.session.entry().unwrap().cloned);
+    assert_eq!(bench.said(Event::CloneSuspected(true)), "");
+    assert_eq!(bench.said(Event::CloneSuspected(false)), "publish connected, keep connected");
 }
 
 fn any_event() -> impl Strategy<Value = (u64, Event)> {
@@ -441,6 +505,8 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
         2 => (1u64..12).prop_map(persist_failed),
         1 => (conn.clone(), 6i32..9).prop_map(|(c, lon)| Event::Moved(c, cell(f64::from(lon)))),
         1 => conn.clone().prop_map(|c| Event::DetachRequested(c, DetachCause::Service)),
+        1 => conn.clone().prop_map(|c| Event::SuspendRequested(c, Millis::secs(60), WakeChannels::NONE)),
+        1 => any::<bool>().prop_map(Event::CloneSuspected),
         3 => conn.prop_map(Event::SocketLost),
         1 => (1u64..12).prop_map(|by| Event::Outranked { by: Epoch(by) }),
         4 => Just(Event::DeadlineReached),
@@ -467,7 +533,9 @@ proptest! {
                 prop_assert!(matches!(actions[0], Action::Accept(..)), "{}", words(&actions));
             }
             if matches!(event, Event::SocketLost(_)) {
-                prop_assert_eq!(words(&actions), "", "a lost socket alone is no news");
+                let asleep = matches!(bench.session.phase(), Phase::Asleep(_));
+                let news = if asleep { words(&actions).replace("publish asleep, keep asleep", "") } else { words(&actions) };
+                prop_assert_eq!(news, "", "a lost socket alone is no news");
             }
             let after: Vec<ConnId> = bench.session.conns().into_iter().flatten().collect();
             for conn in before.iter().filter(|conn| !after.contains(conn)) {

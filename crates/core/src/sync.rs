@@ -13,6 +13,7 @@ use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
 use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
+use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
 
 /// How often a node shows a sign of life and what it holds.
@@ -95,6 +96,12 @@ pub struct AgedEntry {
     pub cell: Option<Cell>,
     /// Since the last contact, when the batch was sent.
     pub age: Millis,
+    /// How long a sleeping vehicle said it will sleep, in whole seconds.
+    pub sleep: Millis,
+    /// How it can be woken.
+    pub wake: WakeChannels,
+    /// Whether two units seem to use its identity.
+    pub cloned: bool,
 }
 
 /// The peer broke the rules of the stream; it is hung up on.
@@ -432,13 +439,15 @@ fn cursors(view: &View) -> Vec<Cursor> {
 }
 
 fn age(now: Mono, vehicle: VehicleId, slot: Slot) -> AgedEntry {
-    let Entry { epoch, session, state, cause, cell, contact } = slot.entry;
-    AgedEntry { vehicle, seq: slot.seq, epoch, session, state, cause, cell, age: now.since(contact) }
+    let Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } = slot.entry;
+    let age = now.since(contact);
+    AgedEntry { vehicle, seq: slot.seq, epoch, session, state, cause, cell, age, sleep, wake, cloned }
 }
 
 fn unage(now: Mono, aged: AgedEntry) -> (VehicleId, Slot) {
-    let AgedEntry { vehicle, seq, epoch, session, state, cause, cell, age } = aged;
-    (vehicle, Slot { seq, entry: Entry { epoch, session, state, cause, cell, contact: now.before(age) } })
+    let AgedEntry { vehicle, seq, epoch, session, state, cause, cell, age, sleep, wake, cloned } = aged;
+    let contact = now.before(age);
+    (vehicle, Slot { seq, entry: Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } })
 }
 
 #[cfg(test)]

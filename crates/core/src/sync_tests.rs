@@ -6,6 +6,7 @@ use crate::log::{Entry, LiveState, LogId};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::view::{NodeInfo, View};
+use crate::wake::WakeChannels;
 use proptest::prelude::*;
 
 const START: Mono = Mono(1 << 40);
@@ -35,7 +36,17 @@ fn vehicle(n: u64) -> VehicleId {
 }
 
 fn publish(view: &mut View, now: Mono, n: u64, state: LiveState) {
-    let entry = Entry { epoch: Epoch(n + 1), session: SessionId(n), state, cause: None, cell: None, contact: now };
+    let entry = Entry {
+        epoch: Epoch(n + 1),
+        session: SessionId(n),
+        state,
+        cause: None,
+        cell: None,
+        contact: now,
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
+    };
     view.publish(now, vehicle(n), entry);
 }
 

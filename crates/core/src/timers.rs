@@ -17,6 +17,12 @@ pub struct Timers {
     pub reachable: Millis,
     /// From unreachable to detached.
     pub implicit_detach: Millis,
+    /// From Suspend to the end of the socket, if the vehicle names no other.
+    pub active: Millis,
+    /// The longest sleep, and the one meant if the vehicle names none.
+    pub sleep: Millis,
+    /// How late a sleeping vehicle may be before it is unreachable.
+    pub sleep_grace: Millis,
     /// How long a detached vehicle stays in the directory.
     pub purge: Millis,
 }
@@ -31,6 +37,9 @@ impl Default for Timers {
             periodic_update,
             reachable: periodic_update + Millis::secs(4 * 60),
             implicit_detach: periodic_update + Millis::secs(4 * 60),
+            active: Millis::secs(20),
+            sleep: Millis::secs(24 * 3600),
+            sleep_grace: Millis::secs(10 * 60),
             purge: Millis::secs(7 * 24 * 3600),
         }
     }
@@ -58,6 +67,12 @@ impl Timers {
         }
         if self.ping + self.pong + self.hold >= self.reachable {
             return conflict("ping + pong + hold", "reachable");
+        }
+        if self.active >= self.sleep {
+            return conflict("active", "sleep");
+        }
+        if self.ping + self.pong >= self.sleep_grace {
+            return conflict("ping + pong", "sleep_grace");
         }
         if self.implicit_detach >= self.purge {
             return conflict("implicit_detach", "purge");

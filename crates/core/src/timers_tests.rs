@@ -17,6 +17,8 @@ fn timers_under_which_an_honest_vehicle_would_be_given_up_are_refused() {
         (Timers { pong: Millis(0), ..good }, ("zero", "ping and pong")),
         (Timers { periodic_update: good.reachable, ..good }, ("periodic_update", "reachable")),
         (Timers { hold: good.reachable, ..good }, ("ping + pong + hold", "reachable")),
+        (Timers { active: good.sleep, ..good }, ("active", "sleep")),
+        (Timers { sleep_grace: Millis(1), ..good }, ("ping + pong", "sleep_grace")),
         (Timers { purge: good.implicit_detach, ..good }, ("implicit_detach", "purge")),
     ];
     for (timers, (shorter, longer)) in table {

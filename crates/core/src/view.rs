@@ -11,6 +11,7 @@ use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, Gap, LiveState, Log, LogId, Slot, Suffix};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
+use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
 
@@ -67,6 +68,8 @@ pub enum Known {
     Online,
     /// Without a socket, within the time it has to report.
     Idle,
+    /// Asleep, within the time it said.
+    Asleep,
     /// It did not report in time.
     Unreachable,
     /// Detached.
@@ -120,8 +123,12 @@ pub struct Sight {
     pub age_kind: AgeKind,
     /// Since its gateway was last heard.
     pub view_age: Millis,
-    /// Until the periodic update is due, for an idle one.
+    /// Until the periodic update of an idle one, or the end of the sleep of one that sleeps.
     pub update_expected: Option<Millis>,
+    /// How it can be woken when it has no socket.
+    pub wake: WakeChannels,
+    /// Whether two units seem to use its identity.
+    pub cloned: bool,
 }
 
 /// How many vehicles of one owner are in which state, as shown.
@@ -131,6 +138,8 @@ pub struct Tally {
     pub online: u64,
     /// Idle.
     pub idle: u64,
+    /// Asleep.
+    pub asleep: u64,
     /// Unreachable.
     pub unreachable: u64,
     /// Detached.
@@ -348,6 +357,7 @@ impl View {
                     _ if stale => tally.stale += count,
                     LiveState::Connected => tally.online += count,
                     LiveState::Idle => tally.idle += count,
+                    LiveState::Asleep => tally.asleep += count,
                     LiveState::Unreachable => tally.unreachable += count,
                     LiveState::Detached => tally.offline += count,
                     LiveState::Removed => {}
@@ -383,11 +393,17 @@ impl View {
         let known = match entry.state {
             LiveState::Connected => Known::Online,
             LiveState::Idle if age < self.timers.reachable + self.timers.silence_max() => Known::Idle,
-            LiveState::Idle | LiveState::Unreachable => Known::Unreachable,
+            LiveState::Asleep if age < entry.sleep + self.timers.sleep_grace + self.timers.silence_max() => {
+                Known::Asleep
+            }
+            LiveState::Idle | LiveState::Asleep | LiveState::Unreachable => Known::Unreachable,
             LiveState::Detached | LiveState::Removed => Known::Offline,
         };
-        let update_expected =
-            (known == Known::Idle).then(|| Millis(self.timers.periodic_update.0.saturating_sub(age.0)));
+        let due = match known {
+            Known::Idle => Some(self.timers.periodic_update),
+            Known::Asleep => Some(entry.sleep),
+            Known::Online | Known::Unreachable | Known::Offline => None,
+        };
         Sight {
             vehicle: vehicle.clone(),
             known,
@@ -401,7 +417,9 @@ impl View {
             age,
             age_kind,
             view_age,
-            update_expected,
+            update_expected: due.map(|due| Millis(due.0.saturating_sub(age.0))),
+            wake: entry.wake,
+            cloned: entry.cloned,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
+use crate::wake::WakeChannels;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -30,7 +31,17 @@ fn vehicle(n: u8) -> VehicleId {
 }
 
 fn entry(epoch: u64, state: LiveState) -> Entry {
-    Entry { epoch: Epoch(epoch), session: SessionId(epoch), state, cause: None, cell: None, contact: NOW }
+    Entry {
+        epoch: Epoch(epoch),
+        session: SessionId(epoch),
+        state,
+        cause: None,
+        cell: None,
+        contact: NOW,
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
+    }
 }
 
 fn view() -> View {
@@ -68,6 +79,7 @@ fn recount(view: &View, owner: &NodeId) -> Tally {
             (Some(_), _) => &mut tally.stale,
             (None, Known::Online) => &mut tally.online,
             (None, Known::Idle) => &mut tally.idle,
+            (None, Known::Asleep) => &mut tally.asleep,
             (None, Known::Unreachable) => &mut tally.unreachable,
             (None, Known::Offline) => &mut tally.offline,
         } += 1;
@@ -310,6 +322,25 @@ fn what_is_shown_follows_the_state_the_age_and_what_is_known_of_the_owner() {
         let sight = view.sight(NOW, &vehicle(1)).unwrap();
         assert_eq!((sight.known, sight.stale), (known, stale), "{state:?} {age:?} {liveness:?} life {life}");
         assert_eq!(sight.update_expected.is_some(), known == Known::Idle);
+    }
+}
+
+#[test]
+fn a_sleeping_vehicle_is_asleep_for_as_long_as_it_said_and_its_channels_are_shown() {
+    let (timers, sleep) = (Timers::default(), Millis::secs(3600));
+    let wake = WakeChannels::from_bits(3);
+    let late = sleep + timers.sleep_grace + timers.silence_max();
+    let still = (Known::Asleep, Some(Millis(0)));
+    let table = [
+        (Millis::secs(600), (Known::Asleep, Some(Millis::secs(3000)))),
+        (sleep, still),
+        (Millis(late.0 - 1), still),
+        (late, (Known::Unreachable, None)),
+    ];
+    for (age, (known, expected)) in table {
+        let asleep = Entry { sleep, wake, contact: NOW.before(age), ..entry(1, LiveState::Asleep) };
+        let sight = view_of_a(&[(1, asleep)]).sight(NOW, &vehicle(1)).unwrap();
+        assert_eq!((sight.known, sight.update_expected, sight.wake), (known, expected, wake), "{age:?}");
     }
 }
 

@@ -125,6 +125,12 @@ pub struct TimersConfig {
     pub reachable_s: u64,
     /// From unreachable to detached.
     pub implicit_detach_s: u64,
+    /// From Suspend to the end of the socket, if the vehicle names no other.
+    pub active_s: u64,
+    /// The longest sleep, and the one meant if the vehicle names none.
+    pub sleep_s: u64,
+    /// How late a sleeping vehicle may be before it is unreachable.
+    pub sleep_grace_s: u64,
     /// How long a detached vehicle stays in the directory.
     pub purge_s: u64,
 }
@@ -139,6 +145,9 @@ impl Default for TimersConfig {
             periodic_update_s: timers.periodic_update.as_secs_ceil(),
             reachable_s: timers.reachable.as_secs_ceil(),
             implicit_detach_s: timers.implicit_detach.as_secs_ceil(),
+            active_s: timers.active.as_secs_ceil(),
+            sleep_s: timers.sleep.as_secs_ceil(),
+            sleep_grace_s: timers.sleep_grace.as_secs_ceil(),
             purge_s: timers.purge.as_secs_ceil(),
         }
     }
@@ -154,6 +163,9 @@ impl TimersConfig {
             periodic_update: Millis::secs(self.periodic_update_s),
             reachable: Millis::secs(self.reachable_s),
             implicit_detach: Millis::secs(self.implicit_detach_s),
+            active: Millis::secs(self.active_s),
+            sleep: Millis::secs(self.sleep_s),
+            sleep_grace: Millis::secs(self.sleep_grace_s),
             purge: Millis::secs(self.purge_s),
         }
     }

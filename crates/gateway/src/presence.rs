@@ -16,13 +16,14 @@ use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
-use waygate_core::message::{AttachReject, AttachRequest, Downlink};
+use waygate_core::message::{AttachReject, AttachRequest, Downlink, Suspend};
 use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Action as SessionAction;
 use waygate_core::sync::Frame;
 use waygate_core::time::{Millis, Mono, Wall};
 use waygate_core::view::{AgeKind, Liveness, Sight};
+use waygate_core::wake::WakeChannels;
 use waygate_store::{PresenceRecord, Write};
 
 /// Commands that may wait; beyond it, whoever asks waits, or is told of congestion.
@@ -45,6 +46,8 @@ pub enum Command {
     Moved(ConnId, Cell),
     /// A vehicle said goodbye.
     Detach(ConnId, DetachCause),
+    /// A vehicle goes to sleep once its socket ends.
+    Suspend(ConnId, Suspend),
     /// A connection has ended.
     Lost(ConnId),
     /// A stream to a peer was opened.
@@ -231,6 +234,9 @@ impl PresenceTask {
             Command::Attach(mailbox, request) => self.attach(mailbox, request),
             Command::Moved(conn, cell) => self.register(RegistrarEvent::Moved(conn, cell)),
             Command::Detach(conn, cause) => self.register(RegistrarEvent::DetachRequested(conn, cause)),
+            Command::Suspend(conn, suspend) => {
+                self.register(RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake));
+            }
             Command::Lost(conn) => {
                 let now = self.state.clock.now();
                 let contact = self.state.mailboxes.get(&conn).map_or(now, |mailbox| mailbox.last_heard());
@@ -426,9 +432,11 @@ impl PresenceTask {
         while let Some((vehicle, entry)) = self.unsaved.pop_first() {
             let write = match entry.state {
                 LiveState::Removed => Write::Forget { vehicle: vehicle.clone() },
-                LiveState::Connected | LiveState::Idle | LiveState::Unreachable | LiveState::Detached => {
-                    Write::Presence(self.record(&vehicle, &entry, None))
-                }
+                LiveState::Connected
+                | LiveState::Idle
+                | LiveState::Asleep
+                | LiveState::Unreachable
+                | LiveState::Detached => Write::Presence(self.record(&vehicle, &entry, None)),
             };
             if self.journal.try_send(Job::Presence { write, answer: None }).is_err() {
                 self.unsaved.insert(vehicle, entry);
@@ -483,6 +491,9 @@ pub fn restored(clock: &Clock, record: &PresenceRecord) -> Option<(VehicleId, En
         cause: DetachCause::from_number(record.cause),
         cell: record.cell,
         contact: clock.mono_of(record.contact),
+        sleep: Millis(0),
+        wake: WakeChannels::NONE,
+        cloned: false,
     };
     Some((record.vehicle.clone(), entry))
 }

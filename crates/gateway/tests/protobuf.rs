@@ -49,6 +49,7 @@ impl Vehicle {
             spool: SpoolReport { id: SpoolId(u64::MAX), oldest: 1, last: 0, acked: SeqRanges::new() },
             position: Some(Position::from_degrees(49.61, -6.13)),
             clock: None,
+            wake: waygate_core::wake::WakeChannels::NONE,
             signals: self.catalogue.clone(),
         }))
     }

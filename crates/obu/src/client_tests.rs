@@ -138,6 +138,7 @@ fn accept(resume_from: u64) -> Downlink {
         resume_from,
         pending_commands: 0,
         gateways: vec![],
+        wake_key: Vec::new(),
     }))
 }
 

@@ -27,6 +27,7 @@ use waygate_core::message::{AttachAccept, AttachKind, AttachReject, AttachReques
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Position, SignalPath, SpoolReport};
 use waygate_core::time::{Millis, Mono, Wall};
+use waygate_core::wake::WakeChannels;
 
 pub use crate::queue::{Batching, Span};
 pub use event::{Action, Event, Settings, SpoolState};
@@ -290,6 +291,7 @@ impl Machine {
             position: self.position,
             clock: Some(wall).filter(|_| !self.clock_off),
             signals,
+            wake: WakeChannels::NONE,
         }))));
     }
 
@@ -348,7 +350,11 @@ impl Machine {
                 | Downlink::DetachOrder { .. }
                 | Downlink::TelemetryAck(_)
                 | Downlink::TrackingAccept(_)
-                | Downlink::FlowControl { .. },
+                | Downlink::FlowControl { .. }
+                | Downlink::Command(_)
+                | Downlink::CommandCancel(_)
+                | Downlink::SnapshotRequest(_)
+                | Downlink::Redirect(_),
             ) => {}
         }
     }

@@ -97,6 +97,7 @@ fn accepting(change: impl FnOnce(&mut AttachAccept)) -> Downlink {
         resume_from: 1,
         pending_commands: 0,
         gateways: vec![],
+        wake_key: Vec::new(),
     };
     change(&mut accept);
     Downlink::AttachAccept(Box::new(accept))

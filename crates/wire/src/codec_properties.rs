@@ -8,16 +8,18 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use waygate_core::cause::{DetachCause, OrderCause, RecordFault, RejectCause};
 use waygate_core::cell::Cell;
+use waygate_core::command::{Command, CommandId, CommandName, CommandStatus, Policy, VehicleVerdict};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId, VehicleId};
 use waygate_core::message::{
-    AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, ErrorReport, GatewayAddress, TelemetryAck,
-    TrackingAccept, TrackingCause, TrackingUpdate, Uplink,
+    AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, ErrorReport, GatewayAddress, Redirect,
+    RedirectReason, Suspend, TelemetryAck, TrackingAccept, TrackingCause, TrackingUpdate, Uplink,
 };
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Fix, Lane, Position, Record, SignalPath, SignalValue, SpoolReport, Telemetry};
 use waygate_core::time::{Millis, Wall};
 use waygate_core::timers::Timers;
+use waygate_core::wake::WakeChannels;
 
 prop_compose! {
     fn position()(lat_e7 in any::<i32>(), lon_e7 in any::<i32>()) -> Position {
@@ -75,6 +77,60 @@ fn ranges() -> impl Strategy<Value = SeqRanges> {
         .prop_map(|pairs| pairs.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect())
 }
 
+fn wake() -> impl Strategy<Value = WakeChannels> {
+    (0u8..4).prop_map(WakeChannels::from_bits)
+}
+
+/// JSON as it is written by serde, or none.
+fn json() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        any::<i64>().prop_map(|n| serde_json::json!({"open": n, "list": [true, null, "x\u{e9}"]}).to_string()),
+        any::<f64>()
+            .prop_filter("JSON has finite numbers", |v| v.is_finite())
+            .prop_map(|v| serde_json::json!(v).to_string()),
+    ]
+}
+
+prop_compose! {
+    fn command_status()(
+        id in any::<u128>().prop_map(CommandId),
+        verdict in prop_oneof![
+            Just(VehicleVerdict::Accepted), Just(VehicleVerdict::Rejected), (0u8..101).prop_map(VehicleVerdict::Running),
+            Just(VehicleVerdict::Succeeded), Just(VehicleVerdict::Failed), Just(VehicleVerdict::Duplicate),
+            Just(VehicleVerdict::Expired), Just(VehicleVerdict::Cancelled),
+        ],
+        (code, text, result) in (".{0,8}", ".{0,8}", json()),
+    ) -> CommandStatus {
+        CommandStatus { id, verdict, code, text, result }
+    }
+}
+
+prop_compose! {
+    fn command()(
+        id in any::<u128>().prop_map(CommandId),
+        name in "[A-Za-z0-9._-]{1,64}",
+        arguments in json(),
+        issued in any::<i64>().prop_map(Wall),
+        ttl in any::<u32>().prop_map(|ms| Millis(ms.into())),
+        policy in prop_oneof![Just(Policy::Now), Just(Policy::Queue), ".{0,8}".prop_map(Policy::LatestWins)],
+    ) -> Command {
+        Command { id, name: CommandName::new(&name).unwrap(), arguments, issued, ttl, policy }
+    }
+}
+
+prop_compose! {
+    fn redirect()(
+        targets in gateways(),
+        reason in prop_oneof![
+            Just(RedirectReason::Moved), Just(RedirectReason::Draining), Just(RedirectReason::Balance)
+        ],
+        deadline in any::<u32>().prop_map(|ms| Millis(ms.into())),
+    ) -> Redirect {
+        Redirect { targets, reason, deadline }
+    }
+}
+
 prop_compose! {
     fn attach()(
         vehicle in "[A-Za-z0-9._-]{1,64}",
@@ -87,10 +143,11 @@ prop_compose! {
         position in option::of(position()),
         clock in option::of((1i64..).prop_map(Wall)),
         signals in vec(path(), 0..4),
+        wake in wake(),
     ) -> AttachRequest {
         let vehicle = VehicleId::new(&vehicle).unwrap();
         let spool = SpoolReport { id: SpoolId(id), oldest, last, acked };
-        AttachRequest { vehicle, kind, token, boot_id, spool, position, clock, signals }
+        AttachRequest { vehicle, kind, token, boot_id, spool, position, clock, signals, wake }
     }
 }
 
@@ -110,14 +167,22 @@ fn uplink() -> impl Strategy<Value = Uplink> {
             .prop_map(|(cause, position)| Uplink::TrackingUpdate(TrackingUpdate { cause, position })),
         detach.prop_map(Uplink::Detach),
         any::<i64>().prop_map(|ms| Uplink::TimeRequest(Wall(ms))),
+        (any::<u32>(), any::<u32>(), wake()).prop_map(|(active, sleep, wake)| {
+            let secs = |s: u32| Millis::secs(s.into());
+            Uplink::Suspend(Suspend { active: secs(active), sleep: secs(sleep), wake })
+        }),
+        command_status().prop_map(Uplink::CommandStatus),
     ]
 }
 
 prop_compose! {
-    fn timers()(ping in any::<u32>(), pong in any::<u32>(), hold in any::<u32>(), periodic in any::<u32>()) -> Timers {
+    fn timers()(
+        (ping, pong, hold, periodic) in any::<(u32, u32, u32, u32)>(), active in 1u32.., sleep in 1u32..
+    ) -> Timers {
         let secs = |s: u32| Millis::secs(s.into());
         Timers {
-            ping: secs(ping), pong: secs(pong), hold: secs(hold), periodic_update: secs(periodic), ..Timers::default()
+            ping: secs(ping), pong: secs(pong), hold: secs(hold), periodic_update: secs(periodic), active: secs(active),
+            sleep: secs(sleep), ..Timers::default()
         }
     }
 }
@@ -139,10 +204,11 @@ prop_compose! {
         timers in timers(),
         (window_records, window_bytes, max_frame_bytes, pending_commands) in any::<(u32, u32, u32, u32)>(),
         gateways in gateways(),
+        wake_key in prop_oneof![Just(Vec::new()), vec(any::<u8>(), 16)],
     ) -> AttachAccept {
         AttachAccept {
             token, epoch: Epoch(epoch), session: SessionId(session), server_time: Wall(server_time), areas, timers,
-            window_records, window_bytes, max_frame_bytes, resume_from, pending_commands, gateways,
+            window_records, window_bytes, max_frame_bytes, resume_from, pending_commands, gateways, wake_key,
         }
     }
 }
@@ -184,6 +250,10 @@ fn downlink() -> impl Strategy<Value = Downlink> {
         any::<(i64, i64)>().prop_map(|(a, b)| Downlink::TimeReply { sent: Wall(a), server_time: Wall(b) }),
         error.prop_map(Downlink::Error),
         (any::<u32>(), ".{0,20}").prop_map(|(ms, reason)| Downlink::FlowControl { pause: Millis(ms.into()), reason }),
+        command().prop_map(|command| Downlink::Command(Box::new(command))),
+        any::<u128>().prop_map(|id| Downlink::CommandCancel(CommandId(id))),
+        vec(path(), 0..4).prop_map(Downlink::SnapshotRequest),
+        redirect().prop_map(Downlink::Redirect),
     ]
 }
 

@@ -2,22 +2,24 @@ use super::Codec;
 use crate::error::{Fault, WireError};
 use waygate_core::cause::{DetachCause, OrderCause, RecordFault, RejectCause};
 use waygate_core::cell::Cell;
+use waygate_core::command::{Command, CommandId, CommandName, CommandStatus, Policy, VehicleVerdict};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId, VehicleId};
 use waygate_core::limits;
 use waygate_core::message::{
-    AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, ErrorReport, GatewayAddress, TelemetryAck,
-    TrackingAccept, Uplink,
+    AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, ErrorReport, GatewayAddress, Redirect,
+    RedirectReason, Suspend, TelemetryAck, TrackingAccept, Uplink,
 };
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Fix, Lane, Position, Record, SignalPath, SignalValue, SpoolReport, Telemetry};
 use waygate_core::time::{Millis, Wall};
 use waygate_core::timers::Timers;
+use waygate_core::wake::{WakeChannel, WakeChannels};
 
 // --- the messages of the design, word for word ---
 
 const ATTACH_REQUEST: &str = r#"{"type":"attach_request","vehicle":"LUX-0042","kind":"initial","boot_id":"b1","spool":{"id":"8123372036854775807","oldest":"1","last":"0"},"position":{"lat":49.61,"lon":6.13}}"#;
-const ATTACH_ACCEPT: &str = r#"{"type":"attach_accept","token":"AAH_","epoch":"114098400000000000","session":"77","server_time":"1795219200000","areas":["851fa443fffffff"],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240},"window":{"records":4096,"bytes":1048576},"max_frame_bytes":262144,"ack_level":"committed","resume_from":"1","pending_commands":0,"gateways":[{"region":"lux-east","url":"ws://127.0.0.1:7703/v1/obu"}]}"#;
+const ATTACH_ACCEPT: &str = r#"{"type":"attach_accept","token":"AAH_","epoch":"114098400000000000","session":"77","server_time":"1795219200000","areas":["851fa443fffffff"],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240,"active_s":20,"sleep_s":86400},"window":{"records":4096,"bytes":1048576},"max_frame_bytes":262144,"ack_level":"committed","resume_from":"1","pending_commands":0,"gateways":[{"region":"lux-east","url":"ws://127.0.0.1:7703/v1/obu"}]}"#;
 const TELEMETRY: &str = r#"{"type":"telemetry","first_seq":"1","records":[{"t":"1795219200000","lat":49.6101,"lon":6.1302,"speed":13.9,"heading":354.0,"signals":{"Vehicle.Powertrain.TractionBattery.StateOfCharge.Current":71.5}}]}"#;
 const TELEMETRY_ACK: &str = r#"{"type":"telemetry_ack","spool":"8123372036854775807","through":"1","ranges":[],"level":"committed","rejected":[]}"#;
 const DETACH: &str = r#"{"type":"detach","cause":"ignition_off"}"#;
@@ -32,6 +34,7 @@ fn attach_request() -> Uplink {
         position: Some(Position { lat_e7: 496_100_000, lon_e7: 61_300_000 }),
         clock: None,
         signals: vec![],
+        wake: WakeChannels::NONE,
     }))
 }
 
@@ -77,12 +80,83 @@ fn downlink_json_is_that_of_the_design() {
         resume_from: 1,
         pending_commands: 0,
         gateways: vec![GatewayAddress { region: "lux-east".into(), url: "ws://127.0.0.1:7703/v1/obu".into() }],
+        wake_key: Vec::new(),
     }));
     let spool = SpoolId(8_123_372_036_854_775_807);
     let ack = Downlink::TelemetryAck(TelemetryAck { spool, through: 1, ranges: SeqRanges::new(), rejected: vec![] });
     for (json, message) in [(ATTACH_ACCEPT, accept), (TELEMETRY_ACK, ack)] {
         assert_eq!(Codec::Json.encode_downlink(&message), json);
         assert_eq!(Codec::Json.decode_downlink(json.as_bytes()), Ok(message));
+    }
+}
+
+#[test]
+fn sleep_and_commands_have_this_json() {
+    let id: CommandId = "0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d".parse().unwrap();
+    let suspend = Suspend {
+        active: Millis::secs(20),
+        sleep: Millis::secs(3600),
+        wake: [WakeChannel::Mqtt].into_iter().collect(),
+    };
+    let done = CommandStatus {
+        id,
+        verdict: VehicleVerdict::Succeeded,
+        code: String::new(),
+        text: "locked".to_owned(),
+        result: r#"{"doors":4}"#.to_owned(),
+    };
+    let uplinks = [
+        (r#"{"type":"suspend","active_s":20,"sleep_s":3600,"wake":["mqtt"]}"#, Uplink::Suspend(suspend)),
+        (
+            r#"{"type":"command_status","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d","state":"succeeded","text":"locked","result":{"doors":4}}"#,
+            Uplink::CommandStatus(done),
+        ),
+    ];
+    for (json, message) in uplinks {
+        assert_eq!(Codec::Json.encode_uplink(&message, &[]), json);
+        assert_eq!(Codec::Json.decode_uplink(json.as_bytes(), &[]), Ok(message));
+    }
+    let command = Command {
+        id,
+        name: CommandName::new("doors.lock").unwrap(),
+        arguments: r#"{"all":true}"#.to_owned(),
+        issued: Wall(1_795_219_200_000),
+        ttl: Millis(30_000),
+        policy: Policy::Queue,
+    };
+    let targets = vec![GatewayAddress { region: "lux-east".into(), url: "ws://127.0.0.1:7703/v1/obu".into() }];
+    let redirect = Redirect { targets, reason: RedirectReason::Moved, deadline: Millis(0) };
+    let downlinks = [
+        (
+            r#"{"type":"command","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d","name":"doors.lock","arguments":{"all":true},"issued":"1795219200000","ttl_ms":30000,"policy":"queue"}"#,
+            Downlink::Command(Box::new(command)),
+        ),
+        (r#"{"type":"command_cancel","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d"}"#, Downlink::CommandCancel(id)),
+        (r#"{"type":"snapshot_request","signals":[]}"#, Downlink::SnapshotRequest(Vec::new())),
+        (
+            r#"{"type":"redirect","targets":[{"region":"lux-east","url":"ws://127.0.0.1:7703/v1/obu"}],"reason":"moved","deadline_ms":0}"#,
+            Downlink::Redirect(redirect),
+        ),
+    ];
+    for (json, message) in downlinks {
+        assert_eq!(Codec::Json.encode_downlink(&message), json);
+        assert_eq!(Codec::Json.decode_downlink(json.as_bytes()), Ok(message));
+    }
+}
+
+#[test]
+fn a_command_that_is_none_is_refused_with_its_field() {
+    let faults = [
+        (r#"{"type":"command_status","id":"x","state":"accepted"}"#, "id: a command id must be a UUID"),
+        (
+            r#"{"type":"command_status","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d","state":"pondering"}"#,
+            "state: unknown variant",
+        ),
+    ];
+    for (json, text) in faults {
+        let error = Codec::Json.decode_uplink(json.as_bytes(), &[]).unwrap_err();
+        assert_eq!(error.refers_to, "command_status");
+        assert!(error.fault.to_string().starts_with(text), "{}", error.fault);
     }
 }
 
@@ -119,7 +193,7 @@ fn the_rest_of_the_downlink_has_this_json() {
     insta::assert_snapshot!(json.join("\n"), @r#"
     {"type":"attach_reject","cause":"congestion","class":"retry_same","backoff_ms":1500,"redirect":[],"text":"too many attaches"}
     {"type":"telemetry_ack","spool":"7","through":"1","ranges":[{"first":"3","last":"5"}],"level":"committed","rejected":[{"seq":"4","reason":"time_in_future"}]}
-    {"type":"tracking_accept","areas":[],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240},"gateways":[]}
+    {"type":"tracking_accept","areas":[],"timers":{"ping_s":30,"pong_s":15,"hold_s":30,"periodic_update_s":3240,"active_s":20,"sleep_s":86400},"gateways":[]}
     {"type":"detach_order","cause":"superseded","reattach":false}
     {"type":"time_reply","sent":"-5","server_time":"1795219200000"}
     {"type":"error","code":"malformed","fatal":false,"text":"records[3].lat: is missing beside lon","refers_to":"telemetry"}
@@ -317,7 +391,7 @@ fn only_a_frame_that_cannot_be_read_at_all_is_fatal() {
     };
     assert_eq!(report(b"hello", Codec::Json), ("unreadable", true));
     assert_eq!(report(br#"{"type":"detach""#, Codec::Json), ("unreadable", true));
-    assert_eq!(report(br#"{"type":"suspend"}"#, Codec::Json), ("unknown_message", false));
+    assert_eq!(report(br#"{"type":"hibernate"}"#, Codec::Json), ("unknown_message", false));
     assert_eq!(report(br#"{"type":"telemetry"}"#, Codec::Json), ("malformed", false));
     assert_eq!(report(&[0x0f], Codec::Proto), ("unreadable", true));
     assert_eq!(report(&[0x12, 0x7f], Codec::Proto), ("unreadable", true));

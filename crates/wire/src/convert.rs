@@ -42,8 +42,15 @@ impl From<&Timers> for proto::Timers {
             pong_s: seconds(t.pong),
             hold_s: seconds(t.hold),
             periodic_update_s: seconds(t.periodic_update),
+            active_s: seconds(t.active),
+            sleep_s: seconds(t.sleep),
         }
     }
+}
+
+/// A timer in seconds; an earlier version tells none.
+pub(crate) fn told(timer_s: u32, default: Millis) -> Millis {
+    if timer_s == 0 { default } else { Millis::secs(timer_s.into()) }
 }
 
 /// The timers a vehicle was told; those it is not told keep their defaults.
@@ -54,6 +61,8 @@ impl From<proto::Timers> for Timers {
             pong: Millis::secs(t.pong_s.into()),
             hold: Millis::secs(t.hold_s.into()),
             periodic_update: Millis::secs(t.periodic_update_s.into()),
+            active: told(t.active_s, Self::default().active),
+            sleep: told(t.sleep_s, Self::default().sleep),
             ..Self::default()
         }
     }

@@ -1,5 +1,6 @@
 //! Messages to a vehicle: protobuf ⇄ core.
 
+use crate::command::{command_id, snapshot_from_proto, snapshot_to_proto};
 use crate::convert::{
     addresses_from_proto, addresses_to_proto, areas_from_indexes, millis, ranges_from_proto, ranges_to_proto,
 };
@@ -8,7 +9,7 @@ use crate::proto::{self, downlink::Message};
 use waygate_core::cause::{OrderCause, RecordFault, RejectCause, RetryClass};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId};
-use waygate_core::limits::BATCH_RECORDS_MAX;
+use waygate_core::limits::{BATCH_RECORDS_MAX, WAKE_KEY_BYTES};
 use waygate_core::message::{AttachAccept, AttachReject, Downlink, ErrorReport, TelemetryAck, TrackingAccept};
 use waygate_core::time::{Millis, Wall};
 
@@ -22,6 +23,10 @@ pub(crate) mod name {
     pub(crate) const TIME_REPLY: &str = "time_reply";
     pub(crate) const ERROR: &str = "error";
     pub(crate) const FLOW_CONTROL: &str = "flow_control";
+    pub(crate) const COMMAND: &str = "command";
+    pub(crate) const COMMAND_CANCEL: &str = "command_cancel";
+    pub(crate) const SNAPSHOT_REQUEST: &str = "snapshot_request";
+    pub(crate) const REDIRECT: &str = "redirect";
 }
 
 /// The one level of durability that acks promise.
@@ -72,6 +77,10 @@ pub(crate) fn to_proto(downlink: &Downlink) -> Message {
         Downlink::FlowControl { pause, reason } => {
             Message::FlowControl(proto::FlowControl { pause_ms: millis(*pause), reason: reason.clone() })
         }
+        Downlink::Command(m) => Message::Command(m.as_ref().into()),
+        Downlink::CommandCancel(id) => Message::CommandCancel(proto::CommandCancel { id: id.to_bytes().to_vec() }),
+        Downlink::SnapshotRequest(signals) => Message::SnapshotRequest(snapshot_to_proto(signals)),
+        Downlink::Redirect(m) => Message::Redirect(m.into()),
     }
 }
 
@@ -110,6 +119,16 @@ pub(crate) fn from_proto(message: Message) -> Result<Downlink, WireError> {
         Message::TimeReply(m) => Ok(Downlink::TimeReply { sent: Wall(m.sent_ms), server_time: Wall(m.server_time_ms) }),
         Message::Error(m) => Ok(Downlink::Error(error_report(&m.code, m.fatal, m.text, m.refers_to))),
         Message::FlowControl(m) => Ok(Downlink::FlowControl { pause: Millis(m.pause_ms.into()), reason: m.reason }),
+        Message::Command(m) => {
+            m.try_into().map(|command| Downlink::Command(Box::new(command))).map_err(under(name::COMMAND))
+        }
+        Message::CommandCancel(m) => {
+            command_id(&m.id).map(Downlink::CommandCancel).map_err(under(name::COMMAND_CANCEL))
+        }
+        Message::SnapshotRequest(m) => {
+            snapshot_from_proto(&m).map(Downlink::SnapshotRequest).map_err(under(name::SNAPSHOT_REQUEST))
+        }
+        Message::Redirect(m) => m.try_into().map(Downlink::Redirect).map_err(under(name::REDIRECT)),
     }
 }
 
@@ -128,6 +147,7 @@ impl From<&AttachAccept> for proto::AttachAccept {
             resume_from: m.resume_from,
             pending_commands: m.pending_commands,
             gateways: addresses_to_proto(&m.gateways),
+            wake_key: m.wake_key.clone(),
         }
     }
 }
@@ -151,7 +171,16 @@ impl TryFrom<proto::AttachAccept> for AttachAccept {
             resume_from: m.resume_from,
             pending_commands: m.pending_commands,
             gateways: addresses_from_proto("gateways", m.gateways)?,
+            wake_key: checked_wake_key(m.wake_key)?,
         })
+    }
+}
+
+/// An empty key is none.
+pub(crate) fn checked_wake_key(key: Vec<u8>) -> Result<Vec<u8>, FieldFault> {
+    match key.is_empty() || key.len() == WAKE_KEY_BYTES {
+        true => Ok(key),
+        false => Err(FieldFault::at("wake_key", format!("has {} bytes, must have {WAKE_KEY_BYTES}", key.len()))),
     }
 }
 

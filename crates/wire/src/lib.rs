@@ -6,6 +6,7 @@
 
 pub mod codec;
 mod column;
+mod command;
 mod convert;
 mod downlink;
 pub mod error;

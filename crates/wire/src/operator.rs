@@ -8,11 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+mod command;
 mod event;
 mod instant;
+mod timeline;
 
+pub use command::{
+    CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage, Page,
+    PageOutcome,
+};
 pub use event::{Hello, LivePosition, Missed, Positions, StreamEvent, UnreadableEvent};
 pub use instant::{BadInstant, Instant};
+pub use timeline::{Timeline, Transition};
 
 /// What is shown of a vehicle's reachability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,9 +123,15 @@ pub struct Vehicle {
     /// Its latest position, if the answering gateway has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// Until an idle vehicle reports.
+    /// Until an idle vehicle reports, or one that sleeps is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_expected_in_s: Option<f64>,
+    /// How it can be woken when it has no socket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wake: Vec<String>,
+    /// Whether two units seem to use its identity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloned: bool,
 }
 
 /// The latest position of a vehicle.
@@ -166,6 +179,9 @@ pub struct VehicleDetail {
     pub vehicle: Vehicle,
     /// The latest value of each signal, by path.
     pub signals: BTreeMap<String, SignalReading>,
+    /// Commands that wait for it, as far as the answering gateway knows.
+    #[serde(default)]
+    pub waiting_commands: u64,
     /// What the answer covers.
     pub view: ViewStatus,
 }

@@ -14,7 +14,7 @@ fn a_vehicle_reads_and_writes_as_documented() {
 
 #[test]
 fn a_single_vehicle_is_the_same_object_with_more_in_it() {
-    let more = r#","signals":{"Vehicle.Speed":{"value":13.9,"t":"2026-11-21T02:00:00.000Z"}},"view":{"complete":true,"missing_regions":[]}}"#;
+    let more = r#","signals":{"Vehicle.Speed":{"value":13.9,"t":"2026-11-21T02:00:00.000Z"}},"waiting_commands":0,"view":{"complete":true,"missing_regions":[]}}"#;
     let text = VEHICLE.strip_suffix('}').unwrap().to_owned() + more;
     let detail: VehicleDetail = serde_json::from_str(&text).unwrap();
     assert_eq!(detail.vehicle.state, State::Stale);

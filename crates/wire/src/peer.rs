@@ -14,9 +14,13 @@ use waygate_core::log::{LiveState, LogId};
 use waygate_core::sync::{AgedEntry, Batch, Cursor, Frame};
 use waygate_core::time::Millis;
 use waygate_core::view::NodeInfo;
+use waygate_core::wake::WakeChannels;
 
 /// The version of the stream that this node speaks.
 pub const PROTOCOL: u32 = 1;
+
+/// Two units seem to use the identity.
+const FLAG_CLONED: u32 = 1;
 
 /// Logs a peer may name in one frame; each node has at most a few lives held.
 const CURSORS_MAX: usize = 4096;
@@ -138,6 +142,9 @@ fn entry_to_proto(entry: AgedEntry) -> proto::Entry {
         cause: entry.cause.map_or(0, DetachCause::number),
         cell: entry.cell.map_or(0, Cell::index),
         contact_age_ms: entry.age.0,
+        sleep_s: crate::convert::seconds(entry.sleep),
+        wake: entry.wake.bits().into(),
+        flags: if entry.cloned { FLAG_CLONED } else { 0 },
     }
 }
 
@@ -151,6 +158,10 @@ fn entry_from_proto(entry: proto::Entry) -> Option<AgedEntry> {
         cause: DetachCause::from_number(entry.cause),
         cell: Cell::from_index(entry.cell),
         age: Millis(entry.contact_age_ms),
+        sleep: Millis::secs(entry.sleep_s.into()),
+        // Bits beyond these are of a later version.
+        wake: WakeChannels::from_bits((entry.wake & 0xff) as u8),
+        cloned: entry.flags & FLAG_CLONED != 0,
     })
 }
 
@@ -158,6 +169,7 @@ fn state_to_proto(state: LiveState) -> proto::EntryState {
     match state {
         LiveState::Connected => proto::EntryState::Connected,
         LiveState::Idle => proto::EntryState::Idle,
+        LiveState::Asleep => proto::EntryState::Asleep,
         LiveState::Unreachable => proto::EntryState::Unreachable,
         LiveState::Detached => proto::EntryState::Detached,
         LiveState::Removed => proto::EntryState::Removed,
@@ -171,8 +183,8 @@ fn state_from_proto(state: proto::EntryState) -> Option<LiveState> {
         proto::EntryState::Unreachable => Some(LiveState::Unreachable),
         proto::EntryState::Detached => Some(LiveState::Detached),
         proto::EntryState::Removed => Some(LiveState::Removed),
-        // Asleep is not known to this version.
-        proto::EntryState::Unspecified | proto::EntryState::Asleep => None,
+        proto::EntryState::Asleep => Some(LiveState::Asleep),
+        proto::EntryState::Unspecified => None,
     }
 }
 

@@ -9,6 +9,7 @@ use waygate_core::log::{LiveState, LogId};
 use waygate_core::sync::{AgedEntry, Batch, Cursor, Frame};
 use waygate_core::time::Millis;
 use waygate_core::view::NodeInfo;
+use waygate_core::wake::WakeChannels;
 
 fn node() -> NodeInfo {
     NodeInfo {
@@ -30,6 +31,9 @@ fn entry(seq: u64) -> AgedEntry {
         cause: Some(DetachCause::Implicit),
         cell: None,
         age: Millis(1500),
+        sleep: Millis::secs(3600),
+        wake: WakeChannels::from_bits(3),
+        cloned: true,
     }
 }
 

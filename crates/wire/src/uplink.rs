@@ -1,5 +1,6 @@
 //! Messages from a vehicle: protobuf ⇄ core.
 
+use crate::command::{wake_from_proto, wake_to_proto};
 use crate::convert::{ranges_from_proto, ranges_to_proto};
 use crate::error::{FieldFault, WireError, at_most, text_at_most};
 use crate::proto::{self, uplink::Message};
@@ -18,6 +19,8 @@ pub(crate) mod name {
     pub(crate) const TRACKING_UPDATE: &str = "tracking_update";
     pub(crate) const DETACH: &str = "detach";
     pub(crate) const TIME_REQUEST: &str = "time_request";
+    pub(crate) const SUSPEND: &str = "suspend";
+    pub(crate) const COMMAND_STATUS: &str = "command_status";
 }
 
 /// The name of the message with this field number in `Uplink`.
@@ -28,6 +31,8 @@ pub(crate) fn name_of(number: u64) -> String {
         3 => name::TRACKING_UPDATE.to_owned(),
         4 => name::DETACH.to_owned(),
         5 => name::TIME_REQUEST.to_owned(),
+        6 => name::SUSPEND.to_owned(),
+        7 => name::COMMAND_STATUS.to_owned(),
         other => format!("message {other}"),
     }
 }
@@ -46,6 +51,8 @@ pub(crate) fn from_proto(message: Message, catalogue: &[SignalPath]) -> Result<U
         }
         Message::Detach(m) => Ok(Uplink::Detach(detach_cause(m.cause))),
         Message::TimeRequest(m) => Ok(Uplink::TimeRequest(Wall(m.sent_ms))),
+        Message::Suspend(m) => Ok(Uplink::Suspend((&m).into())),
+        Message::CommandStatus(m) => m.try_into().map(Uplink::CommandStatus).map_err(under(name::COMMAND_STATUS)),
     }
 }
 
@@ -64,6 +71,8 @@ pub(crate) fn to_proto(uplink: &Uplink, catalogue: &[SignalPath]) -> Message {
         }),
         Uplink::Detach(cause) => Message::Detach(proto::Detach { cause: detach_cause_to_proto(*cause).into() }),
         Uplink::TimeRequest(sent) => Message::TimeRequest(proto::TimeRequest { sent_ms: sent.0 }),
+        Uplink::Suspend(m) => Message::Suspend(m.into()),
+        Uplink::CommandStatus(m) => Message::CommandStatus(m.into()),
     }
 }
 
@@ -119,6 +128,7 @@ impl TryFrom<proto::AttachRequest> for AttachRequest {
             position: m.position.map(Into::into),
             clock: m.clock.filter(|c| c.now_ms != 0).map(|c| Wall(c.now_ms)),
             signals: checked_catalogue(&m.signals)?,
+            wake: wake_from_proto(&m.wake),
         })
     }
 }
@@ -145,6 +155,7 @@ impl From<&AttachRequest> for proto::AttachRequest {
             access: None,
             clock: m.clock.map(|now| proto::Clock { source: String::new(), error_ms: 0, now_ms: now.0 }),
             signals: m.signals.iter().map(|path| path.as_str().to_owned()).collect(),
+            wake: wake_to_proto(m.wake),
         }
     }
 }

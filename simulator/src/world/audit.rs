@@ -185,6 +185,7 @@ fn count(tally: &mut Tally, view: &View, sight: &Sight) {
         _ if sight.stale.is_some() => tally.stale += 1,
         Some(LiveState::Connected) => tally.online += 1,
         Some(LiveState::Idle) => tally.idle += 1,
+        Some(LiveState::Asleep) => tally.asleep += 1,
         Some(LiveState::Unreachable) => tally.unreachable += 1,
         Some(LiveState::Detached) => tally.offline += 1,
         Some(LiveState::Removed) | None => {}

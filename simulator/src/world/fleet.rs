@@ -254,7 +254,11 @@ impl World {
             | Downlink::DetachOrder { .. }
             | Downlink::TimeReply { .. }
             | Downlink::Error(_)
-            | Downlink::FlowControl { .. } => {}
+            | Downlink::FlowControl { .. }
+            | Downlink::Command(_)
+            | Downlink::CommandCancel(_)
+            | Downlink::SnapshotRequest(_)
+            | Downlink::Redirect(_) => {}
         }
     }
 

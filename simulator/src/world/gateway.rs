@@ -334,6 +334,7 @@ impl World {
             resume_from: ingest.resume_from(),
             pending_commands: 0,
             gateways: Vec::new(),
+            wake_key: Vec::new(),
         };
         let settled = TelemetryAck {
             spool: accepted.spool.id,

@@ -62,7 +62,7 @@ pub fn shown(now: Mono, view: &View) -> Shown {
         let known = match sight.known {
             Known::Online => 1,
             // Which of the two it is follows from its age.
-            Known::Idle | Known::Unreachable => 2,
+            Known::Idle | Known::Asleep | Known::Unreachable => 2,
             Known::Offline => 3,
         };
         all.insert(sight.vehicle, (sight.owner, sight.epoch, sight.session, known, sight.stale));

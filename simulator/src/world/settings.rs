@@ -93,7 +93,8 @@ fn draw_timers(dice: &mut Dice) -> Timers {
     let reachable = periodic_update + secs(2, 10, dice);
     let implicit_detach = secs(10, 60, dice);
     let purge = implicit_detach + secs(5, 60, dice);
-    Timers { ping, pong, hold, periodic_update, reachable, implicit_detach, purge }
+    let (active, sleep, sleep_grace) = (secs(2, 5, dice), secs(10, 40, dice), ping + pong + secs(1, 5, dice));
+    Timers { ping, pong, hold, periodic_update, reachable, implicit_detach, active, sleep, sleep_grace, purge }
 }
 
 fn skew_ms(dice: &mut Dice, max_ms: u64) -> i64 {

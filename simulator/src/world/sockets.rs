@@ -65,6 +65,11 @@ impl World {
                 self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(Downlink::TrackingAccept(reply))));
             }
             Uplink::Detach(cause) => self.on_goodbye(g, conn, RegistrarEvent::DetachRequested(conn, cause)),
+            Uplink::Suspend(suspend) => {
+                let event = RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake);
+                self.drive(g, NodeEvent::Session(event));
+            }
+            Uplink::CommandStatus(_) => {}
             Uplink::TimeRequest(sent) => {
                 let reply = Downlink::TimeReply { sent, server_time: self.gateways[g].wall(self.now) };
                 self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(reply)));

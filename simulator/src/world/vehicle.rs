@@ -12,6 +12,7 @@ use waygate_core::message::{AttachAccept, AttachKind, AttachRequest, Downlink, T
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, Position, Record, SpoolReport, Telemetry};
 use waygate_core::time::{Millis, Mono, Wall};
+use waygate_core::wake::WakeChannels;
 
 /// When something happens to a unit: its clocks and a random number.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +189,7 @@ impl SmallUnit {
             position: self.position,
             clock: self.tells_clock.then_some(at.wall),
             signals: Vec::new(),
+            wake: WakeChannels::NONE,
         }
     }
 
@@ -292,7 +294,11 @@ impl SmallUnit {
                 self.state = State::Waiting(at.now + Millis(1000 + at.chance % 4000));
             }
             Downlink::TrackingAccept(_) | Downlink::TimeReply { .. } | Downlink::FlowControl { .. } => {}
-            Downlink::Error(_) => {}
+            Downlink::Error(_)
+            | Downlink::Command(_)
+            | Downlink::CommandCancel(_)
+            | Downlink::SnapshotRequest(_)
+            | Downlink::Redirect(_) => {}
         }
     }
 

@@ -67,6 +67,7 @@ impl Operators {
             for (state, count) in [
                 ("online", states.online),
                 ("idle", states.idle),
+                ("asleep", states.asleep),
                 ("unreachable", states.unreachable),
                 ("offline", states.offline),
                 ("stale", states.stale),

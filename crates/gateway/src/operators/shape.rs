@@ -33,6 +33,8 @@ pub fn vehicle(sight: &Sight) -> Vehicle {
         cell: sight.cell.map(|cell| cell.to_string()),
         position: None,
         update_expected_in_s: sight.update_expected.filter(|_| sight.stale.is_none()).map(secs),
+        wake: sight.wake.iter().map(|channel| channel.wire().to_owned()).collect(),
+        cloned: sight.cloned,
     }
 }
 
@@ -55,6 +57,8 @@ pub fn unknown(vehicle: &VehicleId) -> Vehicle {
         cell: None,
         position: None,
         update_expected_in_s: None,
+        wake: Vec::new(),
+        cloned: false,
     }
 }
 
@@ -63,6 +67,7 @@ pub fn state(known: Known) -> operator::State {
     match known {
         Known::Online => operator::State::Online,
         Known::Idle => operator::State::Idle,
+        Known::Asleep => operator::State::Asleep,
         Known::Unreachable => operator::State::Unreachable,
         Known::Offline => operator::State::Offline,
     }
@@ -81,7 +86,7 @@ pub fn counts(tally: Tally) -> StateCounts {
     StateCounts {
         online: tally.online,
         idle: tally.idle,
-        asleep: 0,
+        asleep: tally.asleep,
         unreachable: tally.unreachable,
         offline: tally.offline,
         stale: tally.stale,

@@ -134,7 +134,14 @@ impl Connection {
                     self.catalogue = request.signals.clone();
                     return Ok(request);
                 }
-                Ok(Uplink::Telemetry(_) | Uplink::TrackingUpdate(_) | Uplink::Detach(_) | Uplink::TimeRequest(_)) => {
+                Ok(
+                    Uplink::Telemetry(_)
+                    | Uplink::TrackingUpdate(_)
+                    | Uplink::Detach(_)
+                    | Uplink::TimeRequest(_)
+                    | Uplink::Suspend(_)
+                    | Uplink::CommandStatus(_),
+                ) => {
                     let text = "the first message must be an attach_request".to_owned();
                     let report =
                         ErrorReport { code: error_code::NOT_ATTACHED, fatal: true, text, refers_to: String::new() };
@@ -265,6 +272,7 @@ impl Connection {
             resume_from: ingest.resume_from(),
             pending_commands: 0,
             gateways: self.edge.neighbours.borrow().clone(),
+            wake_key: Vec::new(),
         };
         self.ingest = Some(Box::new(ingest));
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
@@ -286,6 +294,17 @@ impl Connection {
                 self.edge.presence.tell(Command::Detach(self.mailbox.conn(), cause)).await;
                 self.leaving.get_or_insert_with(|| tokio::time::Instant::now() + LEAVING);
                 Ok(())
+            }
+            Uplink::Suspend(suspend) => {
+                self.edge.presence.tell(Command::Suspend(self.mailbox.conn(), suspend)).await;
+                Ok(())
+            }
+            Uplink::CommandStatus(status) => {
+                // No command was given out on this socket.
+                let text = format!("no command {} is known here", status.id);
+                let refers_to = "command_status".to_owned();
+                let report = ErrorReport { code: error_code::MALFORMED, fatal: false, text, refers_to };
+                self.send(Downlink::Error(report)).await
             }
             Uplink::TimeRequest(sent) => {
                 self.send(Downlink::TimeReply { sent, server_time: self.edge.clock.wall() }).await

@@ -1,10 +1,11 @@
 //! Messages to a vehicle: JSON ⇄ core.
 
+use super::command::{CommandCancelJson, CommandJson, RedirectJson, SnapshotRequestJson, id_from_json};
 use super::scalar::{Base64, Bounded, CellText, I64Text, U64Text};
 use super::uplink::{RangeJson, ranges_from_json, ranges_to_json};
 use super::{echo, message, type_of, write};
-use crate::convert::{LIST_MAX, areas_from_indexes, millis, seconds};
-use crate::downlink::{ACK_LEVEL, error_report, name, record_fault, reject};
+use crate::convert::{LIST_MAX, areas_from_indexes, millis, seconds, told};
+use crate::downlink::{ACK_LEVEL, checked_wake_key, error_report, name, record_fault, reject};
 use crate::error::{FieldFault, WireError};
 use serde::{Deserialize, Serialize};
 use waygate_core::cause::{OrderCause, RetryClass};
@@ -26,6 +27,10 @@ enum DownlinkJson {
     TimeReply(TimeReplyJson),
     Error(ErrorJson),
     FlowControl(FlowControlJson),
+    Command(CommandJson),
+    CommandCancel(CommandCancelJson),
+    SnapshotRequest(SnapshotRequestJson),
+    Redirect(RedirectJson),
 }
 
 /// Reads a message from a gateway.
@@ -70,6 +75,19 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Downlink, WireError> {
             let m: FlowControlJson = message(&kind, frame)?;
             Ok(Downlink::FlowControl { pause: Millis(m.pause_ms.into()), reason: m.reason })
         }
+        name::COMMAND => {
+            let command = message::<CommandJson>(&kind, frame)?.try_into().map_err(malformed)?;
+            Ok(Downlink::Command(Box::new(command)))
+        }
+        name::COMMAND_CANCEL => {
+            let m: CommandCancelJson = message(&kind, frame)?;
+            id_from_json(&m.id).map(Downlink::CommandCancel).map_err(malformed)
+        }
+        name::SNAPSHOT_REQUEST => {
+            let m: SnapshotRequestJson = message(&kind, frame)?;
+            m.try_into().map(Downlink::SnapshotRequest).map_err(malformed)
+        }
+        name::REDIRECT => Ok(Downlink::Redirect(message::<RedirectJson>(&kind, frame)?.into())),
         other => Err(WireError::unknown(echo(other))),
     }
 }
@@ -104,6 +122,10 @@ pub(crate) fn encode(downlink: &Downlink) -> Vec<u8> {
         Downlink::FlowControl { pause, reason } => {
             DownlinkJson::FlowControl(FlowControlJson { pause_ms: millis(*pause), reason: reason.clone() })
         }
+        Downlink::Command(m) => DownlinkJson::Command(m.as_ref().into()),
+        Downlink::CommandCancel(id) => DownlinkJson::CommandCancel(CommandCancelJson { id: id.to_string() }),
+        Downlink::SnapshotRequest(signals) => DownlinkJson::SnapshotRequest(signals.as_slice().into()),
+        Downlink::Redirect(m) => DownlinkJson::Redirect(m.into()),
     };
     write(&json)
 }
@@ -126,6 +148,12 @@ struct AttachAcceptJson {
     pending_commands: u32,
     #[serde(default)]
     gateways: Bounded<AddressJson, LIST_MAX>,
+    #[serde(default, skip_serializing_if = "no_bytes")]
+    wake_key: Base64,
+}
+
+fn no_bytes(bytes: &Base64) -> bool {
+    bytes.0.is_empty()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +168,10 @@ struct TimersJson {
     pong_s: u32,
     hold_s: u32,
     periodic_update_s: u32,
+    #[serde(default)]
+    active_s: u32,
+    #[serde(default)]
+    sleep_s: u32,
 }
 
 impl From<&Timers> for TimersJson {
@@ -149,6 +181,8 @@ impl From<&Timers> for TimersJson {
             pong_s: seconds(t.pong),
             hold_s: seconds(t.hold),
             periodic_update_s: seconds(t.periodic_update),
+            active_s: seconds(t.active),
+            sleep_s: seconds(t.sleep),
         }
     }
 }
@@ -161,13 +195,15 @@ impl From<TimersJson> for Timers {
             pong: Millis::secs(t.pong_s.into()),
             hold: Millis::secs(t.hold_s.into()),
             periodic_update: Millis::secs(t.periodic_update_s.into()),
+            active: told(t.active_s, Self::default().active),
+            sleep: told(t.sleep_s, Self::default().sleep),
             ..Self::default()
         }
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct AddressJson {
+pub(super) struct AddressJson {
     region: String,
     url: String,
 }
@@ -178,7 +214,7 @@ impl From<AddressJson> for GatewayAddress {
     }
 }
 
-fn addresses(gateways: &[GatewayAddress]) -> Bounded<AddressJson, LIST_MAX> {
+pub(super) fn addresses(gateways: &[GatewayAddress]) -> Bounded<AddressJson, LIST_MAX> {
     Bounded(gateways.iter().map(|g| AddressJson { region: g.region.clone(), url: g.url.clone() }).collect())
 }
 
@@ -201,6 +237,7 @@ impl From<&AttachAccept> for AttachAcceptJson {
             resume_from: U64Text(m.resume_from),
             pending_commands: m.pending_commands,
             gateways: addresses(&m.gateways),
+            wake_key: Base64(m.wake_key.clone()),
         }
     }
 }
@@ -222,6 +259,7 @@ impl TryFrom<AttachAcceptJson> for AttachAccept {
             resume_from: m.resume_from.0,
             pending_commands: m.pending_commands,
             gateways: m.gateways.0.into_iter().map(Into::into).collect(),
+            wake_key: checked_wake_key(m.wake_key.0)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! A frame is read twice: once for `type`, once as that message, so that a fault can name the message and the field.
 //! Lists are bounded while they are read. Unknown fields are ignored.
 
+mod command;
 mod downlink;
 mod record;
 pub(crate) mod scalar;

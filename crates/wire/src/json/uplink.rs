@@ -1,5 +1,6 @@
 //! Messages from a vehicle: JSON ⇄ core.
 
+use super::command::{CommandStatusJson, SuspendJson, WakeJson};
 use super::record::TelemetryJson;
 use super::scalar::{Base64, Bounded, I64Text, U64Text};
 use super::{echo, message, type_of, write};
@@ -23,6 +24,8 @@ enum UplinkJson {
     TrackingUpdate(TrackingUpdateJson),
     Detach(DetachJson),
     TimeRequest(TimeRequestJson),
+    Suspend(SuspendJson),
+    CommandStatus(CommandStatusJson),
 }
 
 /// Reads a message from a vehicle.
@@ -49,6 +52,11 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Uplink, WireError> {
             Ok(Uplink::Detach(cause.filter(|c| *c != DetachCause::Implicit).unwrap_or(DetachCause::Unspecified)))
         }
         name::TIME_REQUEST => Ok(Uplink::TimeRequest(Wall(message::<TimeRequestJson>(&kind, frame)?.sent.0))),
+        name::SUSPEND => Ok(Uplink::Suspend(message::<SuspendJson>(&kind, frame)?.into())),
+        name::COMMAND_STATUS => {
+            let m: CommandStatusJson = message(&kind, frame)?;
+            m.try_into().map(Uplink::CommandStatus).map_err(malformed)
+        }
         other => Err(WireError::unknown(echo(other))),
     }
 }
@@ -67,6 +75,8 @@ pub(crate) fn encode(uplink: &Uplink) -> Vec<u8> {
             UplinkJson::Detach(DetachJson { cause: cause.wire().to_owned() })
         }
         Uplink::TimeRequest(sent) => UplinkJson::TimeRequest(TimeRequestJson { sent: I64Text(sent.0) }),
+        Uplink::Suspend(m) => UplinkJson::Suspend(m.into()),
+        Uplink::CommandStatus(m) => UplinkJson::CommandStatus(m.into()),
     };
     write(&json)
 }
@@ -87,6 +97,8 @@ struct AttachRequestJson {
     clock: Option<ClockJson>,
     #[serde(default, skip_serializing_if = "no_signals")]
     signals: Bounded<String, SIGNALS_MAX>,
+    #[serde(default, skip_serializing_if = "WakeJson::is_empty")]
+    wake: WakeJson,
 }
 
 fn no_signals(signals: &Bounded<String, SIGNALS_MAX>) -> bool {
@@ -187,6 +199,7 @@ impl TryFrom<AttachRequestJson> for AttachRequest {
             position: m.position.map(Into::into),
             clock: m.clock.and_then(|c| c.now).filter(|now| now.0 != 0).map(|now| Wall(now.0)),
             signals: checked_catalogue(&m.signals.0)?,
+            wake: (&m.wake).into(),
         })
     }
 }
@@ -212,6 +225,7 @@ impl From<&AttachRequest> for AttachRequestJson {
             position: m.position.map(Into::into),
             clock: m.clock.map(|now| ClockJson { now: Some(I64Text(now.0)) }),
             signals: Bounded(m.signals.iter().map(|path| path.as_str().to_owned()).collect()),
+            wake: m.wake.into(),
         }
     }
 }

@@ -1,0 +1,190 @@
+//! Commands to vehicles: their names, policies, states, and what a vehicle says of one.
+//!
+//! A command is sent at least once and done at most once: the vehicle remembers its id. It is never begun after
+//! its time to live, which is counted in ages, so that no two clocks have to agree.
+
+use crate::time::{Millis, Wall};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A command's id: a UUID, version 7. The same one is never done twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u128);
+
+/// A text is no UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a command id must be a UUID, such as 0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d")]
+pub struct BadCommandId;
+
+impl CommandId {
+    /// A version 7 UUID (RFC 9562, 5.7) of a clock reading and random bits.
+    pub fn new(wall: Wall, random: u128) -> Self {
+        let ms = u128::from(u64::try_from(wall.0).unwrap_or(0) & 0xffff_ffff_ffff);
+        let random = random & !(0xffff_ffff_ffff_u128 << 80);
+        let id = ms << 80 | random;
+        Self(id & !(0xf000_u128 << 64) & !(0xc000_u128 << 48) | 0x7000_u128 << 64 | 0x8000_u128 << 48)
+    }
+
+    /// The bytes, as they are sent.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id of these bytes; `None` unless there are 16.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(u128::from_be_bytes(bytes)))
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+impl fmt::Debug for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for CommandId {
+    type Err = BadCommandId;
+
+    fn from_str(text: &str) -> Result<Self, BadCommandId> {
+        let bytes = text.as_bytes();
+        let hyphens = [8, 13, 18, 23];
+        let shaped = bytes.len() == 36
+            && bytes.iter().enumerate().all(
+                |(at, b)| {
+                    if hyphens.contains(&at) { *b == b'-' } else { b.is_ascii_hexdigit() }
+                },
+            );
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        let id = u128::from_str_radix(&digits, 16).ok().filter(|_| shaped);
+        id.map(Self).ok_or(BadCommandId)
+    }
+}
+
+/// What a vehicle is asked to do: 1 to 64 characters out of `A-Z a-z 0-9 . _ -`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandName(Arc<str>);
+
+impl CommandName {
+    /// Checks characters and length.
+    pub fn new(text: &str) -> Option<Self> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(Arc::from(text)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CommandName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is done while the vehicle cannot be given the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// It fails unless the vehicle is connected or can be woken now.
+    #[default]
+    Now,
+    /// It waits for the next attach.
+    Queue,
+    /// It waits; a later one with the same key for the same vehicle takes its place.
+    LatestWins(String),
+}
+
+impl Policy {
+    /// The name in APIs and on the wire.
+    pub const fn wire(&self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Queue => "queue",
+            Self::LatestWins(_) => "latest_wins",
+        }
+    }
+
+    /// The key of [`Self::LatestWins`].
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::LatestWins(key) => Some(key),
+            Self::Now | Self::Queue => None,
+        }
+    }
+}
+
+/// A command as the vehicle is given it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its id.
+    pub id: CommandId,
+    /// What to do.
+    pub name: CommandName,
+    /// With what: JSON.
+    pub arguments: String,
+    /// When it was taken, by the clock of the gateway that took it; for people.
+    pub issued: Wall,
+    /// How long it may still be begun, from the moment the message arrives.
+    pub ttl: Millis,
+    /// What was asked for.
+    pub policy: Policy,
+}
+
+/// What a vehicle says of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VehicleVerdict {
+    /// It will do it.
+    Accepted,
+    /// It will not.
+    Rejected,
+    /// It is at it, so far, in percent.
+    Running(u8),
+    /// It is done.
+    Succeeded,
+    /// It was tried and did not work.
+    Failed,
+    /// It was seen before, and what became of it is not remembered.
+    Duplicate,
+    /// It arrived too late to be begun.
+    Expired,
+    /// It was cancelled before it was begun.
+    Cancelled,
+}
+
+impl VehicleVerdict {
+    /// Whether nothing more will be said.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Accepted | Self::Running(_) => false,
+            Self::Rejected | Self::Succeeded | Self::Failed | Self::Duplicate | Self::Expired | Self::Cancelled => true,
+        }
+    }
+}
+
+/// What became of a command, in the vehicle's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandStatus {
+    /// Which command.
+    pub id: CommandId,
+    /// The verdict.
+    pub verdict: VehicleVerdict,
+    /// A short name of a reason.
+    pub code: String,
+    /// For a person.
+    pub text: String,
+    /// JSON, or empty.
+    pub result: String,
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;
