@@ -13,7 +13,7 @@ use crate::ranges::SeqRanges;
 use crate::session::{Action, Attempt, Event as SessionEvent, Phase, Session};
 use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
-use crate::token::{Claims, KeyRing};
+use crate::token::{BadToken, Claims, KeyRing};
 use crate::view::NodeInfo;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,7 +220,13 @@ impl Registrar {
                     return Err(reject(RejectCause::EpochSync, "the token's epoch lies over 24 h ahead".to_owned()));
                 }
                 Ok(claims) => Some(claims),
-                Err(bad) => return Err(reject(RejectCause::EpochSync, bad.to_string())),
+                Err(bad) => {
+                    let cause = match bad {
+                        BadToken::Forged => RejectCause::EpochSync,
+                        BadToken::UnknownKey => RejectCause::ContextUnknown,
+                    };
+                    return Err(reject(cause, bad.to_string()));
+                }
             },
             None => None,
         };

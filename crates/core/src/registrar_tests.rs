@@ -238,7 +238,7 @@ fn a_late_answer_of_the_disk_that_names_another_attach_does_nothing() {
 }
 
 #[test]
-fn a_token_that_is_not_this_vehicles_own_asks_for_an_epoch_sync() {
+fn a_token_that_is_not_this_vehicles_own_is_not_taken_and_the_cause_says_why() {
     let mut south = Bench::new("west");
     south.registrar = Registrar::new(
         NodeInfo { region: RegionId::new("south").unwrap(), ..south.registrar.me.clone() },
@@ -250,12 +250,18 @@ fn a_token_that_is_not_this_vehicles_own_asks_for_an_epoch_sync() {
     let (_, own) = bench.first_attach();
     let mut flipped = own.clone();
     flipped[3] ^= 1;
-    let tokens =
-        [("its region is unknown", unknown_region), ("a bit is flipped", flipped), ("it is empty", Vec::new())];
-    for (why, token) in tokens {
+    let mut rotated = own.clone();
+    rotated[1] = 77;
+    let tokens = [
+        ("its region is unknown", unknown_region, RejectCause::ContextUnknown, 4203),
+        ("its key is unknown", rotated, RejectCause::ContextUnknown, 4203),
+        ("a bit is flipped", flipped, RejectCause::EpochSync, 4202),
+        ("it is empty", Vec::new(), RejectCause::EpochSync, 4202),
+    ];
+    for (why, token, cause, code) in tokens {
         bench.asks(request(&vehicle(1), AttachKind::Resume, Some(token)), None);
-        assert_eq!(bench.rejected(), Some(RejectCause::EpochSync), "{why}");
-        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), 4202)), "{why}");
+        assert_eq!(bench.rejected(), Some(cause), "{why}");
+        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), code)), "{why}");
     }
     bench.asks(request(&vehicle(2), AttachKind::Resume, Some(own)), None);
     assert_eq!(bench.rejected(), Some(RejectCause::EpochSync), "it is another vehicle's");

@@ -247,9 +247,9 @@ async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
 fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, StartError> {
     let mut ring = KeyRing::default();
     let mut own = false;
-    for (of, key) in config.token_keys()? {
+    for (of, id, key) in config.token_keys()? {
         own |= of == *region;
-        ring.insert(of, key);
+        ring.add(of, id, key);
     }
     if !own {
         ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE))?);
