@@ -17,6 +17,7 @@
 
 pub mod cause;
 pub mod cell;
+pub mod clones;
 pub mod epoch;
 pub mod id;
 pub mod ingest;

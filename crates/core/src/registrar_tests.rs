@@ -61,12 +61,20 @@ struct Bench {
     now: Mono,
     wall: Wall,
     conns: u64,
+    connected_elsewhere: bool,
     said: Vec<Action>,
 }
 
 impl Bench {
     fn new(region: &str) -> Self {
-        Self { registrar: registrar(region), now: START, wall: NOON, conns: 0, said: Vec::new() }
+        Self {
+            registrar: registrar(region),
+            now: START,
+            wall: NOON,
+            conns: 0,
+            connected_elsewhere: false,
+            said: Vec::new(),
+        }
     }
 
     fn does(&mut self, event: Event) -> &[Action] {
@@ -80,7 +88,8 @@ impl Bench {
         self.conns += 1;
         let (conn, fresh) = (ConnId(self.conns), SessionId(1000 + self.conns));
         let wall = self.wall;
-        self.does(Event::AttachRequested { conn, request: Box::new(request), known, wall, fresh });
+        let (request, connected_elsewhere) = (Box::new(request), self.connected_elsewhere);
+        self.does(Event::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh });
         conn
     }
 
@@ -99,6 +108,7 @@ impl Bench {
             | Action::Accept(..)
             | Action::Publish(..)
             | Action::Close(..)
+            | Action::ReportClone(_)
             | Action::Supersede { .. } => None,
         })
     }
@@ -301,6 +311,89 @@ fn a_vehicle_whose_clock_is_more_than_a_day_off_is_told_so() {
     }
 }
 
+/// What becomes of an attach of a vehicle that is connected here already.
+fn attaches_again(bench: &mut Bench, token: Option<Vec<u8>>, known: Option<Epoch>) -> (Option<RejectCause>, Vec<u8>) {
+    bench.now = bench.now + Millis::secs(1);
+    let kind = if token.is_some() { AttachKind::Resume } else { AttachKind::Initial };
+    match bench.attaches(request(&vehicle(1), kind, token), known) {
+        Some((_, token)) => (None, token),
+        None => (bench.rejected(), Vec::new()),
+    }
+}
+
+#[test]
+fn units_that_push_each_other_out_are_reported_and_the_one_that_is_connected_stays() {
+    let mut bench = Bench::new("west");
+    let (_, token) = bench.first_attach();
+    let mut tokens = [Some(token), None];
+    for n in 0..4 {
+        let unit = (n + 1) % 2;
+        let (rejected, token) = attaches_again(&mut bench, tokens[unit].take(), None);
+        assert_eq!(rejected, None, "the newest wins");
+        tokens[unit] = Some(token);
+        assert_eq!(bench.registrar.suspected_clone(&vehicle(1), bench.now), n == 3, "{n}");
+    }
+    let [newest, older] = tokens;
+    for presented in [older.clone(), None, older] {
+        let (rejected, _) = attaches_again(&mut bench, presented, None);
+        assert_eq!(rejected, Some(RejectCause::Cloned));
+        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), 4003)));
+        assert_eq!(bench.registrar.session(&vehicle(1)).unwrap().phase(), Phase::Connected(ConnId(5)));
+    }
+    assert_eq!(attaches_again(&mut bench, newest, None).0, None, "it presents the newest token: nothing is contested");
+    let quiet = bench.now + crate::clones::SUSPECT;
+    assert!(!bench.registrar.suspected_clone(&vehicle(1), quiet));
+}
+
+#[test]
+fn who_presents_the_session_it_leaves_never_counts_as_a_double() {
+    type Next = fn(&mut Bench, u64, Vec<u8>) -> Option<Vec<u8>>;
+    let table: [(&str, Next); 5] = [
+        ("it resumes over an open socket", |_, _, token| Some(token)),
+        ("it resumes after a loss", |bench, n, token| {
+            bench.loses(n);
+            Some(token)
+        }),
+        ("it lost its token, once", |_, n, token| Some(token).filter(|_| n != 5)),
+        ("it loses each token and its socket with it", |bench, n, _| {
+            bench.loses(n);
+            bench.now = bench.registrar.next_deadline().unwrap();
+            bench.does(Event::DeadlineReached);
+            None
+        }),
+        ("it says goodbye each time and keeps no token", |bench, n, _| {
+            bench.does(Event::DetachRequested(ConnId(n), DetachCause::Service));
+            None
+        }),
+    ];
+    for (why, next) in table {
+        let mut bench = Bench::new("west");
+        let (_, mut token) = bench.first_attach();
+        for n in 1..20 {
+            let presented = next(&mut bench, n, token);
+            let rejected;
+            (rejected, token) = attaches_again(&mut bench, presented, None);
+            assert_eq!(rejected, None, "{why}");
+            assert!(!bench.registrar.suspected_clone(&vehicle(1), bench.now), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_the_directory_shows_elsewhere_is_pushed_out_too() {
+    for (elsewhere, last) in [(true, Some(RejectCause::Cloned)), (false, None)] {
+        let mut bench = Bench::new("west");
+        bench.connected_elsewhere = elsewhere;
+        for n in 0..5 {
+            // The double at the other gateway attached meanwhile, which ended the session here.
+            let known = Epoch(Epoch::of_clock(NOON).0 + n * 1000);
+            let (rejected, _) = attaches_again(&mut bench, None, Some(known));
+            assert_eq!(rejected, last.filter(|_| n == 4));
+            bench.does(Event::DetachRequested(ConnId(n + 1), DetachCause::Service));
+        }
+    }
+}
+
 #[test]
 fn a_second_attach_on_one_connection_is_a_bad_message() {
     let mut bench = Bench::new("west");
@@ -379,6 +472,8 @@ proptest! {
         let (mut last, mut token) = (None, None);
         for (at, skew_hours) in attaches {
             let bench = &mut gateways[at];
+            // No gateway here hears that it was left: attaches as fast as this would be those of a clone.
+            bench.now = bench.now + Millis::secs(21);
             bench.wall = Wall(NOON.0 + skew_hours * HOUR_MS);
             let attached = match bench.attaches(request(&vehicle(1), AttachKind::Handover, token.take()), last) {
                 Some(attached) => attached,

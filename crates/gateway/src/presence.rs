@@ -275,7 +275,8 @@ impl PresenceTask {
             return self.send(conn, Letter::Close(1011));
         }
         let (wall, fresh) = (self.state.clock.wall(), SessionId(u64::from_le_bytes(random)));
-        self.register(RegistrarEvent::AttachRequested { conn, request, known: None, wall, fresh });
+        let (known, connected_elsewhere) = (None, false);
+        self.register(RegistrarEvent::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh });
     }
 
     fn answered(&mut self, answer: Answer) {
@@ -343,6 +344,10 @@ impl PresenceTask {
             SessionAction::Supersede { node, vehicle, session, epoch, by } => {
                 // Best effort: the winning entry tells the same by gossip.
                 let _ = self.notices.try_send((node, Notice { vehicle, session, epoch, by }));
+            }
+            SessionAction::ReportClone(vehicle) => {
+                metrics::counter!("waygate_cloned_identities_total").increment(1);
+                tracing::warn!(%vehicle, "there seem to be several of this vehicle: they push each other out");
             }
             // The node publishes by itself.
             SessionAction::Publish(..) => {}
