@@ -148,7 +148,9 @@ impl Admission {
         let wait_max = Millis(wait_max.0 + (1 - reserve) * wait_max.0 / 2);
         let room = self.waiting < (queue_max - reserve * (queue_max / RESERVED)).max(1);
         let soon = self.expected_wait(now) < wait_max;
-        let allowed = self.allowed_milli >= 1000 + reserve * (ceiling_milli.saturating_sub(1000) / RESERVED);
+        // Of a ceiling of one nothing can be kept.
+        let kept_milli = if ceiling_milli > 1000 { (ceiling_milli / RESERVED).max(1000) } else { 0 };
+        let allowed = self.allowed_milli >= 1000 + reserve * kept_milli;
         if room && soon && (per_second_max.is_none() || allowed) {
             self.allowed_milli = self.allowed_milli.saturating_sub(1000);
             return Verdict::Admitted;

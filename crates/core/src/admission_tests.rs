@@ -205,8 +205,10 @@ fn each_refused_vehicle_is_told_of_its_turn() {
 
 #[test]
 fn a_vehicle_that_resumes_is_let_in_where_others_are_not() {
-    let ceiling = Settings { per_second_max: Some(8), ..SETTINGS };
-    for (settings, others, resumes) in [(SETTINGS, 200, 100), (ceiling, 6, 2)] {
+    let ceiling = |most| Settings { per_second_max: Some(most), ..SETTINGS };
+    for (settings, others, resumes) in
+        [(SETTINGS, 200, 100), (ceiling(8), 6, 2), (ceiling(4), 3, 1), (ceiling(2), 1, 1), (ceiling(1), 1, 0)]
+    {
         let mut admission = Admission::new(settings, START);
         for (class, admitted) in [(Class::Other, others), (Class::Resume, resumes)] {
             for _ in 0..admitted {

@@ -143,6 +143,15 @@ impl Registrar {
         self.clones.suspects(vehicle, now)
     }
 
+    /// Whether a request goes on with a session that lives here; if it does, it is cheap to let in.
+    pub fn resumes(&self, request: &AttachRequest) -> bool {
+        let session = self.sessions.get(&request.vehicle).filter(|_| request.kind == AttachKind::Resume);
+        session.zip(request.token.as_ref()).is_some_and(|(session, token)| {
+            let claims = self.keys.open(&request.vehicle, token);
+            claims.is_ok_and(|claims| session.resumable(claims.session, claims.epoch))
+        })
+    }
+
     /// The token a vehicle is given for a session.
     pub fn token(&self, vehicle: &VehicleId, session: SessionId, epoch: Epoch) -> Vec<u8> {
         self.keys.seal(&Claims {

@@ -153,6 +153,15 @@ fn a_resume_goes_on_with_the_session_as_long_as_it_lives() {
             bench.now = bench.registrar.next_deadline().unwrap();
             bench.does(Event::DeadlineReached);
         }
+        let resume = request(&vehicle(1), AttachKind::Resume, Some(token.clone()));
+        assert!(bench.registrar.resumes(&resume));
+        for other in [
+            AttachRequest { kind: AttachKind::Handover, ..resume.clone() },
+            AttachRequest { token: None, ..resume.clone() },
+            AttachRequest { vehicle: vehicle(2), ..resume },
+        ] {
+            assert!(!bench.registrar.resumes(&other), "{other:?}");
+        }
         let (resumed, _) = bench.attaches(request(&vehicle(1), AttachKind::Resume, Some(token)), None).unwrap();
         assert_eq!((resumed.session, resumed.epoch), (first.session, first.epoch), "after {deadlines} deadlines");
     }

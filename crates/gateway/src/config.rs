@@ -28,6 +28,9 @@ pub struct Config {
     /// The other gateways.
     #[serde(default)]
     pub peers: PeersConfig,
+    /// How many attaches are taken at once.
+    #[serde(default)]
+    pub admission: AdmissionConfig,
     /// The store.
     #[serde(default)]
     pub store: StoreConfig,
@@ -94,6 +97,22 @@ impl Default for OperatorsConfig {
 pub struct PeersConfig {
     /// Their operators' addresses, `http://host:port`.
     pub seeds: Vec<String>,
+}
+
+/// How many attaches are taken at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionConfig {
+    /// The longest expected wait of an attach, milliseconds; beyond it vehicles are told to come back.
+    pub attach_wait_max_ms: u64,
+    /// Attaches taken in a second, if there is a ceiling.
+    pub attaches_per_second_max: Option<u32>,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self { attach_wait_max_ms: 2000, attaches_per_second_max: None }
+    }
 }
 
 /// The store.
@@ -276,6 +295,10 @@ pub enum ConfigError {
     },
 }
 
+/// What an attach may wait, milliseconds: long enough for a commit, and with what a resume may have more, shorter than
+/// the 15 s after which a vehicle goes elsewhere.
+const ATTACH_WAIT_MS: std::ops::RangeInclusive<u64> = 100..=8000;
+
 impl Config {
     /// Reads a file, then the environment: `WAYGATE_NODE__ID` is `[node] id`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -329,6 +352,15 @@ impl Config {
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
+        }
+        if !ATTACH_WAIT_MS.contains(&self.admission.attach_wait_max_ms) {
+            let (least, most) = (ATTACH_WAIT_MS.start(), ATTACH_WAIT_MS.end());
+            let what = format!("is {}, it must be {least} to {most}", self.admission.attach_wait_max_ms);
+            return Err(ConfigError::Bounds { key: "[admission] attach_wait_max_ms", what });
+        }
+        if self.admission.attaches_per_second_max == Some(0) {
+            let what = "is 0: no vehicle could attach; leave it out for no ceiling".to_owned();
+            return Err(ConfigError::Bounds { key: "[admission] attaches_per_second_max", what });
         }
         let unspecified = |key, listen: SocketAddr, url: &Option<String>| {
             let what = format!("[{key}] listen is {listen}: say in [{key}] url where others reach it");

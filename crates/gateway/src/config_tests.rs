@@ -29,6 +29,18 @@ fn timers_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn load_control_that_lets_no_one_in_is_refused() {
+    for (key, wanted) in [
+        ("attach_wait_max_ms = 99", "[admission] attach_wait_max_ms: is 99, it must be 100 to 8000"),
+        ("attach_wait_max_ms = 8001", "[admission] attach_wait_max_ms: is 8001"),
+        ("attaches_per_second_max = 0", "[admission] attaches_per_second_max: is 0"),
+    ] {
+        let text = load(&format!("{SMALLEST}[admission]\n{key}\n")).unwrap_err().to_string();
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
+#[test]
 fn a_short_token_key_is_refused_without_showing_it() {
     let text = load(&format!("{SMALLEST}[cluster.token_keys]\nwest = \"abcdef\"\n")).unwrap_err().to_string();
     assert!(text.contains("token_keys.west") && !text.contains("abcdef"), "{text}");
