@@ -18,6 +18,7 @@
 pub mod cause;
 pub mod cell;
 pub mod command;
+pub mod commands;
 pub mod epoch;
 pub mod id;
 pub mod ingest;
