@@ -20,6 +20,7 @@ pub mod cause;
 pub mod cell;
 pub mod clones;
 pub mod command;
+pub mod commands;
 pub mod epoch;
 pub mod id;
 pub mod ingest;
