@@ -37,6 +37,9 @@ pub const ATTACHES_MAX: usize = 4096;
 /// How often streams to peers are given what is new.
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// A flag of a stored state: two units seem to use the identity.
+const FLAG_CLONED: u8 = 1;
+
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -472,9 +475,9 @@ impl PresenceTask {
             cell: entry.cell,
             contact: wall_of(&self.state.clock, entry.contact),
             spool,
-            sleep: Millis(0),
-            wake: 0,
-            flags: 0,
+            sleep: entry.sleep,
+            wake: entry.wake.bits(),
+            flags: if entry.cloned { FLAG_CLONED } else { 0 },
         }
     }
 
@@ -524,9 +527,9 @@ pub fn restored(clock: &Clock, record: &PresenceRecord) -> Option<(VehicleId, En
         cause: DetachCause::from_number(record.cause),
         cell: record.cell,
         contact: clock.mono_of(record.contact),
-        sleep: Millis(0),
-        wake: WakeChannels::NONE,
-        cloned: false,
+        sleep: record.sleep,
+        wake: WakeChannels::from_bits(record.wake),
+        cloned: record.flags & FLAG_CLONED != 0,
     };
     Some((record.vehicle.clone(), entry))
 }
