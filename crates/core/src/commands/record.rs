@@ -141,6 +141,8 @@ impl Record {
             arguments: self.arguments.clone(),
             issued: self.issued(),
             ttl,
+            // The connection knows what its accept told.
+            sent: Wall(0),
             policy: self.policy.clone(),
         })
     }
