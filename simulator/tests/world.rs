@@ -38,17 +38,20 @@ const REACHED: &[&str] = &[
     "batch overlaps",
     "clock set back",
     "clock_off",
+    "command done",
     "disk lied",
     "late answer of the disk",
     "late goodbye",
     "late supersede",
     "relayed batch",
     "resume within the hold",
+    "safe command",
     "silent peer",
     "snapshot",
     "store_unavailable",
     "supersede",
     "twin streams",
+    "wake-up",
 ];
 
 /// Runs seeds one after the other; says of each that fails what was broken and how to run it again. Returns how
@@ -147,6 +150,9 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::ForgetAges, &[Check::AgeIsNotTooYoung]),
         (Plant::HurryTimers, &[Check::TimersHold]),
         (Plant::SleepUnasked, &[Check::AsleepAsSaid, Check::HoldHidesLoss]),
+        (Plant::ForgetCommandAges, &[Check::CommandInTime]),
+        (Plant::ForgetIds, &[Check::CommandOnce]),
+        (Plant::AnswerBeforeDisk, &[Check::CommandAfterCommit, Check::CommandIsKept]),
     ];
     assert_eq!(expected.len(), Plant::ALL.len());
     for (plant, guards) in expected {

@@ -32,6 +32,9 @@ pub const KEEPER_WAIT: Millis = Millis(1000);
 /// How long a keeper sees nothing change before it acts: the origin comes first.
 pub const KEEPER_DELAY: Millis = Millis(3000);
 
+/// How long after it took a copy a keeper tells the origin that it has it, whatever became of its answer.
+pub const KEEPER_CONFIRMS: Millis = Millis(5000);
+
 /// A vehicle that was sent a command and says nothing is sent it again after this.
 pub const RESEND: Millis = Millis(10_000);
 

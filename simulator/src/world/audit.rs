@@ -33,6 +33,7 @@ impl World {
             }
         }
         self.audit_acked();
+        self.audit_commands();
     }
 
     fn audit_sights(&mut self, g: usize) {

@@ -79,6 +79,20 @@ checks! {
     TimersHold = "15: timers as in the protocol; any contact cancels them",
     /// Every second, every vehicle shown asleep at every gateway.
     AsleepAsSaid = "15: asleep is what said so, for as long as it said",
+    /// Whenever a unit begins a command.
+    CommandOnce = "18: a command is done at most once by a unit that remembers",
+    /// Whenever a unit begins a command.
+    CommandInTime = "18: a command is never begun after its time to live",
+    /// Every second and at the end.
+    CommandsEnd = "18: every command ends in time, or is told as unknown",
+    /// At the end: what is told of an end is what happened.
+    EndsAreTrue = "18: a result is what the unit said, and none is made up",
+    /// At the end: those that see a command through tell the same of it.
+    CommandsAgree = "18: the holders of a command agree in the end",
+    /// At every answer and at everything that is told of a command.
+    CommandAfterCommit = "18: nothing is answered or told of a command that is not on disk",
+    /// Every second: what an operator was told is kept is on those disks.
+    CommandIsKept = "18: a command that was answered is not lost",
     /// At every message, in some worlds.
     WireIsFaithful = "wire: what is read is what was said",
     /// At the end: a unit that was switched off has no socket.

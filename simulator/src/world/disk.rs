@@ -7,13 +7,14 @@
 
 use super::dice::Dice;
 use std::collections::{BTreeMap, VecDeque};
+use waygate_core::command::CommandId;
+use waygate_core::commands::Record;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{ConnId, Incarnation, SessionId, SpoolId, VehicleId};
 use waygate_core::ingest::{Ticket, Write};
 use waygate_core::log::{Entry, LiveState};
 use waygate_core::ranges::SeqRanges;
-use waygate_core::record::Record;
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
 
 /// Writes in one commit.
 const COMMIT_WRITES_MAX: usize = 64;
@@ -38,6 +39,15 @@ pub enum Request {
     },
     /// Records.
     Batch(ConnId, Ticket, Write),
+    /// A command.
+    Command {
+        /// As it stands.
+        record: Box<Record>,
+        /// Its age.
+        age: Millis,
+        /// The gateway's clock.
+        written: Wall,
+    },
 }
 
 /// What became of a request.
@@ -53,9 +63,11 @@ pub enum Answer {
     Overlapped(ConnId, Ticket, SeqRanges),
     /// A batch is not durable.
     NotStored(ConnId, Ticket),
+    /// Whether a command is durable.
+    Command(CommandId, bool),
 }
 
-/// One record as stored.
+/// One row of telemetry.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// Whose.
@@ -65,7 +77,7 @@ pub struct Row {
     /// Its number there.
     pub seq: u64,
     /// The record.
-    pub record: Record,
+    pub record: waygate_core::record::Record,
 }
 
 /// What is on the platter.
@@ -79,6 +91,8 @@ pub struct Image {
     pub settled: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
     /// Every record, as often as it was written.
     pub rows: Vec<Row>,
+    /// Commands, with their age when they were written and the clock then.
+    pub commands: BTreeMap<CommandId, (Record, Millis, Wall)>,
 }
 
 /// A disk and the store on it.
@@ -183,6 +197,7 @@ fn refusal(request: Request) -> Option<Answer> {
             answer.then_some(Answer::NotAttached(vehicle, entry.session, entry.epoch))
         }
         Request::Batch(conn, ticket, _) => Some(Answer::NotStored(conn, ticket)),
+        Request::Command { record, .. } => Some(Answer::Command(record.id, false)),
     }
 }
 
@@ -208,6 +223,11 @@ impl Image {
                 answer.then(|| Answer::Attached(vehicle, session, epoch, settled.unwrap_or_default()))
             }
             Request::Batch(conn, ticket, write) => Some(self.store(conn, ticket, write, doubling)),
+            Request::Command { record, age, written } => {
+                let id = record.id;
+                self.commands.insert(id, (*record, age, written));
+                Some(Answer::Command(id, true))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::disk::{Answer, Request};
 use super::network::{Payload, Place};
 use super::plant::Plant;
 use super::run::{Event, World};
+use waygate_core::commands::Event as CommandEvent;
 use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::ingest;
 use waygate_core::limits;
@@ -40,7 +41,7 @@ impl World {
                 Answer::NotAttached(..) => self.trace.reach("attach not durable"),
                 Answer::Overlapped(..) => self.trace.reach("batch overlaps"),
                 Answer::NotStored(..) => self.trace.reach("batch not durable"),
-                Answer::Attached(..) | Answer::Stored(..) => {}
+                Answer::Attached(..) | Answer::Stored(..) | Answer::Command(..) => {}
             }
             match answer {
                 Answer::Attached(vehicle, session, epoch, settled) => {
@@ -56,6 +57,8 @@ impl World {
                     self.ingest(g, conn, ingest::Event::Overlapped(ticket, settled));
                 }
                 Answer::NotStored(conn, ticket) => self.ingest(g, conn, ingest::Event::PersistFailed(ticket)),
+                Answer::Command(id, true) => self.command(g, CommandEvent::Persisted(id)),
+                Answer::Command(id, false) => self.command(g, CommandEvent::PersistFailed(id)),
             }
         }
         self.kick_disk(g);

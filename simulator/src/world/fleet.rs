@@ -38,6 +38,8 @@ pub struct Vehicle {
     /// Where it is.
     pub place: usize,
     spool: SpoolId,
+    /// Counts the times it lost what it knew of commands.
+    memory: u64,
     dials: u64,
     boots: u64,
     deadline: Option<u64>,
@@ -56,6 +58,7 @@ impl Vehicle {
             skew_ms,
             place,
             spool: SpoolId(0),
+            memory: 0,
             dials: 0,
             boots: 0,
             deadline: None,
@@ -85,6 +88,7 @@ impl World {
         vehicle.on = true;
         vehicle.boots += 1;
         if keeps != Keeps::All || vehicle.boots == 1 {
+            vehicle.memory += 1;
             vehicle.spool = spool;
         }
         let (boots, at) = (vehicle.boots, position(vehicle.place));
@@ -138,6 +142,11 @@ impl World {
                     self.schedule(now + trip, Event::UnitDialled(u, dial, g));
                 }
                 Output::Send(message) => self.send_uplink(u, message),
+                Output::Begin(id) => {
+                    let memory = self.vehicles[u].memory;
+                    self.oracle.command_begun(now, u, memory, id);
+                }
+                Output::End(id, verdict) => self.oracle.command_ended(id, verdict),
                 Output::HangUp => {
                     let vehicle = &mut self.vehicles[u];
                     vehicle.dials += 1;

@@ -11,6 +11,7 @@ use super::plant::Plant;
 use super::run::{Event, World};
 use super::settings::SKEW_HOURS_MAX;
 use std::collections::{BTreeMap, VecDeque};
+use waygate_core::commands::{Commands, Event as CommandEvent};
 use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
@@ -40,6 +41,8 @@ pub struct Conn {
     pub(super) vehicle: Option<VehicleId>,
     pub(super) oldest: u64,
     pub(super) claimed: SeqRanges,
+    /// When its session was accepted, and the clock that it was told.
+    pub accepted: Option<(u64, Wall)>,
     /// Records on their way to disk.
     pub records_under_way: BTreeMap<Ticket, usize>,
 }
@@ -55,6 +58,9 @@ pub struct Life {
     pub conns: BTreeMap<ConnId, Conn>,
     /// Streams to peers.
     pub links: BTreeMap<LinkId, Stream>,
+    /// Its commands.
+    pub commands: Commands,
+    pub(super) command_deadline: Option<u64>,
     origin: u64,
     deadline: Option<u64>,
 }
@@ -71,6 +77,7 @@ impl Conn {
             vehicle: None,
             oldest: 1,
             claimed: SeqRanges::new(),
+            accepted: None,
             records_under_way: BTreeMap::new(),
         }
     }
@@ -91,6 +98,11 @@ impl Life {
     /// The monotonic clock of this life.
     pub fn mono(&self, now: u64) -> Mono {
         Mono(self.origin + now)
+    }
+
+    /// When that is, in the world.
+    pub fn world_time(&self, at: Mono) -> u64 {
+        at.0.saturating_sub(self.origin)
     }
 }
 
@@ -166,13 +178,17 @@ impl World {
             node.apply(mono, NodeEvent::Session(RegistrarEvent::Restored { vehicle, entry }), &mut out);
         }
         self.oracle.after(now, g, mono, &node, &shown(mono, node.view()), &out);
-        let life = Life { number, node, conns: BTreeMap::new(), links: BTreeMap::new(), origin, deadline: None };
+        let commands = Commands::new(gateway.id.clone(), gateway.region.clone());
+        let (conns, links) = (BTreeMap::new(), BTreeMap::new());
+        let life = Life { number, node, conns, links, commands, command_deadline: None, origin, deadline: None };
         gateway.life = Some(life);
         gateway.dial_at.clear();
         self.network.set_down(Place::Gateway(g), false);
         self.trace.note(now, format_args!("gateway {g} begins life {}", incarnation.0));
         self.start_chain_of(g);
+        let kept = self.kept_commands(g, mono, wall);
         self.perform(g, out);
+        self.command(g, CommandEvent::Restored(kept));
         self.settle_deadline(g);
     }
 
@@ -215,7 +231,10 @@ impl World {
             life.node.apply(mono, event, &mut out);
             self.oracle.after(now, g, mono, &life.node, &before, &out);
         }
+        let seen: Vec<Action> =
+            out.iter().filter(|a| matches!(a, Action::VehicleChanged(_) | Action::NodeChanged(_))).cloned().collect();
         self.perform(g, out);
+        self.look_at_vehicles(g, &seen);
         self.follow_up();
         self.settle_deadline(g);
     }
@@ -355,6 +374,7 @@ impl World {
         socket.oldest = accepted.spool.oldest;
         socket.claimed = accepted.spool.acked;
         socket.ingest = Some(ingest);
+        socket.accepted = Some((now, wall));
         self.trace
             .note(now, format_args!("gateway {g} accepts {} on {} as {}", accepted.vehicle, conn.0, accepted.epoch.0));
         self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(Downlink::AttachAccept(Box::new(accept)))));

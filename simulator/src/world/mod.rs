@@ -7,6 +7,7 @@
 
 pub mod agreement;
 pub mod audit;
+pub mod calls;
 pub mod check;
 pub mod dice;
 pub mod disk;
@@ -14,9 +15,11 @@ pub mod durable;
 pub mod faults;
 pub mod fleet;
 pub mod gateway;
+pub mod hands;
 pub mod network;
 pub mod obu;
 pub mod oracle;
+pub mod orders;
 pub mod peers;
 pub mod plant;
 pub mod promises;
@@ -25,6 +28,7 @@ pub mod settings;
 pub mod sockets;
 pub mod trace;
 pub mod vehicle;
+pub mod verdicts;
 pub mod wire;
 
 pub use check::{Check, Violation};

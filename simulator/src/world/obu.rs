@@ -125,7 +125,7 @@ impl Unit for ObuUnit {
                 Event::MessageReceived { message, random }
             }
             // It has no word for it yet.
-            Input::Parked(_) => return,
+            Input::Parked(_) | Input::Woken => return,
             Input::Pinged => Event::FrameReceived,
             Input::Lost(code) => {
                 Event::SocketLost { code: Some(code).filter(|code| *code != 0), why: "closed".to_owned(), random }

@@ -7,6 +7,7 @@
 use super::check::{Check, Violation};
 use super::promises::Promises;
 use super::settings::Settings;
+use super::verdicts::Orders;
 use std::collections::BTreeMap;
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
@@ -85,6 +86,8 @@ pub struct Oracle {
     pub eyes: Vec<Eye>,
     /// The promises to vehicles.
     pub promises: Promises,
+    /// What was ordered, and what became of it.
+    pub orders: Orders,
     /// The longest time a frame between gateways was on its way.
     pub transit_max_ms: u64,
     /// Entries published.
@@ -191,7 +194,7 @@ impl Oracle {
             self.promises.note_published(vehicle, slot.entry.epoch);
         }
         self.expect(Check::SequenceRises, now, log.head() > known, || format!("{id:?} fell back to {}", log.head()));
-        self.published += log.head() - known;
+        self.published += log.head().saturating_sub(known);
         self.logs.entry(id).or_default().head = log.head();
     }
 

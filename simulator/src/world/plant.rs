@@ -34,6 +34,12 @@ pub enum Plant {
     HurryTimers,
     /// A lost socket is taken for a vehicle that sleeps.
     SleepUnasked,
+    /// A command crosses as if it had just been taken: it is sent after its time to live.
+    ForgetCommandAges,
+    /// A unit does not remember what it was told to do.
+    ForgetIds,
+    /// A command is answered before it is on disk.
+    AnswerBeforeDisk,
 }
 
 impl Plant {
@@ -53,5 +59,8 @@ impl Plant {
         Self::ForgetAges,
         Self::HurryTimers,
         Self::SleepUnasked,
+        Self::ForgetCommandAges,
+        Self::ForgetIds,
+        Self::AnswerBeforeDisk,
     ];
 }

@@ -3,6 +3,7 @@
 //! Events happen one after the other; those of the same millisecond in the order they were scheduled. Nothing
 //! here reads a clock, and nothing iterates in an order that is not its own.
 
+use super::calls::{Body, Call};
 use super::check::{Check, Violation};
 use super::dice::Dice;
 use super::disk::Disk;
@@ -12,11 +13,13 @@ use super::gateway::Gateway;
 use super::network::{Arrival, Network, Payload, Place, SocketId};
 use super::obu::ObuUnit;
 use super::oracle::Oracle;
+use super::orders::Waits;
 use super::plant::Plant;
 use super::settings::Settings;
 use super::trace::Trace;
 use super::vehicle::{Keeps, SmallUnit, Unit};
 use std::collections::{BTreeMap, VecDeque};
+use waygate_core::commands::{ANSWER_GRACE, Ask, Event as CommandEvent};
 use waygate_core::id::{NodeId, RegionId, VehicleId};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
@@ -59,6 +62,20 @@ pub enum Event {
     Calm,
     /// The judge looks round.
     Audit(u64),
+    /// An operator orders something; more follow if so.
+    Ordered(bool),
+    /// The commands of a gateway have a deadline.
+    CommandDeadline(usize, u64),
+    /// A call reaches a gateway; when it was made.
+    Called(usize, u64, Box<Body>, u64),
+    /// The answer to a call arrives.
+    CallAnswered(usize, u64, Box<CommandEvent>),
+    /// A gateway waits for the answer to a call no longer.
+    CallFailed(usize, u64),
+    /// A wake-up reaches a unit.
+    Woken(usize),
+    /// A wake-up is given up.
+    WakeEnded(usize, u64, VehicleId),
 }
 
 /// How a run went.
@@ -116,6 +133,10 @@ pub struct World {
     pub(super) samples_stopped: bool,
     /// Since when ticks come every second.
     pub(super) awake_since: u64,
+    pub(super) asks: BTreeMap<Ask, Waits>,
+    pub(super) asked: u64,
+    pub(super) calls: BTreeMap<u64, Call>,
+    pub(super) called: u64,
 }
 
 /// A silent socket is given up by a vehicle a little later than by the gateway.
@@ -126,6 +147,8 @@ const UNDER_WAY_MS: u64 = 10_000;
 const LAST_WORDS_MS: u64 = 15_000;
 /// How long nothing may be said once all agree.
 const QUIET_MS: u64 = 20_000;
+/// How long the last commands may take: the longest time to live, and the time in which they may be answered.
+const COMMANDS_MS: u64 = 60_000 + ANSWER_GRACE.0 + 20_000;
 /// How long the last records may take.
 const DRAIN_MS: u64 = 20_000;
 
@@ -152,7 +175,7 @@ impl World {
                 stalled_until: 0,
             });
         }
-        let vehicles = fleet(&settings, &mut dice);
+        let vehicles = fleet(&settings, plant, &mut dice);
         let oracle = Oracle::new(&settings);
         Self {
             now: 0,
@@ -166,6 +189,10 @@ impl World {
             storm_ends: settings.stormy_ms,
             samples_stopped: false,
             awake_since: 0,
+            asks: BTreeMap::new(),
+            asked: 0,
+            calls: BTreeMap::new(),
+            called: 0,
             dice,
             settings,
             gateways,
@@ -193,7 +220,8 @@ impl World {
         }
         self.judge_quiet();
         self.samples_stopped = true;
-        self.run_until(self.now + DRAIN_MS);
+        self.run_until(self.now + DRAIN_MS + COMMANDS_MS);
+        self.judge_commands();
         self.judge_end();
         let lines = self.trace.lines().to_vec();
         match self.oracle.violation.take() {
@@ -226,6 +254,7 @@ impl World {
             self.schedule(falls, Event::Nightfall);
         }
         self.schedule(2000, Event::Strike);
+        self.schedule(1500, Event::Ordered(true));
         self.schedule(self.storm_ends, Event::Calm);
         self.start_chains();
     }
@@ -321,6 +350,11 @@ impl World {
             | Event::Deadline(g, _)
             | Event::Committed(g, _)
             | Event::PeerDialled(g, ..)
+            | Event::CommandDeadline(g, _)
+            | Event::Called(g, ..)
+            | Event::CallAnswered(g, ..)
+            | Event::CallFailed(g, _)
+            | Event::WakeEnded(g, ..)
             | Event::Supersede(g, _) => Some(*g),
             Event::UnitDialled(..)
             | Event::UnitDialTimedOut(..)
@@ -331,6 +365,8 @@ impl World {
             | Event::Nightfall
             | Event::Dawn(_)
             | Event::Calm
+            | Event::Ordered(_)
+            | Event::Woken(_)
             | Event::Audit(_) => None,
         }
     }
@@ -358,6 +394,18 @@ impl World {
             Event::PeerDialled(g, number, peer) if self.lives(g, number) => self.on_peer_dialled(g, peer),
             Event::Deadline(..) | Event::Committed(..) | Event::PeerDialled(..) => {}
             Event::Supersede(g, event) => self.on_supersede(g, event),
+            Event::Ordered(again) => self.on_order(again),
+            Event::CommandDeadline(g, number) if self.lives(g, number) => self.on_command_deadline(g),
+            Event::CommandDeadline(..) => {}
+            Event::Called(g, id, body, sent) => self.on_called(g, id, *body, sent),
+            Event::CallAnswered(_, id, event) => self.on_call_answered(id, *event),
+            Event::CallFailed(_, id) => self.on_call_failed(id),
+            Event::Woken(u) => self.on_woken(u),
+            Event::WakeEnded(g, number, vehicle) => {
+                if self.lives(g, number) {
+                    self.command(g, CommandEvent::WakeFailed(vehicle, "nobody answered".to_owned()));
+                }
+            }
             Event::UnitDialled(u, dial, g) => self.on_unit_dialled(u, dial, g),
             Event::UnitDialTimedOut(u, dial) => self.on_unit_dial_timed_out(u, dial),
             Event::UnitDeadline(u) => self.on_unit_deadline(u),
@@ -389,7 +437,7 @@ impl World {
     }
 }
 
-fn fleet(settings: &Settings, dice: &mut Dice) -> Vec<Vehicle> {
+fn fleet(settings: &Settings, plant: Option<Plant>, dice: &mut Dice) -> Vec<Vehicle> {
     let patience = Millis((settings.timers.ping + settings.timers.pong).0 + VEHICLE_PATIENCE_MS);
     let mut fleet = Vec::new();
     for u in 0..settings.vehicles + settings.clones {
@@ -400,7 +448,9 @@ fn fleet(settings: &Settings, dice: &mut Dice) -> Vec<Vehicle> {
         let unit: Box<dyn Unit> = if dice.chance(60) {
             Box::new(ObuUnit::new(id.clone(), settings.gateways, home))
         } else {
-            Box::new(SmallUnit::new(id.clone(), settings.gateways, home, patience))
+            let mut unit = SmallUnit::new(id.clone(), settings.gateways, home, patience);
+            unit.forgets_commands(plant == Some(Plant::ForgetIds));
+            Box::new(if dice.chance(50) { unit.wakeable() } else { unit })
         };
         let (skew, place) = (settings.vehicle_skews_ms[u], dice.index(4));
         fleet.push(Vehicle::new(id, unit, clone, skew, place));

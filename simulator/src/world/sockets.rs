@@ -6,6 +6,7 @@ use super::plant::Plant;
 use super::run::World;
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
+use waygate_core::commands::Event as CommandEvent;
 use waygate_core::id::{ConnId, SessionId};
 use waygate_core::message::{AttachRequest, Downlink, TrackingAccept, Uplink};
 use waygate_core::node::Event as NodeEvent;
@@ -75,7 +76,12 @@ impl World {
                 let event = RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake);
                 self.drive(g, NodeEvent::Session(event));
             }
-            Uplink::CommandStatus(_) => {}
+            Uplink::CommandStatus(status) => {
+                let life = self.gateways[g].life.as_ref();
+                if let Some(vehicle) = life.and_then(|life| life.node.registrar().vehicle_of(conn)).cloned() {
+                    self.command(g, CommandEvent::StatusHeard(vehicle, status));
+                }
+            }
             Uplink::TimeRequest(sent) => {
                 let reply = Downlink::TimeReply { sent, server_time: self.gateways[g].wall(self.now) };
                 self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(reply)));

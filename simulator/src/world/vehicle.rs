@@ -4,9 +4,11 @@
 //! It owns no socket: it asks for one and is told what became of it. It never drops a record that was not acked.
 
 use super::dice::Dice;
+use super::hands::Hands;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use waygate_core::cause::{DetachCause, RejectCause, RetryClass};
+use waygate_core::command::{ClockTie, CommandId, VehicleVerdict};
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::message::{
     AttachAccept, AttachKind, AttachRequest, Downlink, Suspend, TrackingCause, TrackingUpdate, Uplink,
@@ -14,7 +16,7 @@ use waygate_core::message::{
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, Position, Record, SpoolReport, Telemetry};
 use waygate_core::time::{Millis, Mono, Wall};
-use waygate_core::wake::WakeChannels;
+use waygate_core::wake::{WakeChannel, WakeChannels};
 
 /// When something happens to a unit: its clocks and a random number.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,8 @@ pub enum Input {
     Lost(u16),
     /// It parks, and sleeps for so long.
     Parked(Millis),
+    /// A wake-up reached it.
+    Woken,
     /// Its deadline has come.
     DeadlineReached,
 }
@@ -81,6 +85,10 @@ pub enum Output {
     Send(Uplink),
     /// Close the socket.
     HangUp,
+    /// It begins a command.
+    Begin(CommandId),
+    /// It is done with one.
+    End(CommandId, VehicleVerdict),
 }
 
 /// An onboard unit.
@@ -130,7 +138,11 @@ pub struct SmallUnit {
     boots: u32,
     failures: u32,
     tells_clock: bool,
+    asked: Mono,
+    tie: Option<ClockTie>,
     patience: Millis,
+    wake: WakeChannels,
+    hands: Hands,
 }
 
 impl SmallUnit {
@@ -152,8 +164,22 @@ impl SmallUnit {
             boots: 0,
             failures: 0,
             tells_clock: true,
+            asked: Mono(0),
+            tie: None,
             patience,
+            wake: WakeChannels::NONE,
+            hands: Hands::default(),
         }
+    }
+
+    /// Whether it does not remember what it was told to do, as a planted fault.
+    pub fn forgets_commands(&mut self, forgetful: bool) {
+        self.hands.forgetful = forgetful;
+    }
+
+    /// One that can be woken.
+    pub fn wakeable(self) -> Self {
+        Self { wake: [WakeChannel::Sms].into_iter().collect(), ..self }
     }
 
     fn power_on(&mut self, at: Moment, keeps: Keeps, spool: SpoolId) {
@@ -166,7 +192,9 @@ impl SmallUnit {
             self.last_seq = 0;
             self.kept.clear();
             self.acked = SeqRanges::new();
+            self.hands.forget();
         }
+        self.hands.drop_work();
         self.state = State::Waiting(at.now + Millis(at.chance % 2000));
     }
 
@@ -193,7 +221,7 @@ impl SmallUnit {
             position: self.position,
             clock: self.tells_clock.then_some(at.wall),
             signals: Vec::new(),
-            wake: WakeChannels::NONE,
+            wake: self.wake,
         }
     }
 
@@ -202,6 +230,7 @@ impl SmallUnit {
         self.served_by = Some(self.target);
         self.failures = 0;
         self.state = State::Attached(at.now + self.patience);
+        self.tie = Some(ClockTie { asked: self.asked, server_time: accept.server_time });
         self.unsent = self.kept.keys().copied().collect();
         self.send_records(at, out);
     }
@@ -298,11 +327,9 @@ impl SmallUnit {
                 self.state = State::Waiting(at.now + Millis(1000 + at.chance % 4000));
             }
             Downlink::TrackingAccept(_) | Downlink::TimeReply { .. } | Downlink::FlowControl { .. } => {}
-            Downlink::Error(_)
-            | Downlink::Command(_)
-            | Downlink::CommandCancel(_)
-            | Downlink::SnapshotRequest(_)
-            | Downlink::Redirect(_) => {}
+            Downlink::Command(command) => self.hands.take(at, &command, self.tie, out),
+            Downlink::CommandCancel(id) => self.hands.recall(id, out),
+            Downlink::Error(_) | Downlink::SnapshotRequest(_) | Downlink::Redirect(_) => {}
         }
     }
 
@@ -350,6 +377,11 @@ impl Unit for SmallUnit {
                     self.state = State::Waiting(at.now + Millis(at.chance % 300));
                 }
             }
+            Input::Woken => {
+                if let State::Waiting(_) = self.state {
+                    self.state = State::Waiting(at.now);
+                }
+            }
             Input::Parked(sleep) => {
                 if let State::Attached(_) = self.state {
                     let suspend = Suspend { active: Millis(0), sleep, wake: WakeChannels::NONE };
@@ -360,6 +392,7 @@ impl Unit for SmallUnit {
             }
             Input::Opened => {
                 self.state = State::Attaching(at.now + ATTACH_GUARD);
+                self.asked = at.now;
                 out.push(Output::Send(Uplink::Attach(Box::new(self.attach_request(at)))));
             }
             Input::DialFailed | Input::Lost(_) => {
@@ -369,14 +402,19 @@ impl Unit for SmallUnit {
             }
             Input::Received(message) => self.receive(at, message, out),
             Input::Pinged => self.hear(at),
-            Input::DeadlineReached => self.expire(at, out),
+            Input::DeadlineReached => {
+                self.hands.finish(at, out);
+                self.expire(at, out);
+            }
         }
     }
 
     fn next_deadline(&self) -> Option<Mono> {
         match self.state {
             State::Off => None,
-            State::Waiting(at) | State::Dialling(at) | State::Attaching(at) | State::Attached(at) => Some(at),
+            State::Waiting(at) | State::Dialling(at) | State::Attaching(at) | State::Attached(at) => {
+                Some(self.hands.next_deadline().map_or(at, |done| done.min(at)))
+            }
         }
     }
 

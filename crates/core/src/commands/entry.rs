@@ -83,6 +83,7 @@ impl Entry {
     pub(super) fn told(&self) -> Box<Record> {
         let mut record = self.record.clone();
         record.request = None;
+        record.attempting = false;
         record.keepers.extend(self.keeping.as_ref().map(|keeping| keeping.node.clone()));
         Box::new(record)
     }

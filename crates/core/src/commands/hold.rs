@@ -3,8 +3,8 @@
 use super::entry::{AGAIN, Earliest, Entry, Keeping};
 use super::word::heard;
 use super::{
-    Action, Answer, Ask, Commands, End, EndKind, KEEPER_WAIT, Order, Progress, RESEND, RESTORE_PATIENCE, RETRY, Record,
-    Refusal, Report, Said, Sighting, Step, Target,
+    Action, Answer, Ask, Commands, End, EndKind, KEEPER_CONFIRMS, KEEPER_WAIT, Order, Progress, RESEND,
+    RESTORE_PATIENCE, RETRY, Record, Refusal, Report, Said, Sighting, Step, Target,
 };
 use crate::command::CommandId;
 use crate::id::{NodeId, RegionId, VehicleId};
@@ -61,6 +61,7 @@ impl Commands {
             request: order.request,
             keepers: BTreeSet::new(),
             cancel: false,
+            attempting: false,
             wakes: 0,
             progress: Progress::Queued,
             end: None,
@@ -123,7 +124,13 @@ impl Commands {
         {
             return out.push(refuse(refusal));
         }
-        self.insert(now, Entry::new(record, now), sighting);
+        let mut entry = Entry::new(record, now);
+        if from == entry.record.origin {
+            // The answer may get lost: once, later, the origin is told that the copy is here.
+            entry.owed.insert(from);
+            entry.owed_after = now + KEEPER_CONFIRMS;
+        }
+        self.insert(now, entry, sighting);
         self.save(id, Some(ask), out);
     }
 
@@ -132,6 +139,9 @@ impl Commands {
             let id = record.id;
             self.issued = self.issued.max(record.issued());
             let mut entry = Entry::new(record, now);
+            if std::mem::take(&mut entry.record.attempting) {
+                entry.record.progress = entry.record.progress.max(Progress::Tried);
+            }
             entry.saved = true;
             entry.judge_after = now + RESTORE_PATIENCE;
             entry.seek = !entry.record.is_ended();
@@ -190,7 +200,8 @@ impl Commands {
             out.push(Action::Persist(Box::new(entry.record.clone())));
         }
         if std::mem::replace(&mut entry.saved, true) {
-            return answer(&asks, &entry.record, out);
+            answer(&asks, &entry.record, out);
+            return self.tend(now, id, out);
         }
         out.push(Action::Changed(Box::new(entry.record.clone())));
         let (vehicle, policy) = (entry.record.vehicle.clone(), entry.record.policy.clone());

@@ -63,6 +63,9 @@ pub struct Record {
     pub cancel: bool,
     /// Wake-ups that began and ended: odd while one is under way.
     pub wakes: u32,
+    /// Whether this gateway was about to give it to the vehicle, when this was written. Its own affair: after a crash nobody
+    /// may say that it was not sent.
+    pub attempting: bool,
     /// How far it has come.
     pub progress: Progress,
     /// How it ended.
@@ -90,7 +93,7 @@ impl Record {
         let concluded = self
             .end
             .as_ref()
-            .is_some_and(|end| matches!(end.kind, EndKind::Expired) || matches!(end.kind, EndKind::NotReachable));
+            .is_some_and(|end| matches!(end.kind, EndKind::Expired | EndKind::NotReachable | EndKind::Cancelled));
         concluded && self.progress >= Progress::Tried
     }
 

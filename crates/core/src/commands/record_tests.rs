@@ -25,6 +25,7 @@ pub(in crate::commands) fn plain() -> Record {
         request: None,
         keepers: BTreeSet::new(),
         cancel: false,
+        attempting: false,
         wakes: 0,
         progress: Progress::Queued,
         end: None,

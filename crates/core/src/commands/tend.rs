@@ -50,6 +50,10 @@ impl Commands {
     fn judge(&self, now: Mono, id: CommandId, due: &mut Earliest) -> Due {
         let Some(entry) = self.entries.get(&id) else { return Due::Nothing };
         let record = &entry.record;
+        if record.attempting && entry.attempt.is_none() && (entry.saving.is_some() || entry.save_again.is_some()) {
+            // That it is about to be sent is on its way to the disk.
+            return Due::Nothing;
+        }
         if let Some(since) = entry.attempt {
             return if due.reached(now, since + ATTEMPT_PATIENCE) { Due::GiveUp } else { Due::Nothing };
         }
@@ -143,6 +147,10 @@ impl Commands {
 
     fn attempt(&mut self, now: Mono, id: CommandId, owner: NodeId, epoch: Epoch, out: &mut Vec<Action>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.record.progress == Progress::Queued && !entry.record.attempting && !entry.record.is_ended() {
+            entry.record.attempting = true;
+            return self.save(id, None, out);
+        }
         entry.attempt = Some(now);
         entry.sent_to = Some((owner.clone(), epoch));
         entry.recalled = entry.record.is_recalled();
@@ -170,6 +178,11 @@ impl Commands {
         };
         entry.recalled &= outcome == Outcome::Sent;
         entry.try_after = now + after;
+        let noted = std::mem::take(&mut entry.record.attempting);
+        if noted && progress == Progress::Queued {
+            self.save(id, None, out);
+        }
+        let Some(entry) = self.entries.get(&id) else { return };
         if progress > entry.record.progress {
             self.change(now, id, Source::Here, None, |record| record.progress = progress, out);
         }

@@ -1,0 +1,83 @@
+//! What a unit does with commands: each once, in time, and it says what became of it.
+
+use super::vehicle::{Moment, Output};
+use std::collections::BTreeMap;
+use waygate_core::command::{ClockTie, Command, CommandId, CommandStatus, VehicleVerdict};
+use waygate_core::message::Uplink;
+use waygate_core::time::{Millis, Mono};
+
+/// A unit's memory of commands, which outlives a reboot, and what it is at.
+#[derive(Clone, Debug, Default)]
+pub struct Hands {
+    /// The last word on each, if it is remembered.
+    known: BTreeMap<CommandId, Option<VehicleVerdict>>,
+    at_work: BTreeMap<Mono, CommandId>,
+    /// As a planted fault.
+    pub forgetful: bool,
+}
+
+impl Hands {
+    /// What it knew is lost.
+    pub fn forget(&mut self) {
+        *self = Self { forgetful: self.forgetful, ..Self::default() };
+    }
+
+    /// After a reboot it knows what it began, and no more.
+    pub fn drop_work(&mut self) {
+        for id in std::mem::take(&mut self.at_work).into_values() {
+            self.known.insert(id, None);
+        }
+    }
+
+    /// When something is done.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.at_work.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// A command came.
+    pub fn take(&mut self, at: Moment, command: &Command, tie: Option<ClockTie>, out: &mut Vec<Output>) {
+        let id = command.id;
+        if let Some(word) = self.known.get(&id).filter(|_| !self.forgetful) {
+            return out.push(say(id, word.unwrap_or(VehicleVerdict::Duplicate)));
+        }
+        let left = tie.map_or(command.ttl, |tie| command.ttl_left(at.now, tie));
+        if left == Millis(0) {
+            self.known.insert(id, Some(VehicleVerdict::Expired));
+            return out.push(say(id, VehicleVerdict::Expired));
+        }
+        out.push(Output::Begin(id));
+        self.known.insert(id, Some(VehicleVerdict::Accepted));
+        out.push(say(id, VehicleVerdict::Accepted));
+        let mut done = at.now + Millis(1 + at.chance % 8000);
+        while self.at_work.contains_key(&done) {
+            done = done + Millis(1);
+        }
+        self.at_work.insert(done, id);
+    }
+
+    /// A command is not to be begun.
+    pub fn recall(&mut self, id: CommandId, out: &mut Vec<Output>) {
+        let word = self.known.entry(id).or_insert(Some(VehicleVerdict::Cancelled));
+        out.push(say(id, word.unwrap_or(VehicleVerdict::Duplicate)));
+    }
+
+    /// What is done by now.
+    pub fn finish(&mut self, at: Moment, out: &mut Vec<Output>) {
+        while let Some((done, id)) = self.at_work.pop_first() {
+            if done > at.now {
+                self.at_work.insert(done, id);
+                return;
+            }
+            let failed = at.chance % 5 == 0;
+            let verdict = if failed { VehicleVerdict::Failed } else { VehicleVerdict::Succeeded };
+            self.known.insert(id, Some(verdict));
+            out.push(Output::End(id, verdict));
+            out.push(say(id, verdict));
+        }
+    }
+}
+
+fn say(id: CommandId, verdict: VehicleVerdict) -> Output {
+    let (code, text, result) = (String::new(), String::new(), String::new());
+    Output::Send(Uplink::CommandStatus(CommandStatus { id, verdict, code, text, result }))
+}

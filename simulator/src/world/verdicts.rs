@@ -1,0 +1,210 @@
+//! The judge of commands: what was taken, what units really did, and what gateways tell of it.
+
+use super::check::Check;
+use super::oracle::Oracle;
+use super::run::World;
+use std::collections::BTreeMap;
+use waygate_core::command::{CommandId, VehicleVerdict};
+use waygate_core::commands::{ANSWER_GRACE, Answer, EndKind, RUN_GRACE, Record};
+use waygate_core::time::{Millis, Mono};
+
+/// Two gateways may have grown a copy younger on its way: origin to keeper, keeper to the serving one.
+const HOPS: u64 = 2;
+/// What is due is done within this.
+const SLACK_MS: u64 = 10_000;
+
+/// A command that was taken.
+#[derive(Clone, Debug)]
+struct Order {
+    taken_at: u64,
+    ttl: Millis,
+    /// Gateways on whose disks it is, as an operator was told.
+    promised: Vec<String>,
+    /// Which units began it, in which of their memories, and when.
+    begun: Vec<(usize, u64, u64)>,
+    /// What the units said at the end.
+    ended: Vec<VehicleVerdict>,
+}
+
+/// Every command.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    all: BTreeMap<CommandId, Order>,
+    /// The longest time a call was on its way.
+    pub transit_max_ms: u64,
+}
+
+impl Orders {
+    /// One that was taken, by chance.
+    pub fn some(&self, random: u64) -> Option<CommandId> {
+        let count = self.all.len() as u64;
+        self.all.keys().nth((random % count.max(1)) as usize).copied()
+    }
+
+    /// A gateway takes a command.
+    pub fn taken(&mut self, at: u64, record: &Record) {
+        self.all.entry(record.id).or_insert_with(|| Order {
+            taken_at: at,
+            ttl: record.ttl,
+            promised: Vec::new(),
+            begun: Vec::new(),
+            ended: Vec::new(),
+        });
+    }
+}
+
+impl Oracle {
+    /// A unit begins what it was told.
+    pub fn command_begun(&mut self, now: u64, unit: usize, memory: u64, id: CommandId) {
+        let slack_ms = HOPS * self.orders.transit_max_ms;
+        let known = self.ages_are_known;
+        let Some(order) = self.orders.all.get_mut(&id) else {
+            return self.expect(Check::CommandOnce, now, false, || format!("unit {unit} does {id}, which nobody took"));
+        };
+        let once = !order.begun.iter().any(|(u, m, _)| (*u, *m) == (unit, memory));
+        order.begun.push((unit, memory, now));
+        let (age_ms, ttl_ms) = (now - order.taken_at, order.ttl.0);
+        self.expect(Check::CommandOnce, now, once, || format!("unit {unit} does {id} again"));
+        self.expect(Check::CommandInTime, now, age_ms <= ttl_ms + slack_ms || !known, || {
+            format!(
+                "unit {unit} begins {id} after {age_ms} ms; it had {ttl_ms} ms, and calls took {slack_ms} ms at most"
+            )
+        });
+    }
+
+    /// A unit is done with it.
+    pub fn command_ended(&mut self, id: CommandId, verdict: VehicleVerdict) {
+        if let Some(order) = self.orders.all.get_mut(&id) {
+            order.ended.push(verdict);
+        }
+    }
+}
+
+impl World {
+    /// An operator is answered: it is on the disks that the answer names.
+    pub fn judge_answer(&mut self, g: usize, answer: &Answer) {
+        let Answer::Stored(record) = answer else { return };
+        // Another holder may name one that is just being asked.
+        if record.origin != self.gateways[g].id {
+            return;
+        }
+        let holders = record.holders();
+        if !record.keepers.is_empty() {
+            self.trace.reach("safe command");
+        }
+        let lacking: Vec<usize> = (0..self.gateways.len())
+            .filter(|other| holders.contains(&self.gateways[*other].id) && !self.holds_command(*other, record.id))
+            .collect();
+        self.oracle.expect(
+            Check::CommandAfterCommit,
+            self.now,
+            lacking.is_empty() || self.settings.lying_disks,
+            || {
+                format!(
+                    "gateway {g} answers {} as kept by {holders:?}; it is not on the disk of {lacking:?}",
+                    record.id
+                )
+            },
+        );
+        if let Some(order) = self.oracle.orders.all.get_mut(&record.id) {
+            order.promised = holders.iter().map(|node| node.as_str().to_owned()).collect();
+        }
+    }
+
+    /// A gateway tells of a command what is on its disk.
+    pub fn judge_told(&mut self, g: usize, record: &Record) {
+        let kept = self.holds_command(g, record.id);
+        self.oracle.expect(Check::CommandAfterCommit, self.now, kept, || {
+            format!("gateway {g} tells of {} and has it not on its disk", record.id)
+        });
+    }
+
+    /// What was promised to operators is on disks; nothing outlives its time; no end is made up.
+    pub fn audit_commands(&mut self) {
+        self.audit_promised();
+        for g in 0..self.gateways.len() {
+            let Some(life) = self.gateways[g].life.as_ref() else { continue };
+            if self.gateways[g].stalled_until > self.now || self.night {
+                continue;
+            }
+            let (now, since) = (life.mono(self.now), self.gateways[g].stalled_until.max(self.oracle.eyes[g].since));
+            let records: Vec<Record> =
+                life.commands.vehicles().flat_map(|vehicle| life.commands.of(vehicle)).cloned().collect();
+            for record in records.iter().filter(|record| !record.is_ended()) {
+                let grace = if record.progress.is_begun() { RUN_GRACE } else { ANSWER_GRACE };
+                let in_time = now <= record.expires() + grace + Millis(SLACK_MS);
+                let awake = self.now - since > SLACK_MS;
+                self.oracle.expect(Check::CommandsEnd, self.now, in_time || !awake, || {
+                    format!("gateway {g} still has {record:?} open, it is {now:?}")
+                });
+            }
+        }
+    }
+
+    fn audit_promised(&mut self) {
+        if self.settings.lying_disks {
+            return;
+        }
+        let mut lacking = Vec::new();
+        for (id, order) in &self.oracle.orders.all {
+            for (g, gateway) in self.gateways.iter().enumerate() {
+                if order.promised.iter().any(|node| *node == *gateway.id.as_str()) && !self.holds_command(g, *id) {
+                    lacking.push((*id, g));
+                }
+            }
+        }
+        self.oracle.expect(Check::CommandIsKept, self.now, lacking.is_empty(), || {
+            format!("operators were told that these are kept there: {lacking:?}")
+        });
+    }
+
+    /// After the storm: every command has ended, its holders tell the same, and what they tell is what happened.
+    pub fn judge_commands(&mut self) {
+        self.audit_commands();
+        let mut told: BTreeMap<CommandId, (usize, Record)> = BTreeMap::new();
+        for g in 0..self.gateways.len() {
+            let Some(life) = self.gateways[g].life.as_ref() else { continue };
+            let ids: Vec<CommandId> = self.oracle.orders.all.keys().copied().collect();
+            let records: Vec<Record> = ids.iter().filter_map(|id| life.commands.record(*id)).cloned().collect();
+            let now = life.mono(self.now);
+            for record in records {
+                self.judge_end_of(g, now, &record);
+                if let Some((other, before)) = told.get(&record.id) {
+                    let same = (before.state(), &before.end) == (record.state(), &record.end);
+                    let other = *other;
+                    let before = before.clone();
+                    self.oracle.expect(Check::CommandsAgree, self.now, same, || {
+                        format!("gateway {g} tells {record:?}, gateway {other} {before:?}")
+                    });
+                }
+                told.insert(record.id, (g, record));
+            }
+        }
+    }
+
+    fn judge_end_of(&mut self, g: usize, now: Mono, record: &Record) {
+        let ended = record.is_ended() || record.progress.is_begun();
+        let over = now > record.expires() + ANSWER_GRACE + Millis(SLACK_MS);
+        self.oracle.expect(Check::CommandsEnd, self.now, ended || !over, || {
+            format!("gateway {g} has {record:?}, which does not end")
+        });
+        let Some(order) = self.oracle.orders.all.get(&record.id).cloned() else { return };
+        let (begun, said) = (!order.begun.is_empty(), order.ended.clone());
+        if begun {
+            self.trace.reach("command done");
+        }
+        let Some(end) = &record.end else { return };
+        // A unit that lost its memory may have done what another life of it, or nobody, told of.
+        let right = match end.kind {
+            EndKind::Succeeded => said.contains(&VehicleVerdict::Succeeded),
+            EndKind::Failed => said.contains(&VehicleVerdict::Failed),
+            EndKind::VehicleExpired | EndKind::VehicleCancelled | EndKind::Rejected | EndKind::Unknown => true,
+            EndKind::Expired | EndKind::NotReachable | EndKind::Cancelled => {
+                !begun || record.state() == waygate_core::commands::State::Unknown
+            }
+        };
+        self.oracle.expect(Check::EndsAreTrue, self.now, right, || {
+            format!("gateway {g} tells {record:?}; units began it {:?} and said {said:?}", order.begun)
+        });
+    }
+}
