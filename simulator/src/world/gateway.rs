@@ -151,6 +151,7 @@ impl World {
             incarnation,
             vehicles_url: format!("ws://{}/v1/obu", gateway.id),
             operators_url: format!("http://{}", gateway.id),
+            draining: false,
         };
         self.oracle.begun(now, g, &me);
         let mut node = Node::new(me, self.settings.timers, self.keys.clone());
@@ -289,7 +290,7 @@ impl World {
             SessionAction::Accept(conn, accepted) => self.accept(g, conn, *accepted),
             SessionAction::Publish(..) => {}
             SessionAction::Close(conn, code) => self.close(g, conn, code),
-            SessionAction::Supersede { node, vehicle, session, epoch, by } => {
+            SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
                 let event = RegistrarEvent::Superseded { vehicle, session, epoch, by };
                 self.call_supersede(g, &node, event);
             }
