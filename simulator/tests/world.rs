@@ -32,6 +32,7 @@ fn told(failure: &Failure) -> String {
 
 /// Rare situations that a few hundred seeds have to come to, or the world has grown too mild.
 const REACHED: &[&str] = &[
+    "asleep",
     "attach not durable",
     "batch not durable",
     "batch overlaps",
@@ -144,6 +145,8 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::HonourLateSupersede, &[Check::LateIsIgnored]),
         (Plant::PublishWithoutHold, &[Check::HoldHidesLoss]),
         (Plant::ForgetAges, &[Check::AgeIsNotTooYoung]),
+        (Plant::HurryTimers, &[Check::TimersHold]),
+        (Plant::SleepUnasked, &[Check::AsleepAsSaid, Check::HoldHidesLoss]),
     ];
     assert_eq!(expected.len(), Plant::ALL.len());
     for (plant, guards) in expected {

@@ -395,8 +395,8 @@ fn only_a_frame_that_cannot_be_read_at_all_is_fatal() {
     assert_eq!(report(br#"{"type":"telemetry"}"#, Codec::Json), ("malformed", false));
     assert_eq!(report(&[0x0f], Codec::Proto), ("unreadable", true));
     assert_eq!(report(&[0x12, 0x7f], Codec::Proto), ("unreadable", true));
-    // Field 6, kept for Suspend, with an empty message in it.
-    assert_eq!(report(&[0x32, 0x00], Codec::Proto), ("unknown_message", false));
+    // Field 15, of a later version, with an empty message in it.
+    assert_eq!(report(&[0x7a, 0x00], Codec::Proto), ("unknown_message", false));
     assert_eq!(report(&[0x12, 0x00], Codec::Proto), ("malformed", false));
 }
 

@@ -4,9 +4,12 @@ use super::check::Check;
 use super::oracle::Oracle;
 use super::run::World;
 use std::collections::BTreeMap;
+use waygate_core::cause::DetachCause;
 use waygate_core::id::VehicleId;
 use waygate_core::log::{LiveState, Log};
 use waygate_core::ranges::SeqRanges;
+use waygate_core::session::Phase;
+use waygate_core::time::Millis;
 use waygate_core::view::{Known, Sight, Tally, View};
 
 /// A lost owner's vehicles read stale after this at the latest.
@@ -24,6 +27,7 @@ impl World {
             let awake = self.gateways[g].stalled_until + TICKS_MS <= self.now || self.gateways[g].stalled_until == 0;
             if self.gateways[g].life.is_some() && awake {
                 self.audit_sights(g);
+                self.audit_timers(g);
                 self.audit_logs(g);
                 self.audit_buffers(g);
             }
@@ -36,6 +40,9 @@ impl World {
         let (now, mono, view) = (self.now, life.mono(self.now), life.node.view());
         let mut sights = Vec::new();
         view.scan(mono, None, usize::MAX, |sight| sights.push(sight));
+        if sights.iter().any(|sight| sight.known == Known::Asleep) {
+            self.trace.reach("asleep");
+        }
         let mut tallies = BTreeMap::new();
         for sight in &sights {
             count(tallies.entry(sight.owner.clone()).or_default(), view, sight);
@@ -71,7 +78,40 @@ impl World {
             }
             if let Some(owner) = owner {
                 self.oracle.judge_age(now, g, owner, &sight);
+                self.oracle.judge_sleep(now, g, owner, &sight);
             }
+        }
+    }
+
+    /// No timer of a session fires before its time since the last contact, and none is overdue.
+    fn audit_timers(&mut self, g: usize) {
+        let Some(life) = self.gateways[g].life.as_ref() else { return };
+        let (now, timers, since) = (self.now, self.settings.timers, self.oracle.eyes[g].since);
+        let overdue = life.node.next_deadline().is_some_and(|at| at + Millis(TICKS_MS) < life.mono(now));
+        self.oracle.expect(Check::TimersHold, now, !overdue, || {
+            format!("a timer of gateway {g} was due at {:?}, it is {:?}", life.node.next_deadline(), life.mono(now))
+        });
+        for (vehicle, session) in life.node.registrar().sessions() {
+            let attended = self.oracle.promises.attended.get(&(g, vehicle.clone())).copied();
+            // What an earlier life left has less time.
+            let Some(contact) = attended.filter(|at| *at >= since) else { continue };
+            let asleep = self.oracle.promises.suspended.get(&(g, session.id()));
+            let asleep = asleep.map(|sleep| (*sleep).min(timers.sleep) + timers.sleep_grace);
+            let reachable = asleep.map_or(timers.reachable, |asleep| asleep.min(timers.reachable));
+            let least = match session.phase() {
+                Phase::Idle(_) => timers.hold,
+                Phase::Unreachable(_) => reachable,
+                Phase::Detached(DetachCause::Implicit, _) => reachable + timers.implicit_detach,
+                Phase::Attaching
+                | Phase::Connected(_)
+                | Phase::Held(_)
+                | Phase::Asleep(_)
+                | Phase::Detached(..)
+                | Phase::Gone => continue,
+            };
+            self.oracle.expect(Check::TimersHold, now, now - contact >= least.0, || {
+                format!("{vehicle} is {:?} at gateway {g}, which heard it {} ms ago", session.phase(), now - contact)
+            });
         }
     }
 
@@ -159,6 +199,21 @@ impl Oracle {
         let old_enough = sight.age.0 + slack_ms >= truth_ms || !self.ages_are_known;
         self.expect(Check::AgeIsNotTooYoung, now, old_enough, || {
             format!("gateway {g} shows {sight:?}; the last contact at gateway {owner} is {truth_ms} ms ago")
+        });
+    }
+}
+
+impl Oracle {
+    /// A vehicle that is shown asleep has said so in that session, and its time is not over.
+    fn judge_sleep(&mut self, now: u64, g: usize, owner: usize, sight: &Sight) {
+        if sight.known != Known::Asleep {
+            return;
+        }
+        let said = self.promises.suspended.get(&(owner, sight.session)).copied();
+        let most = said.map(|sleep| sleep.min(self.timers.sleep) + self.timers.sleep_grace + self.timers.silence_max());
+        let in_time = most.is_some_and(|most| sight.age < most);
+        self.expect(Check::AsleepAsSaid, now, in_time, || {
+            format!("gateway {g} shows {sight:?}, it said {said:?} to gateway {owner}")
         });
     }
 }

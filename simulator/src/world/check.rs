@@ -75,6 +75,10 @@ checks! {
     LogFollowsRegister = "session: what is published is what is held",
     /// Every second: counts of what is shown are what is shown.
     TallyMatches = "view: counts are what a scan counts",
+    /// Every second, every session of this life: no timer fires early, none is overdue.
+    TimersHold = "15: timers as in the protocol; any contact cancels them",
+    /// Every second, every vehicle shown asleep at every gateway.
+    AsleepAsSaid = "15: asleep is what said so, for as long as it said",
     /// At every message, in some worlds.
     WireIsFaithful = "wire: what is read is what was said",
     /// At the end: a unit that was switched off has no socket.

@@ -4,6 +4,7 @@ use super::network::{Place, SocketId};
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps};
 use waygate_core::cause::DetachCause;
+use waygate_core::time::Millis;
 
 /// A fault that lasts, and how to end it.
 #[derive(Clone, Debug)]
@@ -54,7 +55,8 @@ impl World {
             }
             72..=77 => self.gateways[g].disk.fail_next = self.dice.between(1, 4) as u32,
             78..=85 => self.reboot(u, lasts),
-            86..=93 => self.move_vehicle(u),
+            86..=90 => self.move_vehicle(u),
+            91..=93 => self.park(u),
             94..=97 => self.toggle_clone(),
             _ => self.gateways[g].skew_ms += self.dice.between(1000, 1_800_000) as i64,
         }
@@ -164,6 +166,13 @@ impl World {
             self.power_off(u, cause);
             self.schedule(self.now + lasts, Event::Mend(Mend::Unit(u, keeps)));
         }
+    }
+
+    /// A vehicle says that it sleeps, and is back in time.
+    fn park(&mut self, u: usize) {
+        let sleep = Millis(self.dice.between(1, 40) * 1000).min(self.settings.timers.sleep);
+        self.trace.note(self.now, format_args!("unit {u} parks for {} ms", sleep.0));
+        self.input(u, Input::Parked(sleep));
     }
 
     fn toggle_clone(&mut self) {

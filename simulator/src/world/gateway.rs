@@ -154,7 +154,11 @@ impl World {
             draining: false,
         };
         self.oracle.begun(now, g, &me);
-        let mut node = Node::new(me, self.settings.timers, self.keys.clone());
+        let mut timers = self.settings.timers;
+        if plant == Some(Plant::HurryTimers) {
+            timers.reachable = Millis(timers.reachable.0 / 2);
+        }
+        let mut node = Node::new(me, timers, self.keys.clone());
         let (mono, wall) = (Mono(origin + now), gateway.wall(now));
         let mut out = Vec::new();
         for (vehicle, (entry, contact)) in gateway.disk.image().sessions.clone() {

@@ -124,6 +124,8 @@ impl Unit for ObuUnit {
                 self.give(at, Event::FrameReceived, out);
                 Event::MessageReceived { message, random }
             }
+            // It has no word for it yet.
+            Input::Parked(_) => return,
             Input::Pinged => Event::FrameReceived,
             Input::Lost(code) => {
                 Event::SocketLost { code: Some(code).filter(|code| *code != 0), why: "closed".to_owned(), random }

@@ -30,6 +30,10 @@ pub enum Plant {
     PublishWithoutHold,
     /// Ages are left out on the way to a peer.
     ForgetAges,
+    /// A gateway gives an idle vehicle less time than the timers say.
+    HurryTimers,
+    /// A lost socket is taken for a vehicle that sleeps.
+    SleepUnasked,
 }
 
 impl Plant {
@@ -47,5 +51,7 @@ impl Plant {
         Self::HonourLateSupersede,
         Self::PublishWithoutHold,
         Self::ForgetAges,
+        Self::HurryTimers,
+        Self::SleepUnasked,
     ];
 }

@@ -5,7 +5,7 @@
 use super::check::Check;
 use super::disk::{Image, Request};
 use super::oracle::Oracle;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{ConnId, SessionId, SpoolId, VehicleId};
@@ -14,6 +14,7 @@ use waygate_core::node::Node;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Record, Telemetry};
 use waygate_core::session::{Accepted, Phase};
+use waygate_core::time::Millis;
 
 /// A socket that was lost while its session stood.
 #[derive(Clone, Debug)]
@@ -35,6 +36,13 @@ pub struct Promises {
     history: BTreeMap<usize, (Epoch, SessionId)>,
     /// The last frame of a vehicle at a gateway.
     pub contacts: BTreeMap<(usize, VehicleId), u64>,
+    /// The last frame over the connection of a session, and when its attach was asked for.
+    pub attended: BTreeMap<(usize, VehicleId), u64>,
+    attach_asked: BTreeMap<ConnId, u64>,
+    /// What a vehicle said of its sleep, by session.
+    pub suspended: BTreeMap<(usize, SessionId), Millis>,
+    /// Sessions whose vehicle said so and has not come back: their loss is no loss.
+    leaving: BTreeSet<(usize, SessionId)>,
     holds: BTreeMap<(usize, VehicleId), Hold>,
     resumes: BTreeMap<ConnId, Hold>,
     /// What units were told is acked.
@@ -54,6 +62,14 @@ impl Promises {
     /// A frame of a vehicle reached a gateway.
     pub fn heard(&mut self, now: u64, g: usize, vehicle: &VehicleId) {
         self.contacts.insert((g, vehicle.clone()), now);
+    }
+
+    /// A frame came over a connection: contact, if it is that of the session.
+    pub fn attended(&mut self, now: u64, g: usize, node: &Node, conn: ConnId) {
+        let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
+        if node.registrar().session(vehicle).is_some_and(|session| session.phase() == Phase::Connected(conn)) {
+            self.attended.insert((g, vehicle.clone()), now);
+        }
     }
 
     /// A gateway died: what it held is another matter.
@@ -78,7 +94,8 @@ impl Oracle {
         self.promises.resumes.remove(&conn);
         let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
         let Some(session) = node.registrar().session(vehicle) else { return };
-        if session.phase() != Phase::Connected(conn) {
+        let leaving = self.promises.leaving.contains(&(g, session.id()));
+        if session.phase() != Phase::Connected(conn) || leaving {
             return;
         }
         let published = self.own_latest(node, vehicle);
@@ -89,9 +106,20 @@ impl Oracle {
         self.promises.holds.insert((g, vehicle.clone()), hold);
     }
 
+    /// A vehicle says that it goes to sleep.
+    pub fn suspending(&mut self, g: usize, node: &Node, conn: ConnId, sleep: Millis) {
+        let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
+        let session = node.registrar().session(vehicle).filter(|s| s.phase() == Phase::Connected(conn));
+        if let Some(session) = session {
+            self.promises.suspended.insert((g, session.id()), sleep);
+            self.promises.leaving.insert((g, session.id()));
+        }
+    }
+
     /// An attach reaches a gateway: it has to go on with its session if that is held.
     pub fn attaching(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, request: &AttachRequest) {
         let key = (g, request.vehicle.clone());
+        self.promises.attach_asked.insert(conn, now);
         let Some(hold) = self.promises.holds.remove(&key) else { return };
         let token = node.registrar().token(&request.vehicle, hold.session, hold.epoch);
         let current = node.registrar().session(&request.vehicle).is_some_and(|s| s.epoch() == hold.epoch);
@@ -112,6 +140,9 @@ impl Oracle {
     /// A gateway accepts a session.
     pub fn accepting(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
         self.promises.holds.remove(&(g, accepted.vehicle.clone()));
+        self.promises.leaving.remove(&(g, accepted.session));
+        let asked = self.promises.attach_asked.remove(&conn).unwrap_or(now);
+        self.promises.attended.insert((g, accepted.vehicle.clone()), asked);
         let durable = image.sessions.get(&accepted.vehicle).map(|(entry, _)| (entry.epoch, entry.session));
         // A later transition of the session may be on its way behind it; an older attach may not.
         let kept = durable.is_some_and(|d| d == (accepted.epoch, accepted.session));

@@ -11,6 +11,8 @@ use waygate_core::message::{AttachRequest, Downlink, TrackingAccept, Uplink};
 use waygate_core::node::Event as NodeEvent;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Phase;
+use waygate_core::time::Millis;
+use waygate_core::wake::WakeChannels;
 
 /// How long an attach may take after the socket opened.
 const ATTACH_WITHIN_MS: u64 = 5000;
@@ -36,6 +38,7 @@ impl World {
         if !matches!(payload, Payload::End(_)) {
             (known.heard, known.pinged) = (now, false);
             self.oracle.promises.heard(now, g, &self.vehicles[unit].id);
+            self.oracle.promises.attended(now, g, &life.node, conn);
         }
         match payload {
             Payload::Uplink(message) => self.on_message(g, conn, *message),
@@ -66,6 +69,9 @@ impl World {
             }
             Uplink::Detach(cause) => self.on_goodbye(g, conn, RegistrarEvent::DetachRequested(conn, cause)),
             Uplink::Suspend(suspend) => {
+                if let Some(life) = self.gateways[g].life.as_ref() {
+                    self.oracle.suspending(g, &life.node, conn, suspend.sleep);
+                }
                 let event = RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake);
                 self.drive(g, NodeEvent::Session(event));
             }
@@ -101,6 +107,10 @@ impl World {
         let Some(socket) = life.conns.remove(&conn) else { return };
         let contact = life.mono(socket.heard);
         self.oracle.socket_lost(now, g, &life.node, conn);
+        if self.plant == Some(Plant::SleepUnasked) {
+            let event = RegistrarEvent::SuspendRequested(conn, Millis(0), WakeChannels::NONE);
+            self.drive(g, NodeEvent::Session(event));
+        }
         if self.plant == Some(Plant::PublishWithoutHold) {
             let event = RegistrarEvent::DetachRequested(conn, DetachCause::Unspecified);
             self.drive(g, NodeEvent::Session(event));

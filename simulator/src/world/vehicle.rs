@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use waygate_core::cause::{DetachCause, RejectCause, RetryClass};
 use waygate_core::id::{SpoolId, VehicleId};
-use waygate_core::message::{AttachAccept, AttachKind, AttachRequest, Downlink, TrackingCause, TrackingUpdate, Uplink};
+use waygate_core::message::{
+    AttachAccept, AttachKind, AttachRequest, Downlink, Suspend, TrackingCause, TrackingUpdate, Uplink,
+};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, Position, Record, SpoolReport, Telemetry};
 use waygate_core::time::{Millis, Mono, Wall};
@@ -64,6 +66,8 @@ pub enum Input {
     Pinged,
     /// The socket is closed, with this code.
     Lost(u16),
+    /// It parks, and sleeps for so long.
+    Parked(Millis),
     /// Its deadline has come.
     DeadlineReached,
 }
@@ -344,6 +348,14 @@ impl Unit for SmallUnit {
                 if self.state != State::Off {
                     self.leave(cause, out);
                     self.state = State::Waiting(at.now + Millis(at.chance % 300));
+                }
+            }
+            Input::Parked(sleep) => {
+                if let State::Attached(_) = self.state {
+                    let suspend = Suspend { active: Millis(0), sleep, wake: WakeChannels::NONE };
+                    out.push(Output::Send(Uplink::Suspend(suspend)));
+                    out.push(Output::HangUp);
+                    self.state = State::Waiting(at.now + sleep);
                 }
             }
             Input::Opened => {
