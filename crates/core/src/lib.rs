@@ -18,6 +18,7 @@
 pub mod cause;
 pub mod cell;
 pub mod command;
+pub mod drain;
 pub mod epoch;
 pub mod id;
 pub mod ingest;
@@ -27,6 +28,8 @@ pub mod message;
 pub mod node;
 pub mod ranges;
 pub mod record;
+pub mod redirect;
+pub mod region_map;
 pub mod registrar;
 pub mod session;
 pub mod sync;

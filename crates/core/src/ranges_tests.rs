@@ -49,5 +49,8 @@ fn the_ends_of_the_number_line_do_not_overflow() {
     ranges.insert(0, u64::MAX);
     assert_eq!(ranges.len(), 1);
     assert_eq!(ranges.without(&ranges), SeqRanges::new());
-    assert_eq!(ranges.without(&[(1, u64::MAX - 1)].into_iter().collect()), [(0, 0), (u64::MAX, u64::MAX)].into_iter().collect());
+    assert_eq!(
+        ranges.without(&[(1, u64::MAX - 1)].into_iter().collect()),
+        [(0, 0), (u64::MAX, u64::MAX)].into_iter().collect()
+    );
 }

@@ -1,4 +1,4 @@
-use super::{YIELDED_SHOWN, Action, Attempt, Event, Phase, Session};
+use super::{Action, Attempt, Event, Phase, Session, YIELDED_SHOWN};
 use crate::cause::DetachCause;
 use crate::cell::Cell;
 use crate::epoch::Epoch;

@@ -277,7 +277,8 @@ impl Link {
                 self.heard_of_known_peer(now)?;
                 self.note(now, cursors, view);
                 // A node speaks of itself, and of the life whose stream this is.
-                let said = |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
+                let said =
+                    |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
                 let own = nodes.into_iter().find(|node| self.peer.as_ref().is_some_and(|peer| said(peer, node)));
                 Ok(Received { changed: Vec::new(), nodes_changed: own.is_some_and(|node| view.mention(now, node)) })
             }
