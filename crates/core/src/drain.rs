@@ -54,8 +54,10 @@ pub struct Drain {
     due: VecDeque<(Mono, ConnId)>,
     here: BTreeSet<ConnId>,
     end: Mono,
-    /// When the last one left.
+    /// When the last one left, or it was last looked whether others see them elsewhere.
     empty: Option<Mono>,
+    /// Whether they did.
+    settled: bool,
     ordered: bool,
     done: bool,
 }
@@ -67,7 +69,15 @@ impl Drain {
         let slot = |(nth, conn): (usize, &ConnId)| (now + Millis(window.0 * nth as u64 / count), *conn);
         let due = conns.iter().enumerate().map(slot).collect();
         let empty = conns.is_empty().then_some(now);
-        Self { due, here: conns.into_iter().collect(), end: now + window + GRACE, empty, ordered: false, done: false }
+        Self {
+            due,
+            here: conns.into_iter().collect(),
+            end: now + window + GRACE,
+            empty,
+            settled: false,
+            ordered: false,
+            done: false,
+        }
     }
 
     /// When [`Event::DeadlineReached`] is due; `None` once it is over.
@@ -87,7 +97,7 @@ impl Drain {
         match event {
             Event::Joined(conn) => {
                 self.here.insert(conn);
-                self.empty = None;
+                (self.empty, self.settled) = (None, false);
                 if self.ordered {
                     out.push(Action::Order(conn));
                 } else {
@@ -111,9 +121,9 @@ impl Drain {
         }
         if let Some(empty) = self.empty {
             if now.since(empty) >= SETTLE {
-                // A while longer for those that others do not see at their new place yet; never beyond the end.
-                if settling && now < self.end {
-                    self.empty = Some(now);
+                // This node sees them at their new place before others may: it waits once more. Never beyond the end.
+                if (settling || !std::mem::replace(&mut self.settled, true)) && now < self.end {
+                    (self.empty, self.settled) = (Some(now), !settling);
                 } else {
                     self.done = true;
                     out.push(Action::Done);

@@ -23,6 +23,7 @@ fn accepted(oldest: u64, acked: &[(u64, u64)], settled: &[(u64, u64)]) -> Accept
         spool: SpoolReport { id: SpoolId(7), oldest, last: 0, acked },
         settled: settled.iter().copied().collect(),
         cell: None,
+        centre: None,
         gathers: false,
     }
 }

@@ -84,6 +84,8 @@ pub struct Accepted {
     pub settled: SeqRanges,
     /// Its tracking area, if known.
     pub cell: Option<Cell>,
+    /// The centre of the tracking areas it had so far in this session.
+    pub centre: Option<Cell>,
     /// Whether the gateway that served the vehicle before is asked what it holds of the spool: until it has answered, or
     /// its time is up, nothing is read.
     pub gathers: bool,
@@ -433,6 +435,7 @@ impl Session {
             && matches!(self.phase, Phase::Connected(_) | Phase::Held(_))
             && self.wake == attempt.wake
             && attempt.cell.is_none_or(|cell| self.cell == Some(cell));
+        let centre = self.cell.filter(|_| self.id == attempt.session);
         self.epoch = attempt.epoch;
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
@@ -451,6 +454,7 @@ impl Session {
                 spool: attempt.spool,
                 settled,
                 cell: self.cell,
+                centre,
                 gathers: attempt.elsewhere.is_some(),
             };
             out.push(Action::Accept(conn, Box::new(accepted)));

@@ -4,8 +4,8 @@
 //! them. Everything that is wrong names the region, the file and the feature.
 
 use crate::config::{Config, ConfigError};
-use geo::{MultiPolygon, Polygon};
-use geojson::{Feature, GeoJson, Geometry, GeometryValue, feature::Id};
+use geo::{Coord, LineString, Polygon};
+use geojson::{Feature, GeoJson, Geometry, GeometryValue, Position, feature::Id};
 use h3o::Resolution;
 use h3o::geom::{ContainmentMode, TilerBuilder};
 use std::collections::BTreeSet;
@@ -44,7 +44,9 @@ fn gather(cells: &mut BTreeSet<Cell>, more: impl Iterator<Item = Cell>) -> Resul
     for cell in more {
         cells.insert(cell);
         if cells.len() > AREA_CELLS_MAX {
-            return Err(format!("this makes more than {AREA_CELLS_MAX} cells of resolution 5, which is all that is kept"));
+            return Err(format!(
+                "this makes more than {AREA_CELLS_MAX} cells of resolution 5, which is all that is kept"
+            ));
         }
     }
     Ok(())
@@ -78,10 +80,11 @@ fn cover_feature(at: usize, feature: &Feature, cells: &mut BTreeSet<Cell>) -> Re
 
 /// Adds the cells whose centres lie in a polygon or several.
 fn cover(geometry: &Geometry, cells: &mut BTreeSet<Cell>) -> Result<(), String> {
-    let unreadable = |error: geojson::Error| format!("cannot be used: {error}");
     let polygons = match &geometry.value {
-        value @ GeometryValue::Polygon { .. } => vec![Polygon::<f64>::try_from(value).map_err(unreadable)?],
-        value @ GeometryValue::MultiPolygon { .. } => MultiPolygon::<f64>::try_from(value).map_err(unreadable)?.0,
+        GeometryValue::Polygon { coordinates } => vec![polygon(coordinates)?],
+        GeometryValue::MultiPolygon { coordinates } => {
+            coordinates.iter().map(|rings| polygon(rings)).collect::<Result<_, _>>()?
+        }
         other @ (GeometryValue::Point { .. }
         | GeometryValue::MultiPoint { .. }
         | GeometryValue::LineString { .. }
@@ -91,16 +94,25 @@ fn cover(geometry: &Geometry, cells: &mut BTreeSet<Cell>) -> Result<(), String> 
         }
     };
     for polygon in polygons {
-        let on_globe = |at: &geo::Coord| at.x.abs() <= 180.0 && at.y.abs() <= 90.0;
-        if let Some(off) = polygon.exterior().coords().find(|at| !on_globe(at)) {
-            return Err(format!("has the position [{}, {}], which is not [longitude, latitude]", off.x, off.y));
-        }
-        let mut tiler =
-            TilerBuilder::new(Resolution::Five).containment_mode(ContainmentMode::ContainsCentroid).build();
+        let mut tiler = TilerBuilder::new(Resolution::Five).containment_mode(ContainmentMode::ContainsCentroid).build();
         tiler.add(polygon).map_err(|error| format!("cannot be used: {error}"))?;
         gather(cells, tiler.into_coverage().filter_map(|cell| Cell::from_index(cell.into())))?;
     }
     Ok(())
+}
+
+/// The outer ring, then the holes.
+fn polygon(rings: &[Vec<Position>]) -> Result<Polygon, String> {
+    let mut rings = rings.iter().map(|ring| ring.iter().map(coord).collect::<Result<LineString, _>>());
+    let outer = rings.next().ok_or("has no ring")??;
+    Ok(Polygon::new(outer, rings.collect::<Result<_, _>>()?))
+}
+
+fn coord(position: &Position) -> Result<Coord, String> {
+    match *position.as_slice() {
+        [lon, lat, ..] if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok(Coord { x: lon, y: lat }),
+        ref other => Err(format!("has the position {other:?}, which is not [longitude, latitude]")),
+    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ pub mod upgrade;
 use crate::clock::Clock;
 use crate::journal::Job;
 use crate::presence::Presence;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use waygate_core::message::GatewayAddress;
+use waygate_core::redirect::Territory;
 use waygate_core::timers::Timers;
 
 /// What every connection shares.
@@ -27,6 +29,8 @@ pub struct Edge {
     pub journal: mpsc::Sender<Job>,
     /// The timers of sessions.
     pub timers: Timers,
-    /// Other gateways a vehicle may go to, as known when it attaches.
+    /// The areas of regions.
+    pub territory: Arc<Territory>,
+    /// Other gateways a vehicle may go to, as known now.
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
 }
