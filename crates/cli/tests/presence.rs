@@ -90,3 +90,35 @@ async fn a_vehicle_that_moves_across_a_cut_is_right_on_both_sides_and_the_same_o
     stays_online(&nodes, "LUX-1", "east", 20).await;
     living.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_units_with_one_identity_are_flagged_everywhere_and_the_one_that_is_connected_stays() {
+    let nodes = start(&["west", "east"], QUICK_TIMERS).await;
+    let mut sockets = Vec::new();
+    // Each of the two knows only its own last token, and they are at two gateways.
+    let mut tokens = [Value::Null, Value::Null];
+    for n in 0..5 {
+        let unit = n % 2;
+        let spool = json!({"id": (42 + unit).to_string(), "oldest": "1", "last": "0"});
+        let changes = match &tokens[unit] {
+            Value::Null => json!({ "spool": spool }),
+            token => json!({"kind": "handover", "token": token, "spool": spool}),
+        };
+        let node = &nodes[unit];
+        let (vehicle, accept) = Vehicle::attach(&node.vehicles_url, "LUX-1", changes).await;
+        tokens[unit] = accept["token"].clone();
+        sockets.push(tokio::spawn(vehicle.live()));
+        for other in &nodes {
+            other.eventually("/v1/vehicles/LUX-1", |answer| answer["epoch"] == accept["epoch"]).await;
+        }
+    }
+    for node in &nodes {
+        node.eventually("/v1/vehicles/LUX-1", |answer| answer["cloned"] == true).await;
+    }
+    let changes = json!({"kind": "handover", "token": tokens[1], "spool": {"id": "43", "oldest": "1", "last": "0"}});
+    let (_, answer) = Vehicle::ask(&nodes[1].vehicles_url, "LUX-1", changes).await;
+    assert_eq!((&answer["type"], &answer["cause"]), (&json!("attach_reject"), &json!("cloned")), "{answer}");
+    assert!(answer["backoff_ms"].as_u64().unwrap() >= 60_000, "{answer}");
+    stays_online(&nodes, "LUX-1", "west", 10).await;
+    sockets.iter().for_each(tokio::task::JoinHandle::abort);
+}

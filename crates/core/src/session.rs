@@ -67,6 +67,8 @@ pub enum Action {
         /// Whose telemetry waits for the answer; `None` if its socket ended meanwhile.
         conn: Option<ConnId>,
     },
+    /// Tell operators that there seem to be several of this vehicle; once as long as it is suspect.
+    ReportClone(VehicleId),
 }
 
 /// What an accepted connection needs to take telemetry.

@@ -142,6 +142,7 @@ fn words(actions: &[Action]) -> String {
         Action::Accept(conn, _) => format!("accept {}", conn.0),
         Action::Publish(_, entry) => format!("publish {}", state(entry)),
         Action::Close(conn, code) => format!("close {} {code}", conn.0),
+        Action::ReportClone(vehicle) => format!("report {vehicle}"),
         Action::Supersede { session, by, .. } => format!("supersede {} by {}", session.0, by.0),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(", ")
@@ -578,15 +579,10 @@ fn a_session_that_is_told_it_lost_closes_its_socket_and_is_spoken_for_until_the_
     assert!(said.contains("close") && !said.contains("publish"), "{said}");
     assert_eq!(name(bench.session.phase()), "yielded");
     assert_eq!((bench.session.entry(), bench.session.conns()), (shown, [None, None]));
+    let mut told = Bench { session: bench.session.clone(), ..Bench::connected() };
+    assert!(told.said(Event::Outranked { by: Epoch(9) }).contains("publish removed"), "by the winner's entry");
     assert_eq!(bench.said(Event::Superseded { by: Epoch(9) }), "", "once is enough");
-    assert!(bench.said(Event::Outranked { by: Epoch(9) }).contains("publish removed"));
-}
-
-#[test]
-fn a_session_that_stands_aside_is_not_spoken_for_longer_than_its_time() {
-    let mut bench = Bench::connected();
-    bench.does(Event::Superseded { by: Epoch(9) });
-    assert_eq!(bench.session.next_deadline(), Some(bench.now + YIELDED_SHOWN));
+    assert_eq!(bench.session.next_deadline(), Some(bench.now + YIELDED_SHOWN), "nor for ever");
     assert!(words(&bench.expires()).contains("publish removed"));
 }
 

@@ -1,5 +1,6 @@
 //! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
 
+use crate::admission::Gate;
 use crate::areas::region_map;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
@@ -27,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use waygate_core::admission::Settings;
 use waygate_core::id::RegionId;
 use waygate_core::message::GatewayAddress;
 use waygate_core::node::{Action, Event, Node};
@@ -155,8 +157,11 @@ impl Gateway {
         // Ends after all others: what they submitted is still committed.
         let journal = tokio::spawn(journal.run());
         tokio::spawn(feed_task.run());
+        let gate = Gate::new(admission(&config), clock.now());
+        let pressure = gate.pressure();
         let outlets = Outlets { journal: jobs.clone(), errands, live: live.clone() };
-        let presence_task = PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone());
+        let presence_task =
+            PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone(), gate);
         tokio::spawn(presence_task.run());
 
         let own = PeerService {
@@ -193,7 +198,7 @@ impl Gateway {
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
         tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
         let neighbours = neighbours(presence.clone(), &tasks);
-        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, territory, neighbours };
+        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, territory, neighbours, pressure };
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
@@ -236,6 +241,14 @@ impl Gateway {
     }
 }
 
+fn admission(config: &Config) -> Settings {
+    Settings {
+        wait_max: Millis(config.admission.attach_wait_max_ms),
+        queue_max: ATTACHES_MAX as u64,
+        per_second_max: config.admission.attaches_per_second_max,
+    }
+}
+
 fn announce(config: &Config, addresses: Addresses, incarnation: u64) {
     let Addresses { vehicles, operators } = addresses;
     tracing::info!(node = config.node.id, region = config.node.region, %vehicles, %operators, incarnation, "serving");
@@ -266,9 +279,9 @@ async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
 fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, StartError> {
     let mut ring = KeyRing::default();
     let mut own = false;
-    for (of, key) in config.token_keys()? {
+    for (of, id, key) in config.token_keys()? {
         own |= of == *region;
-        ring.insert(of, key);
+        ring.add(of, id, key);
     }
     if !own {
         ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE))?);

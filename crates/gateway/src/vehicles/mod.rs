@@ -9,6 +9,7 @@ pub mod outgoing;
 pub mod telemetry;
 pub mod upgrade;
 
+use crate::admission::Pressure;
 use crate::clock::Clock;
 use crate::journal::Job;
 use crate::presence::Presence;
@@ -33,4 +34,6 @@ pub struct Edge {
     pub territory: Arc<Territory>,
     /// Other gateways a vehicle may go to, as known now.
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
+    /// What is known of the load.
+    pub pressure: Arc<Pressure>,
 }
