@@ -122,3 +122,13 @@ fn what_is_wrong_with_a_file_names_region_file_and_feature() {
     let text = fault(WEST, &[]);
     assert!(text.contains("west.geojson") && text.contains("No such file"), "{text}");
 }
+
+#[test]
+fn the_area_that_the_annotated_example_shows_is_one() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/waygate.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let shown = text.replace("# [regions.west]\n# cells", "[regions.west]\ncells");
+    assert_ne!(shown, text);
+    let map = region_map(&Config::parse(&shown).unwrap()).unwrap();
+    assert_eq!(map.len(), 8, "one, and the seven of a coarser one");
+}
