@@ -14,7 +14,8 @@ async fn a_signal_drains_a_gateway_and_a_second_one_ends_it_at_once() {
     let (mut vehicle, _) = Vehicle::attach(&nodes[0].vehicles_url, "LUX-1", json!({})).await;
     let began = Instant::now();
     nodes[0].terminate();
-    let draining = |ready: &serde_json::Value| ready["checks"]["presence"].as_str().is_some_and(|p| p.starts_with("dr"));
+    let draining =
+        |ready: &serde_json::Value| ready["checks"]["presence"].as_str().is_some_and(|p| p.starts_with("dr"));
     nodes[0].eventually("/readyz", draining).await;
     nodes[0].shows("LUX-1", "online", "west").await;
     nodes[0].terminate();
