@@ -2,7 +2,8 @@
 //!
 //! A record is acked only after [`Event::Persisted`] said that it is on disk, or once it was refused for good.
 //! Refusals are made durable too, so that a resumed session does not ask for them again. The machine belongs
-//! to the connection; the store is the last word on what is settled, whatever older sockets still had under way.
+//! to the connection. What another gateway has stored is noted here too, so that whoever has the vehicle next need ask
+//! this one alone; the store is the last word on what is settled, whatever older sockets still had under way.
 
 use crate::cause::RecordFault;
 use crate::epoch::Epoch;
@@ -10,7 +11,7 @@ use crate::id::{SpoolId, VehicleId};
 use crate::limits;
 use crate::message::TelemetryAck;
 use crate::ranges::SeqRanges;
-use crate::record::{Fix, Record, SignalValue, Telemetry};
+use crate::record::{Fix, Lane, Record, SignalValue, Telemetry};
 use crate::session::Accepted;
 use crate::time::{Millis, Wall};
 use std::collections::BTreeMap;
@@ -37,6 +38,13 @@ pub enum Event {
     Overlapped(Ticket, SeqRanges),
     /// A write could not be made durable. It is not acked and not tried again: the vehicle still has it.
     PersistFailed(Ticket),
+    /// The gateway that served the vehicle before has these on disk.
+    SettledElsewhere {
+        /// Of this session's spool.
+        settled: SeqRanges,
+        /// The gateway's clock.
+        wall: Wall,
+    },
 }
 
 /// What is asked for.
@@ -172,8 +180,16 @@ impl Ingest {
                 self.ack_due = true;
                 if let Some(pending) = self.release(ticket) {
                     self.forget_refusals(&pending);
+                    if pending.telemetry.records.is_empty() {
+                        self.settle(pending.write.without(&self.settled), pending.wall, out);
+                        return Ok(Tally::default());
+                    }
                     self.receive(pending.telemetry, pending.wire_bytes as usize, pending.wall, out)?;
                 }
+            }
+            Event::SettledElsewhere { settled, wall } => {
+                // Of what lies before its oldest, and of what it knows to be acked, the vehicle will send nothing.
+                self.settle(settled.from(self.oldest).without(&self.covered), wall, out);
             }
             Event::PersistFailed(ticket) => {
                 if let Some(pending) = self.release(ticket) {
@@ -247,6 +263,14 @@ impl Ingest {
             self.persist(telemetry, write, runs, wire_bytes, wall, out);
         }
         Ok(tally)
+    }
+
+    /// Makes numbers settled of which nothing is to be stored.
+    fn settle(&mut self, settled: SeqRanges, wall: Wall, out: &mut Vec<Action>) {
+        if !settled.is_empty() {
+            let nothing = Telemetry { first_seq: 1, lane: Lane::Backfill, records: Vec::new() };
+            self.persist(nothing, settled, Vec::new(), 0, wall, out);
+        }
     }
 
     fn persist(

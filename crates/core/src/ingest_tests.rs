@@ -23,6 +23,8 @@ fn accepted(oldest: u64, acked: &[(u64, u64)], settled: &[(u64, u64)]) -> Accept
         spool: SpoolReport { id: SpoolId(7), oldest, last: 0, acked },
         settled: settled.iter().copied().collect(),
         cell: None,
+        centre: None,
+        gathers: false,
     }
 }
 
@@ -387,4 +389,29 @@ proptest! {
             prop_assert_eq!(record.t, Wall(WALL.0 - *seq as i64), "each record is stored under its own number");
         }
     }
+}
+
+#[test]
+fn what_another_gateway_has_stored_is_noted_durably_then_acked_and_not_stored_again() {
+    let mut ingest = Ingest::new(&accepted(6, &[(6, 6)], &[]));
+    let elsewhere = |settled| Event::SettledElsewhere { settled, wall: WALL };
+    let mut out = answer(&mut ingest, elsewhere(ranges(&[(1, 8), (11, 12)])));
+    let (ticket, write) = write(&out);
+    assert_eq!((write.settled, write.runs), (ranges(&[(7, 8), (11, 12)]), Vec::new()), "what it may still send");
+    assert_eq!(ingest.ack(), None);
+    let (taken, nothing) = receive(&mut ingest, telemetry(7, 2));
+    assert_eq!((taken, nothing), (Ok(Tally { repeated: 2, ..Tally::default() }), Vec::new()));
+    out.extend(answer(&mut ingest, Event::Persisted(ticket)));
+    let ack = ingest.ack().unwrap();
+    assert_eq!((ack.through, ack.ranges), (8, ranges(&[(11, 12)])));
+    assert_eq!(answer(&mut ingest, elsewhere(ranges(&[(1, 5)]))), [], "the vehicle sends nothing of it");
+}
+
+#[test]
+fn of_what_is_settled_elsewhere_and_here_only_the_rest_is_noted() {
+    let mut ingest = fresh();
+    let out = answer(&mut ingest, Event::SettledElsewhere { settled: ranges(&[(1, 9)]), wall: WALL });
+    let (ticket, _) = write(&out);
+    let out = answer(&mut ingest, Event::Overlapped(ticket, ranges(&[(3, 4)])));
+    assert_eq!(write(&out).1.settled, ranges(&[(1, 2), (5, 9)]));
 }

@@ -41,6 +41,8 @@ pub enum Event {
     },
     /// A stream ended.
     LinkLost(LinkId),
+    /// This node is about to stop: its peers are told with the next frames.
+    DrainBegun,
     /// Once a second or so: silence is noticed, tombstones expire.
     Ticked,
 }
@@ -149,6 +151,10 @@ impl Node {
                 }
             }
             Event::LinkLost(id) => self.lose(id, out),
+            Event::DrainBegun => {
+                self.view.drain();
+                out.push(Action::NodeChanged(self.view.me().id.clone()));
+            }
             Event::Ticked => {
                 self.ticked = Some(now);
                 let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
@@ -210,7 +216,7 @@ impl Node {
         let (hello, about) = match &frame {
             Frame::Hello { node, .. } => (true, Some(node.id.clone())),
             Frame::Batch(batch) => (false, Some(batch.owner.id.clone())),
-            Frame::Cursors(_) => (false, None),
+            Frame::Cursors { nodes, .. } => (false, nodes.first().map(|node| node.id.clone())),
         };
         match stream.link.receive(now, frame, &mut self.view) {
             Ok(received) => {

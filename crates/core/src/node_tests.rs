@@ -350,7 +350,7 @@ fn a_frame_of_an_ended_life_brings_no_one_back_to_life() {
     hears(&mut world, 2, true, hello(2, 1));
     let told = Batch { owner: b.clone(), from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
     hears(&mut world, 2, true, Frame::Batch(Box::new(told)));
-    hears(&mut world, 1, true, Frame::Cursors(Vec::new()));
+    hears(&mut world, 1, true, Frame::Cursors { cursors: Vec::new(), nodes: Vec::new() });
     let liveness = |id| world.gateways[0].node.view().node(id).unwrap().liveness;
     assert!(matches!(liveness(&b.id), Liveness::Lost { .. }));
     assert!(matches!(liveness(&c.id), Liveness::Alive { .. }));

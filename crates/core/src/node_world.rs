@@ -39,6 +39,7 @@ pub fn info(at: usize, life: u64) -> NodeInfo {
         incarnation: Incarnation(life),
         vehicles_url: String::new(),
         operators_url: String::new(),
+        draining: false,
     }
 }
 
@@ -199,7 +200,7 @@ impl World {
                 let ghost = self.ghosts.iter().find(|(_, at, ghost)| (*at, *ghost) == (g, conn));
                 self.loses(g, conn, ghost.map_or(self.at, |(since, ..)| *since));
             }
-            SessionAction::Supersede { node, vehicle, session, epoch, by } => {
+            SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
                 let to = NODES.iter().position(|id| *id == node.as_str()).unwrap();
                 if !self.cut[g][to] {
                     self.does(to, Event::Session(RegistrarEvent::Superseded { vehicle, session, epoch, by }));

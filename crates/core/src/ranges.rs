@@ -39,6 +39,37 @@ impl SeqRanges {
         }
     }
 
+    /// What of the set is not in `other`.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = Self::new();
+        let mut holes = other.0.iter().copied().peekable();
+        for &(first, last) in &self.0 {
+            let mut from = Some(first);
+            while holes.next_if(|&(_, end)| end < first).is_some() {}
+            // A hole may reach into the next range: it is looked at again there.
+            while let Some((start, end)) = holes.peek().copied().filter(|&(start, _)| start <= last) {
+                if let Some(at) = from.filter(|at| *at < start) {
+                    left.insert(at, start - 1);
+                }
+                from = end.checked_add(1).filter(|next| *next <= last);
+                if from.is_none() {
+                    break;
+                }
+                holes.next();
+            }
+            if let Some(at) = from {
+                left.insert(at, last);
+            }
+        }
+        left
+    }
+
+    /// Those from `first` on.
+    pub fn from(&self, first: u64) -> Self {
+        let reaching = self.0.iter().filter(|&&(_, last)| last >= first);
+        Self(reaching.map(|&(a, b)| (a.max(first), b)).collect())
+    }
+
     /// Whether `seq` is in the set.
     pub fn contains(&self, seq: u64) -> bool {
         let at = self.0.partition_point(|&(_, b)| b < seq);

@@ -23,6 +23,21 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_is_left_agrees_with_a_plain_set(
+        set in prop::collection::vec((0u64..60, 0u64..9), 0..12), holes in prop::collection::vec((0u64..60, 0u64..9), 0..12),
+        first in 0u64..70,
+    ) {
+        let ranges = |of: &[(u64, u64)]| of.iter().map(|(first, len)| (*first, first + len)).collect::<SeqRanges>();
+        let (set, holes) = (ranges(&set), ranges(&holes));
+        let left: Vec<u64> = set.without(&holes).iter().flatten().collect();
+        prop_assert_eq!(left, set.iter().flatten().filter(|n| !holes.contains(*n)).collect::<Vec<_>>());
+        let later: Vec<u64> = set.from(first).iter().flatten().collect();
+        prop_assert_eq!(later, set.iter().flatten().filter(|n| *n >= first).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn the_ends_of_the_number_line_do_not_overflow() {
     let mut ranges = SeqRanges::new();
@@ -33,4 +48,9 @@ fn the_ends_of_the_number_line_do_not_overflow() {
     assert_eq!(ranges.through(u64::MAX), u64::MAX);
     ranges.insert(0, u64::MAX);
     assert_eq!(ranges.len(), 1);
+    assert_eq!(ranges.without(&ranges), SeqRanges::new());
+    assert_eq!(
+        ranges.without(&[(1, u64::MAX - 1)].into_iter().collect()),
+        [(0, 0), (u64::MAX, u64::MAX)].into_iter().collect()
+    );
 }

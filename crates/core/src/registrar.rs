@@ -214,7 +214,7 @@ impl Registrar {
             Event::Superseded { vehicle, session, epoch, by } => {
                 let current = self.sessions.get(&vehicle).map(|s| (s.id(), s.epoch()));
                 if current == Some((session, epoch)) && by > epoch {
-                    self.drive(now, now, vehicle, SessionEvent::Outranked { by }, out);
+                    self.drive(now, now, vehicle, SessionEvent::Superseded { by }, out);
                 } else {
                     self.clones.vouch(&vehicle, session, epoch);
                 }

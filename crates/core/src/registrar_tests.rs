@@ -35,6 +35,7 @@ fn registrar(region: &str) -> Registrar {
         incarnation: Incarnation(1),
         vehicles_url: String::new(),
         operators_url: String::new(),
+        draining: false,
     };
     Registrar::new(me, Timers::default(), keys(&["west", "east", "north"]))
 }
@@ -222,10 +223,15 @@ fn a_handover_tells_the_gateway_that_served_before() {
         session: there.session,
         epoch: there.epoch,
         by: here.epoch,
+        spool: here.spool.id,
+        conn: Some(ConnId(1)),
     };
+    assert!(here.gathers && !there.gathers, "only who comes from elsewhere has something to be asked for");
     assert_eq!(east.said.last(), Some(&told));
     west.does(Event::Superseded { vehicle: vehicle(1), session: there.session, epoch: there.epoch, by: here.epoch });
     assert!(west.said.contains(&Action::Close(ConnId(1), 4409)));
+    assert_eq!(west.registrar.session(&vehicle(1)).unwrap().conns(), [None, None]);
+    west.does(Event::Outranked { vehicle: vehicle(1), by: here.epoch });
     assert!(west.registrar.session(&vehicle(1)).is_none());
 }
 

@@ -12,7 +12,8 @@
 //!             Connected ── suspend, then socket lost ──▶ Asleep ┘  (resume or new attach: Connected)
 //! ```
 //!
-//! A session that loses against a higher epoch elsewhere is removed silently: *superseded*. Everything
+//! A session that loses against a higher epoch elsewhere is removed silently: *superseded*. If its gateway is told so
+//! before the winner's entry is there, it first stands aside (Yielded). Everything
 //! late names a connection or a (session, epoch), and has no effect if that is not the present one.
 
 use crate::cause::{DetachCause, OrderCause, RejectCause};
@@ -61,6 +62,10 @@ pub enum Action {
         epoch: Epoch,
         /// The winner's.
         by: Epoch,
+        /// The spool of which that gateway may hold more.
+        spool: SpoolId,
+        /// Whose telemetry waits for the answer; `None` if its socket ended meanwhile.
+        conn: Option<ConnId>,
     },
     /// Tell operators that there seem to be several of this vehicle; once as long as it is suspect.
     ReportClone(VehicleId),
@@ -81,6 +86,11 @@ pub struct Accepted {
     pub settled: SeqRanges,
     /// Its tracking area, if known.
     pub cell: Option<Cell>,
+    /// The centre of the tracking areas it had so far in this session.
+    pub centre: Option<Cell>,
+    /// Whether the gateway that served the vehicle before is asked what it holds of the spool: until it has answered, or
+    /// its time is up, nothing is read.
+    pub gathers: bool,
 }
 
 /// An attach on its way to disk.
@@ -138,6 +148,11 @@ pub enum Event {
         /// The winner's epoch.
         by: Epoch,
     },
+    /// The winner's gateway says so; its entry may still be on its way to those who watch.
+    Superseded {
+        /// The winner's epoch.
+        by: Epoch,
+    },
     /// The deadline passed.
     DeadlineReached,
 }
@@ -159,6 +174,9 @@ pub enum Phase {
     Unreachable(Mono),
     /// Left; the purge timer runs.
     Detached(DetachCause, Mono),
+    /// It lost against an attach elsewhere. What it said last stands until the winner's entry is seen here, or the time
+    /// is up: nobody who watches sees the vehicle vanish meanwhile.
+    Yielded(LiveState, Option<DetachCause>, Mono),
     /// To be forgotten.
     Gone,
 }
@@ -181,6 +199,10 @@ pub struct Session {
     /// Where the attach under way leads to, if its socket ended before it was on disk.
     left: Option<Phase>,
 }
+
+/// How long a session that lost is still spoken for: time enough for the winner's entry to come by way of a third
+/// gateway, and short of the silence that peers count on being told of.
+const YIELDED_SHOWN: Millis = Millis::secs(10);
 
 /// How long a vehicle is asked to wait after an attach that could not be stored.
 const STORE_BACKOFF: Millis = Millis::secs(5);
@@ -259,6 +281,7 @@ impl Session {
             | Phase::Asleep(_)
             | Phase::Unreachable(_)
             | Phase::Detached(..)
+            | Phase::Yielded(..)
             | Phase::Gone => None,
         };
         [open, self.attempt.as_ref().and_then(|attempt| attempt.conn)]
@@ -272,7 +295,7 @@ impl Session {
                 Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Asleep(_) | Phase::Unreachable(_) => {
                     true
                 }
-                Phase::Attaching | Phase::Detached(..) | Phase::Gone => false,
+                Phase::Attaching | Phase::Detached(..) | Phase::Yielded(..) | Phase::Gone => false,
             }
     }
 
@@ -288,7 +311,8 @@ impl Session {
             | Phase::Idle(until)
             | Phase::Asleep(until)
             | Phase::Unreachable(until)
-            | Phase::Detached(_, until) => Some(until),
+            | Phase::Detached(_, until)
+            | Phase::Yielded(_, _, until) => Some(until),
             Phase::Attaching | Phase::Connected(_) | Phase::Gone => None,
         }
     }
@@ -302,6 +326,7 @@ impl Session {
             Phase::Asleep(_) => (LiveState::Asleep, None),
             Phase::Unreachable(_) => (LiveState::Unreachable, None),
             Phase::Detached(cause, _) => (LiveState::Detached, Some(cause)),
+            Phase::Yielded(state, cause, _) => (state, cause),
             Phase::Gone => (LiveState::Removed, None),
         };
         let sleep = if state == LiveState::Asleep { self.sleep } else { Millis(0) };
@@ -376,6 +401,7 @@ impl Session {
                 }
             }
             Event::Outranked { by } => self.yield_to(by, out),
+            Event::Superseded { by } => self.stand_aside(now, by, timers, out),
             Event::DeadlineReached => self.expire(now, timers, out),
         }
     }
@@ -411,11 +437,13 @@ impl Session {
             && matches!(self.phase, Phase::Connected(_) | Phase::Held(_))
             && self.wake == attempt.wake
             && attempt.cell.is_none_or(|cell| self.cell == Some(cell));
+        let centre = self.cell.filter(|_| self.id == attempt.session);
         self.epoch = attempt.epoch;
         self.id = attempt.session;
         self.cell = attempt.cell.or(self.cell);
         (self.sleep, self.wake) = (Millis(0), attempt.wake);
-        self.phase = match attempt.conn {
+        let (spool, conn) = (attempt.spool.id, attempt.conn);
+        self.phase = match conn {
             Some(conn) => Phase::Connected(conn),
             // The timer runs from the loss, however long the disk took.
             None => self.left.take().unwrap_or(Phase::Held(now + timers.hold)),
@@ -428,6 +456,8 @@ impl Session {
                 spool: attempt.spool,
                 settled,
                 cell: self.cell,
+                centre,
+                gathers: attempt.elsewhere.is_some(),
             };
             out.push(Action::Accept(conn, Box::new(accepted)));
         }
@@ -441,7 +471,8 @@ impl Session {
             order(old, OrderCause::Superseded, false, out);
         }
         if let Some((node, session, epoch)) = attempt.elsewhere {
-            out.push(Action::Supersede { node, vehicle: self.vehicle.clone(), session, epoch, by: self.epoch });
+            let (vehicle, by) = (self.vehicle.clone(), self.epoch);
+            out.push(Action::Supersede { node, vehicle, session, epoch, by, spool, conn });
         }
     }
 
@@ -474,6 +505,21 @@ impl Session {
         self.say(out);
     }
 
+    /// Ends the session, but speaks for the vehicle until the winner's entry does.
+    fn stand_aside(&mut self, now: Mono, by: Epoch, timers: &Timers, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry().filter(|entry| entry.state != LiveState::Removed) else { return };
+        if matches!(self.phase, Phase::Yielded(..)) || self.epoch() > by {
+            return;
+        }
+        for conn in self.conns().into_iter().flatten() {
+            order(conn, OrderCause::Superseded, false, out);
+        }
+        self.attempt = None;
+        let until = now + YIELDED_SHOWN.min(timers.hold);
+        let until = self.next_deadline().map_or(until, |deadline| until.min(deadline));
+        self.phase = Phase::Yielded(entry.state, entry.cause, until);
+    }
+
     fn expire(&mut self, now: Mono, timers: &Timers, out: &mut Vec<Action>) {
         if self.next_deadline().is_none_or(|until| now < until) {
             return;
@@ -489,7 +535,10 @@ impl Session {
             Phase::Held(_) => self.pass(Phase::Idle(now + timers.reachable), out),
             Phase::Idle(_) | Phase::Asleep(_) => self.pass(Phase::Unreachable(now + timers.implicit_detach), out),
             Phase::Unreachable(_) => self.pass(Phase::Detached(DetachCause::Implicit, now + timers.purge), out),
-            Phase::Detached(..) => self.pass(Phase::Gone, out),
+            Phase::Yielded(state, cause, _) if attaching => {
+                self.phase = Phase::Yielded(state, cause, now + Millis::secs(1));
+            }
+            Phase::Detached(..) | Phase::Yielded(..) => self.pass(Phase::Gone, out),
             Phase::Attaching | Phase::Connected(_) | Phase::Gone => {}
         }
     }

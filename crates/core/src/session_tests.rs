@@ -1,4 +1,4 @@
-use super::{Action, Attempt, Event, Phase, Session};
+use super::{Action, Attempt, Event, Phase, Session, YIELDED_SHOWN};
 use crate::cause::DetachCause;
 use crate::cell::Cell;
 use crate::epoch::Epoch;
@@ -115,6 +115,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Asleep(_) => "asleep",
         Phase::Unreachable(_) => "unreachable",
         Phase::Detached(..) => "detached",
+        Phase::Yielded(..) => "yielded",
         Phase::Gone => "gone",
     }
 }
@@ -568,4 +569,29 @@ fn a_loss_that_is_noticed_late_is_not_held_for_longer_than_one_noticed_in_time()
     let mut bench = Bench::connected();
     bench.does(Event::SocketLost(OLD));
     assert_eq!(bench.session.next_deadline(), Some(START + timers.hold), "noticed in time, the whole hold runs");
+}
+
+#[test]
+fn a_session_that_is_told_it_lost_closes_its_socket_and_is_spoken_for_until_the_winner_speaks() {
+    let mut bench = Bench::connected();
+    let shown = bench.session.entry();
+    let said = bench.said(Event::Superseded { by: Epoch(9) });
+    assert!(said.contains("close") && !said.contains("publish"), "{said}");
+    assert_eq!(name(bench.session.phase()), "yielded");
+    assert_eq!((bench.session.entry(), bench.session.conns()), (shown, [None, None]));
+    let mut told = Bench { session: bench.session.clone(), ..Bench::connected() };
+    assert!(told.said(Event::Outranked { by: Epoch(9) }).contains("publish removed"), "by the winner's entry");
+    assert_eq!(bench.said(Event::Superseded { by: Epoch(9) }), "", "once is enough");
+    assert_eq!(bench.session.next_deadline(), Some(bench.now + YIELDED_SHOWN), "nor for ever");
+    assert!(words(&bench.expires()).contains("publish removed"));
+}
+
+#[test]
+fn a_vehicle_that_comes_back_to_a_session_that_stands_aside_is_served_anew() {
+    let mut bench = Bench::connected();
+    bench.does(Event::Superseded { by: Epoch(9) });
+    bench.does(Event::AttachBegun(attempt(NEW, 10)));
+    assert_eq!(bench.said(Event::Outranked { by: Epoch(9) }), "", "the newer attach is under way");
+    assert!(bench.said(persisted(10)).contains("publish connected"));
+    assert_eq!(bench.session.phase(), Phase::Connected(NEW));
 }

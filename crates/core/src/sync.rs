@@ -46,7 +46,12 @@ pub enum Frame {
     /// A piece of a log.
     Batch(Box<Batch>),
     /// A sign of life, and what is held by now.
-    Cursors(Vec<Cursor>),
+    Cursors {
+        /// What it holds.
+        cursors: Vec<Cursor>,
+        /// Who speaks, if there is something to say of itself that the Hello did not.
+        nodes: Vec<NodeInfo>,
+    },
 }
 
 /// Everything of a log up to `seq` is held.
@@ -176,6 +181,8 @@ pub struct Link {
     hello_sent: bool,
     cursors_sent: Mono,
     cursors_due: bool,
+    /// Whether the peer was told that this node drains.
+    drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
     shadows: BTreeMap<LogId, (Log, u64)>,
     counters: Counters,
@@ -192,6 +199,7 @@ impl Link {
             hello_sent: false,
             cursors_sent: now,
             cursors_due: false,
+            drain_told: false,
             progress: BTreeMap::new(),
             shadows: BTreeMap::new(),
             counters: Counters::default(),
@@ -265,10 +273,14 @@ impl Link {
                 self.catch_up(view);
                 Ok(received)
             }
-            Frame::Cursors(cursors) => {
+            Frame::Cursors { cursors, nodes } => {
                 self.heard_of_known_peer(now)?;
                 self.note(now, cursors, view);
-                Ok(Received::default())
+                // A node speaks of itself, and of the life whose stream this is.
+                let said =
+                    |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
+                let own = nodes.into_iter().find(|node| self.peer.as_ref().is_some_and(|peer| said(peer, node)));
+                Ok(Received { changed: Vec::new(), nodes_changed: own.is_some_and(|node| view.mention(now, node)) })
             }
         }
     }
@@ -279,14 +291,19 @@ impl Link {
         if !self.hello_sent && left > 0 {
             out.push(Frame::Hello { node: view.me().clone(), cursors: cursors(view) });
             self.hello_sent = true;
+            self.drain_told = view.me().draining;
             self.cursors_sent = now;
             left -= 1;
         }
         if self.peer.is_none() {
             return;
         }
-        if left > 0 && (self.cursors_due || now.since(self.cursors_sent) >= HEARTBEAT) {
-            out.push(Frame::Cursors(cursors(view)));
+        let draining = view.me().draining;
+        let news = draining && !self.drain_told;
+        if left > 0 && (self.cursors_due || news || now.since(self.cursors_sent) >= HEARTBEAT) {
+            let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
+            out.push(Frame::Cursors { cursors: cursors(view), nodes });
+            self.drain_told = draining;
             self.cursors_sent = now;
             self.cursors_due = false;
             left -= 1;

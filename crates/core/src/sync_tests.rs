@@ -20,6 +20,7 @@ fn info(id: &str, incarnation: u64) -> NodeInfo {
         incarnation: Incarnation(incarnation),
         vehicles_url: String::new(),
         operators_url: String::new(),
+        draining: false,
     }
 }
 
@@ -120,7 +121,7 @@ fn the_first_frame_must_be_a_hello_of_another_node_in_no_ended_life() {
     a.mention(START, info("b", 5));
     let batch = Batch { owner: info("b", 5), from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
     for (frame, fault) in [
-        (Frame::Cursors(Vec::new()), Fault::NoHello),
+        (Frame::Cursors { cursors: Vec::new(), nodes: Vec::new() }, Fault::NoHello),
         (Frame::Batch(Box::new(batch)), Fault::NoHello),
         (hello("a", 9), Fault::SameId(NodeId::new("a").unwrap())),
         (hello("b", 4), Fault::OldLife),
@@ -402,9 +403,31 @@ proptest! {
             let cursors = claims.iter().skip(n).map(|(owner, incarnation, seq)| Cursor {
                 log: LogId { incarnation: Incarnation(*incarnation), ..log_of(owner) }, seq: *seq, count: 1, digest: 2,
             });
-            link.receive(now, Frame::Cursors(cursors.collect()), &mut a).unwrap();
+            link.receive(now, Frame::Cursors { cursors: cursors.collect(), nodes: Vec::new() }, &mut a).unwrap();
             pumped(&mut link, now, room, &a);
             now = now + Millis::secs(3);
         }
     }
+}
+
+#[test]
+fn a_node_that_drains_says_so_on_its_streams_and_only_of_itself() {
+    let (mut a, mut b, mut now) = (view("a"), view("b"), START);
+    let mut stream = Stream::open(now);
+    stream.run(&mut now, Millis::secs(2), &mut a, &mut b);
+    let drains = |at: &View, id: &str| at.node(&NodeId::new(id).unwrap()).unwrap().info.draining;
+    assert!(!drains(&b, "a"));
+    a.drain();
+    stream.run(&mut now, PUMP, &mut a, &mut b);
+    assert!(drains(&b, "a"), "with the next frames, not with the next heartbeat");
+    // Said by another, or of another life, it does nothing.
+    for info in [NodeInfo { draining: true, ..info("b", 1) }, NodeInfo { draining: true, ..info("b", 2) }] {
+        let frame = Frame::Cursors { cursors: Vec::new(), nodes: vec![info] };
+        stream.b.receive(now, frame, &mut b).unwrap();
+    }
+    assert!(!drains(&b, "b"));
+    // A later stream of the same life says it in its hello.
+    let (mut c, mut second) = (view("c"), Stream::open(now));
+    second.run(&mut now, PUMP, &mut a, &mut c);
+    assert!(drains(&c, "a"));
 }

@@ -28,6 +28,8 @@ pub struct NodeInfo {
     pub vehicles_url: String,
     /// Where operators and peers ask, `http://…`.
     pub operators_url: String,
+    /// Whether it is about to stop, so that no vehicle should go there.
+    pub draining: bool,
 }
 
 /// Whether a node can be believed.
@@ -184,6 +186,13 @@ impl View {
         &self.nodes[&self.me].info
     }
 
+    /// This node is about to stop.
+    pub fn drain(&mut self) {
+        if let Some(status) = self.nodes.get_mut(&self.me) {
+            status.info.draining = true;
+        }
+    }
+
     /// The id of this node's own log.
     pub fn own_log_id(&self) -> LogId {
         LogId { owner: self.me.clone(), incarnation: self.me().incarnation }
@@ -268,7 +277,12 @@ impl View {
     /// heard itself before it is believed. Of this node no one else can say anything.
     pub fn mention(&mut self, now: Mono, info: NodeInfo) -> bool {
         match self.nodes.get_mut(&info.id) {
-            Some(status) if status.liveness == Liveness::Own || status.info.incarnation >= info.incarnation => false,
+            Some(status) if status.liveness == Liveness::Own => false,
+            // No life that began to drain ever takes it back.
+            Some(status) if status.info.incarnation == info.incarnation => {
+                info.draining && !std::mem::replace(&mut status.info.draining, true)
+            }
+            Some(status) if status.info.incarnation > info.incarnation => false,
             Some(status) => {
                 status.info = info;
                 if let Liveness::Alive { heard } = status.liveness {

@@ -19,6 +19,7 @@ fn info(id: &str, incarnation: u64) -> NodeInfo {
         incarnation: Incarnation(incarnation),
         vehicles_url: String::new(),
         operators_url: String::new(),
+        draining: false,
     }
 }
 

@@ -13,6 +13,9 @@ use waygate_core::time::Millis;
 use waygate_core::timers::{TimerConflict, Timers};
 use waygate_core::token::KeyId;
 
+/// The longest drain, seconds: whoever stops a gateway is waiting for it.
+const DRAIN_WINDOW_S_MAX: u64 = 3600;
+
 /// Everything a gateway is told at start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +43,9 @@ pub struct Config {
     /// What all gateways of a cluster share.
     #[serde(default)]
     pub cluster: ClusterConfig,
+    /// The areas of regions, by region; the same at every gateway of a cluster.
+    #[serde(default)]
+    pub regions: BTreeMap<String, RegionConfig>,
 }
 
 /// Who the gateway is.
@@ -66,12 +72,14 @@ pub struct VehiclesConfig {
     pub sockets_max: usize,
     /// Sockets from one address that have not attached yet; more are refused with 503.
     pub unattached_per_address_max: usize,
+    /// Over how long vehicles are sent elsewhere before the gateway stops, seconds; 0 to stop at once.
+    pub drain_window_s: u64,
 }
 
 impl Default for VehiclesConfig {
     fn default() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7701);
-        Self { listen, url: None, sockets_max: 100_000, unattached_per_address_max: 4096 }
+        Self { listen, url: None, sockets_max: 100_000, unattached_per_address_max: 4096, drain_window_s: 20 }
     }
 }
 
@@ -256,6 +264,16 @@ impl std::fmt::Debug for ClusterConfig {
     }
 }
 
+/// The area of a region.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegionConfig {
+    /// H3 cells of resolution 5 or coarser.
+    pub cells: Vec<String>,
+    /// A GeoJSON file with polygons, beside the configuration file.
+    pub geojson: Option<PathBuf>,
+}
+
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -297,6 +315,17 @@ pub enum ConfigError {
     /// Timers contradict each other.
     #[error("[timers] {0}")]
     Timers(#[from] TimerConflict),
+    /// A region's area cannot be used.
+    #[error("[regions.{region}] {what}")]
+    Region {
+        /// Which region.
+        region: String,
+        /// Which key, file and feature, and what is wrong.
+        what: String,
+    },
+    /// The areas contradict each other.
+    #[error("[regions] {0}")]
+    Regions(Box<waygate_core::region_map::RegionMapError>),
     /// A value is out of its bounds.
     #[error("{key}: {what}")]
     Bounds {
@@ -323,7 +352,11 @@ impl Config {
             .merge(Serialized::defaults(&config))
             // Others of our variables, such as WAYGATE_LOG, have no section.
             .merge(Env::prefixed("WAYGATE_").filter(|name| name.as_str().contains("__")).split("__"));
-        let config: Self = layered.extract().map_err(|error| ConfigError::Environment(Box::new(error)))?;
+        let mut config: Self = layered.extract().map_err(|error| ConfigError::Environment(Box::new(error)))?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        for file in config.regions.values_mut().filter_map(|region| region.geojson.as_mut()) {
+            *file = beside.join(&*file);
+        }
         config.check()?;
         Ok(config)
     }
@@ -364,6 +397,10 @@ impl Config {
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
+        }
+        if self.vehicles.drain_window_s > DRAIN_WINDOW_S_MAX {
+            let what = format!("is {}, at most {DRAIN_WINDOW_S_MAX} is allowed", self.vehicles.drain_window_s);
+            return Err(ConfigError::Bounds { key: "[vehicles] drain_window_s", what });
         }
         if !ATTACH_WAIT_MS.contains(&self.admission.attach_wait_max_ms) {
             let (least, most) = (ATTACH_WAIT_MS.start(), ATTACH_WAIT_MS.end());

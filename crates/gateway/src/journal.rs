@@ -11,7 +11,7 @@ use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, VehicleId};
 use waygate_core::ingest::Ticket;
@@ -42,6 +42,13 @@ pub enum Job {
         write: Write,
         /// The attach that waits for it.
         answer: Option<(VehicleId, SessionId, Epoch)>,
+    },
+    /// A vehicle's session went on at another gateway, which is told what is settled here.
+    Fence {
+        /// What to write.
+        write: Write,
+        /// What is settled; `None` if a later attach is known. Dropped if the write failed.
+        reply: oneshot::Sender<Option<SeqRanges>>,
     },
     /// Telemetry of one ticket.
     Batches {
@@ -196,17 +203,11 @@ impl Journal {
             match job {
                 Job::Presence { answer: None, .. } => {}
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
-                    let settled = mine.into_iter().find_map(|outcome| match outcome {
-                        Outcome::Attached { settled } => Some(settled),
-                        Outcome::Stored
-                        | Outcome::Duplicate
-                        | Outcome::Overlap { .. }
-                        | Outcome::Fenced { .. }
-                        | Outcome::Done
-                        | Outcome::Refused(_) => None,
-                    });
+                    let settled = settled(mine);
                     self.tell(Answer { vehicle, session, epoch, settled }).await;
                 }
+                // Whoever asked may have given up.
+                Job::Fence { reply, .. } => drop(reply.send(settled(mine))),
                 Job::Batches { committed, mailbox, ticket, .. } => {
                     let letter = verdict(ticket, &mine);
                     if matches!(letter, Letter::Persisted(_)) {
@@ -223,7 +224,7 @@ impl Journal {
             match job {
                 // Nobody waits for it and nobody would say it again: it goes into the next commit.
                 job @ Job::Presence { answer: None, .. } if self.unwritten.len() < JOBS_MAX => self.unwritten.push(job),
-                Job::Presence { answer: None, .. } => {}
+                Job::Presence { answer: None, .. } | Job::Fence { .. } => {}
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
                 }
@@ -257,11 +258,24 @@ impl Job {
 
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
-            Self::Presence { write, .. } => std::slice::from_ref(write),
+            Self::Presence { write, .. } | Self::Fence { write, .. } => std::slice::from_ref(write),
             Self::Batches { writes, .. } => writes.as_slice(),
         }
         .iter()
     }
+}
+
+/// What is settled of the spool that an attach or a fence asked about; `None` if a later attach is known.
+fn settled(outcomes: Vec<Outcome>) -> Option<SeqRanges> {
+    outcomes.into_iter().find_map(|outcome| match outcome {
+        Outcome::Attached { settled } => Some(settled),
+        Outcome::Stored
+        | Outcome::Duplicate
+        | Outcome::Overlap { .. }
+        | Outcome::Fenced { .. }
+        | Outcome::Done
+        | Outcome::Refused(_) => None,
+    })
 }
 
 /// What a connection is told of the writes of one ticket.

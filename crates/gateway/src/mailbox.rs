@@ -21,6 +21,8 @@ pub enum Letter {
     Send(Downlink),
     /// The session stands; the token to give to the vehicle.
     Accept(Box<Accepted>, Vec<u8>),
+    /// What another gateway has stored of the vehicle's spool, as far as it answered.
+    Gathered(SeqRanges),
     /// Close with this code.
     Close(u16),
     /// A write is on disk.

@@ -3,12 +3,15 @@
 //! It never waits for a disk, a vehicle or a peer: writes that find the journal busy are kept, one a vehicle;
 //! a stream without room is not written to; an attach that would wait too long is told to come later.
 
+pub mod leaving;
+
+use self::leaving::{ContextRequest, Draining, Gathering};
 use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::journal::{Answer, Job};
 use crate::live::{Change, Live};
 use crate::mailbox::{Letter, Mailbox};
-use crate::peers::supersede::Notice;
+use crate::peers::handover::{Errand, Notice};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +19,14 @@ use tokio::sync::{mpsc, oneshot};
 use waygate_core::admission::{Class, Verdict};
 use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
+use waygate_core::drain::Event as DrainEvent;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
 use waygate_core::message::{AttachReject, AttachRequest, Downlink, Suspend};
 use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
+use waygate_core::redirect::Territory;
 use waygate_core::registrar::Event as RegistrarEvent;
-use waygate_core::session::Action as SessionAction;
+use waygate_core::session::{Action as SessionAction, Phase, Session};
 use waygate_core::sync::Frame;
 use waygate_core::time::{Millis, Mono, Wall};
 use waygate_core::view::{AgeKind, Liveness, Sight};
@@ -63,10 +68,16 @@ pub enum Command {
     LinkLost(LinkId),
     /// Another gateway says that a session lost.
     Supersede(Notice, oneshot::Sender<bool>),
+    /// Another gateway has a vehicle now, and asks what is settled here.
+    Context(ContextRequest),
+    /// A connection knows what another gateway has stored.
+    Gathered(ConnId),
     /// A question.
     Ask(Box<dyn FnOnce(&State) + Send>),
+    /// The gateway is about to stop: vehicles are sent elsewhere over this time, and it is told when all have left.
+    Drain(Millis, oneshot::Sender<()>),
     /// The gateway stops: every vehicle is sent away.
-    Drain,
+    SendAway,
 }
 
 /// The gateway's end of a stream to a peer.
@@ -147,10 +158,16 @@ impl State {
 
     /// Since the last frame of a vehicle that is served here; `None` if it is not.
     pub fn contact_age(&self, vehicle: &VehicleId) -> Option<Millis> {
-        let session = self.node.registrar().session(vehicle)?;
+        let standing = |session: &&Session| !matches!(session.phase(), Phase::Yielded(..));
+        let session = self.node.registrar().session(vehicle).filter(standing)?;
         let heard = session.conns()[0].and_then(|conn| self.mailboxes.get(&conn)).map(|mailbox| mailbox.last_heard());
         let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
         Some(self.clock.now().since(contact))
+    }
+
+    /// Whether this gateway is about to stop.
+    pub fn draining(&self) -> bool {
+        self.node.view().me().draining
     }
 
     /// How many sockets are attached.
@@ -170,6 +187,17 @@ impl State {
     }
 }
 
+/// Where what the task wants done is done.
+#[derive(Debug)]
+pub struct Outlets {
+    /// Makes it durable.
+    pub journal: mpsc::Sender<Job>,
+    /// Asks other gateways.
+    pub errands: mpsc::Sender<Errand>,
+    /// Tells those who watch.
+    pub live: Live,
+}
+
 /// The task.
 #[derive(Debug)]
 pub struct PresenceTask {
@@ -177,11 +205,13 @@ pub struct PresenceTask {
     commands: mpsc::Receiver<Command>,
     answers: mpsc::Receiver<Answer>,
     journal: mpsc::Sender<Job>,
-    notices: mpsc::Sender<(NodeId, Notice)>,
+    errands: mpsc::Sender<Errand>,
+    territory: Arc<Territory>,
     live: Live,
+    gathering: Gathering,
     unsaved: BTreeMap<VehicleId, Entry>,
     vanished: BTreeSet<VehicleId>,
-    draining: bool,
+    draining: Option<Draining>,
 }
 
 impl PresenceTask {
@@ -192,22 +222,24 @@ impl PresenceTask {
         clock: Clock,
         commands: mpsc::Receiver<Command>,
         answers: mpsc::Receiver<Answer>,
-        journal: mpsc::Sender<Job>,
-        notices: mpsc::Sender<(NodeId, Notice)>,
-        live: Live,
+        outlets: Outlets,
+        territory: Arc<Territory>,
         gate: Gate,
     ) -> Self {
+        let Outlets { journal, errands, live } = outlets;
         let state = State { node, clock, gate, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
         Self {
             state,
             commands,
             answers,
             journal,
-            notices,
+            errands,
+            territory,
             live,
+            gathering: Gathering::default(),
             unsaved: BTreeMap::new(),
             vanished: BTreeSet::new(),
-            draining: false,
+            draining: None,
         }
     }
 
@@ -219,6 +251,7 @@ impl PresenceTask {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let deadline = self.state.node.next_deadline().map(|at| self.state.clock.instant(at));
+            let drain = self.drain_deadline();
             tokio::select! {
                 biased;
                 // What is paced comes first: however many commands wait, heartbeats leave and holds expire in time.
@@ -227,6 +260,7 @@ impl PresenceTask {
                 () = sleep_until(deadline), if deadline.is_some() => {
                     self.register(RegistrarEvent::DeadlineReached);
                 }
+                () = sleep_until(drain), if drain.is_some() => self.drain_on(),
                 Some(answer) = self.answers.recv() => self.answered(answer),
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -247,8 +281,10 @@ impl PresenceTask {
             Command::Lost(conn) => {
                 let now = self.state.clock.now();
                 let contact = self.state.mailboxes.get(&conn).map_or(now, |mailbox| mailbox.last_heard());
+                self.gathered(conn);
                 self.register(RegistrarEvent::SocketLost { conn, contact });
                 self.state.mailboxes.remove(&conn);
+                self.drive_drain(DrainEvent::Left(conn));
             }
             Command::LinkOpened(id, link) => {
                 let dialled = link.dialled;
@@ -265,18 +301,24 @@ impl PresenceTask {
                 let Notice { vehicle, session, epoch, by } = notice;
                 let before = self.state.node.registrar().session(&vehicle).is_some();
                 self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
-                let applied = before && self.state.node.registrar().session(&vehicle).is_none();
+                let served = |session: &Session| !matches!(session.phase(), Phase::Yielded(..));
+                let applied = before && !self.state.node.registrar().session(&vehicle).is_some_and(served);
                 let _ = reply.send(applied);
             }
             Command::Ask(question) => question(&self.state),
-            Command::Drain => self.drain(),
+            Command::Context(request) => self.tell_context(request),
+            Command::Gathered(conn) => self.gathered(conn),
+            Command::Drain(window, done) => self.drain(window, done),
+            Command::SendAway => self.send_all_away(),
         }
     }
 
     fn attach(&mut self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) {
         let conn = mailbox.conn();
-        if self.draining {
-            return refuse(&mailbox, RejectCause::Draining, Millis(0), "this gateway stops");
+        if self.state.draining() {
+            count_refused(RejectCause::Draining);
+            mailbox.put(Letter::Send(self.refuse_while_draining(&request)));
+            return mailbox.put(Letter::Close(RejectCause::Draining.close_code()));
         }
         let resumes = self.state.node.registrar().resumes(&request);
         let class = if resumes { Class::Resume } else { Class::Other };
@@ -358,12 +400,15 @@ impl PresenceTask {
             SessionAction::Accept(conn, accepted) => {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
+                if accepted.gathers {
+                    self.gather(accepted.vehicle.clone(), conn);
+                }
                 self.send(conn, Letter::Accept(accepted, token));
+                self.drive_drain(DrainEvent::Joined(conn));
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),
-            SessionAction::Supersede { node, vehicle, session, epoch, by } => {
-                // Best effort: the winning entry tells the same by gossip.
-                let _ = self.notices.try_send((node, Notice { vehicle, session, epoch, by }));
+            SessionAction::Supersede { node, vehicle, session, epoch, by, spool, conn } => {
+                self.fetch(node, Notice { vehicle, session, epoch, by }, spool, conn);
             }
             SessionAction::ReportClone(vehicle) => {
                 metrics::counter!("waygate_cloned_identities_total").increment(1);
@@ -479,18 +524,6 @@ impl PresenceTask {
             wake: entry.wake.bits(),
             flags: if entry.cloned { FLAG_CLONED } else { 0 },
         }
-    }
-
-    fn drain(&mut self) {
-        self.draining = true;
-        let mut orders = Vec::new();
-        for conn in self.state.mailboxes.keys() {
-            waygate_core::session::order(*conn, waygate_core::cause::OrderCause::Draining, true, &mut orders);
-        }
-        for action in orders {
-            self.perform_session(action);
-        }
-        self.flush();
     }
 }
 

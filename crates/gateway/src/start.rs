@@ -1,6 +1,7 @@
 //! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
 
 use crate::admission::Gate;
+use crate::areas::region_map;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
@@ -14,8 +15,8 @@ use crate::peers::dialer::Dialer;
 use crate::peers::membership::Configured;
 use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
-use crate::peers::{supersede, watch};
-use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Presence, PresenceTask, restored};
+use crate::peers::{handover, watch};
+use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
 use crate::tasks::Tasks;
 use crate::vehicles::Edge;
 use crate::vehicles::listener::Listener;
@@ -26,15 +27,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use waygate_core::admission::Settings;
 use waygate_core::id::RegionId;
 use waygate_core::message::GatewayAddress;
 use waygate_core::node::{Action, Event, Node};
+use waygate_core::redirect::{self, Territory};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
 use waygate_core::token::KeyRing;
-use waygate_core::view::{Liveness, NodeInfo};
+use waygate_core::view::NodeInfo;
 use waygate_store::{OpenError, OpenOptions, ReadError, Reader, Store};
 
 /// Rows read at once when the store's knowledge is loaded.
@@ -57,6 +59,7 @@ pub struct Gateway {
     presence: Presence,
     journal: tokio::task::JoinHandle<()>,
     reader: Reader,
+    drain_window: Millis,
 }
 
 /// Where a gateway listens.
@@ -111,6 +114,7 @@ impl Gateway {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (id, region) = config.identity()?;
+        let territory = Arc::new(Territory::new(region.clone(), region_map(&config)?));
         let data_dir = config.node.data_dir.clone();
         let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
         std::fs::create_dir_all(&data_dir).map_err(fault)?;
@@ -129,6 +133,7 @@ impl Gateway {
             incarnation,
             vehicles_url: config.vehicles.url.clone().unwrap_or(format!("ws://{}/v1/obu", addresses.vehicles)),
             operators_url: config.operators.url.clone().unwrap_or(format!("http://{}", addresses.operators)),
+            draining: false,
         };
         let names = Names::of_url(&me.operators_url);
         let timers = config.timers.timers();
@@ -141,7 +146,7 @@ impl Gateway {
         let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
         let (jobs, job_queue) = mpsc::channel(JOBS_MAX);
         let (answers, answer_queue) = mpsc::channel(ATTACHES_MAX);
-        let (notices, notice_queue) = mpsc::channel(supersede::NOTICES_MAX);
+        let (errands, errand_queue) = mpsc::channel(handover::ERRANDS_MAX);
         let presence = Presence::new(commands);
         let channels = Channels::default();
         let streams = Streams::new(presence.clone());
@@ -154,8 +159,9 @@ impl Gateway {
         tokio::spawn(feed_task.run());
         let gate = Gate::new(admission(&config), clock.now());
         let pressure = gate.pressure();
+        let outlets = Outlets { journal: jobs.clone(), errands, live: live.clone() };
         let presence_task =
-            PresenceTask::new(node, clock, command_queue, answer_queue, jobs.clone(), notices, live.clone(), gate);
+            PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone(), gate);
         tokio::spawn(presence_task.run());
 
         let own = PeerService {
@@ -181,23 +187,25 @@ impl Gateway {
             tasks: tasks.clone(),
         };
         tasks.spawn("operators", serve(operators, router(operator_plane, names), tasks.clone()));
-        tasks.spawn("superseding", {
-            let (task, stopping) = (supersede::run(notice_queue, presence.clone(), channels.clone()), tasks.stopping());
+        tasks.spawn("handovers", {
+            let run = handover::run(errand_queue, presence.clone(), channels.clone(), tasks.clone());
+            let stopping = tasks.stopping();
             async move {
-                tokio::select! { () = task => {}, () = stopping => {} }
+                tokio::select! { () = run => {}, () = stopping => {} }
             }
         });
         tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels.clone(), tasks.clone()));
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
         tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
         let neighbours = neighbours(presence.clone(), &tasks);
-        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, neighbours, pressure };
+        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, territory, neighbours, pressure };
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
         tasks.spawn("vehicles", listener.run(vehicles));
         announce(&config, addresses, incarnation.0);
-        Ok(Self { addresses, tasks, presence, journal, reader })
+        let drain_window = Millis::secs(limits.drain_window_s);
+        Ok(Self { addresses, tasks, presence, journal, reader, drain_window })
     }
 
     /// Where it listens.
@@ -205,9 +213,20 @@ impl Gateway {
         self.addresses
     }
 
-    /// Sends every vehicle to another gateway, ends every task and closes the store.
+    /// Sends the vehicles elsewhere over the configured window. Resolves when the last has left, or the window and a grace
+    /// are over; dropped before, the next is [`shutdown`](Self::shutdown) all the same.
+    pub async fn drain(&self) {
+        if self.drain_window > Millis(0) {
+            let (done, drained) = oneshot::channel();
+            self.presence.tell(Command::Drain(self.drain_window, done)).await;
+            // An error is an end as well.
+            let _ = drained.await;
+        }
+    }
+
+    /// Ends at once: orders every vehicle that is left away, ends every task and closes the store.
     pub async fn shutdown(self) {
-        self.presence.tell(Command::Drain).await;
+        self.presence.tell(Command::SendAway).await;
         self.tasks.stop();
         let left = self.tasks.ended(PATIENCE).await;
         if left > 0 {
@@ -333,15 +352,7 @@ fn neighbours(presence: Presence, tasks: &Tasks) -> tokio::sync::watch::Receiver
     tasks.spawn("neighbours", async move {
         tokio::pin!(stopping);
         loop {
-            let alive = presence.ask(|state| {
-                let alive = |liveness| matches!(liveness, Liveness::Alive { .. });
-                let nodes = state.node.view().nodes().filter(|node| alive(node.liveness));
-                let address = |node: &NodeInfo| GatewayAddress {
-                    region: node.region.as_str().to_owned(),
-                    url: node.vehicles_url.clone(),
-                };
-                nodes.map(|status| address(&status.info)).collect::<Vec<_>>()
-            });
+            let alive = presence.ask(|state| redirect::neighbours(state.node.view()));
             let Some(alive) = alive.await else { return };
             sender.send_if_modified(|list| {
                 let changed = *list != alive;

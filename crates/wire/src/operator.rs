@@ -282,6 +282,9 @@ pub struct Gateway {
     pub is_self: bool,
     /// Whether it is heard.
     pub status: GatewayStatus,
+    /// Whether it is about to stop and sends its vehicles elsewhere.
+    #[serde(default)]
+    pub draining: bool,
     /// Which of its lives.
     pub incarnation: U64Text,
     /// Where operators and peers ask it.

@@ -25,6 +25,9 @@ const FLAG_CLONED: u32 = 1;
 /// Logs a peer may name in one frame; each node has at most a few lives held.
 const CURSORS_MAX: usize = 4096;
 
+/// Nodes a peer may speak of in one frame; it speaks of itself.
+const NODES_MAX: usize = 64;
+
 /// A frame and how many of its entries could not be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadFrame {
@@ -51,9 +54,9 @@ pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
             reset: batch.snapshot_end.is_some(),
             snapshot_end: batch.snapshot_end.unwrap_or_default(),
         }),
-        Frame::Cursors(cursors) => Wire::Cursors(proto::Cursors {
+        Frame::Cursors { cursors, nodes } => Wire::Cursors(proto::Cursors {
             cursors: cursors.into_iter().map(cursor_to_proto).collect(),
-            nodes: Vec::new(),
+            nodes: nodes.into_iter().map(node_to_proto).collect(),
         }),
     };
     proto::SyncFrame { frame: Some(frame) }
@@ -72,7 +75,12 @@ pub fn frame_from_proto(frame: proto::SyncFrame) -> Result<ReadFrame, FieldFault
             let node = node_from_proto(hello.node).map_err(|fault| fault.under("hello.node"))?;
             Ok(whole(Frame::Hello { node, cursors: cursors_from_proto(hello.cursors)? }))
         }
-        Wire::Cursors(cursors) => Ok(whole(Frame::Cursors(cursors_from_proto(cursors.cursors)?))),
+        Wire::Cursors(cursors) => {
+            crate::error::at_most("cursors.nodes", cursors.nodes.len(), NODES_MAX)?;
+            let node = |node| node_from_proto(Some(node)).map_err(|fault| fault.under("cursors.nodes"));
+            let nodes = cursors.nodes.into_iter().map(node).collect::<Result<_, _>>()?;
+            Ok(whole(Frame::Cursors { cursors: cursors_from_proto(cursors.cursors)?, nodes }))
+        }
         Wire::Batch(batch) => batch_from_proto(batch),
     }
 }
@@ -98,6 +106,7 @@ fn node_to_proto(node: NodeInfo) -> proto::Node {
         incarnation: node.incarnation.0,
         vehicles_url: node.vehicles_url,
         operators_url: node.operators_url,
+        draining: node.draining,
     }
 }
 
@@ -109,6 +118,7 @@ fn node_from_proto(node: Option<proto::Node>) -> Result<NodeInfo, FieldFault> {
         incarnation: Incarnation(node.incarnation),
         vehicles_url: node.vehicles_url,
         operators_url: node.operators_url,
+        draining: node.draining,
     })
 }
 

@@ -18,6 +18,7 @@ fn node() -> NodeInfo {
         incarnation: Incarnation(3),
         vehicles_url: "ws://127.0.0.1:1/v1/obu".to_owned(),
         operators_url: "http://127.0.0.1:2".to_owned(),
+        draining: false,
     }
 }
 
@@ -48,7 +49,7 @@ fn frames_survive_the_wire() {
     for frame in [
         Frame::Hello { node: node(), cursors: vec![cursor.clone()] },
         batch(vec![entry(5), entry(9)]),
-        Frame::Cursors(vec![cursor]),
+        Frame::Cursors { cursors: vec![cursor], nodes: vec![NodeInfo { draining: true, ..node() }] },
     ] {
         let bytes = frame_to_proto(frame.clone()).encode_to_vec();
         let read = frame_from_proto(proto::SyncFrame::decode(bytes.as_slice()).unwrap()).unwrap();

@@ -108,6 +108,7 @@ impl World {
                 | Phase::Held(_)
                 | Phase::Asleep(_)
                 | Phase::Detached(..)
+                | Phase::Yielded(..)
                 | Phase::Gone => continue,
             };
             self.oracle.expect(Check::TimersHold, now, now - contact >= least.0, || {

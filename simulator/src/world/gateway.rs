@@ -163,6 +163,7 @@ impl World {
             incarnation,
             vehicles_url: format!("ws://{}/v1/obu", gateway.id),
             operators_url: format!("http://{}", gateway.id),
+            draining: false,
         };
         self.oracle.begun(now, g, &me);
         let mut timers = self.settings.timers;
@@ -316,7 +317,7 @@ impl World {
                 self.trace.note(now, format_args!("gateway {g} suspects several of {vehicle}"));
             }
             SessionAction::Close(conn, code) => self.close(g, conn, code),
-            SessionAction::Supersede { node, vehicle, session, epoch, by } => {
+            SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
                 let event = RegistrarEvent::Superseded { vehicle, session, epoch, by };
                 self.call_supersede(g, &node, event);
             }

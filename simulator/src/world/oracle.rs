@@ -132,7 +132,7 @@ impl Oracle {
         let info = match frame {
             Frame::Hello { node, .. } => Some(node),
             Frame::Batch(batch) => Some(&batch.owner),
-            Frame::Cursors(_) => None,
+            Frame::Cursors { .. } => None,
         };
         if let Some(info) = info {
             let life = eye.lives.entry(info.id.clone()).or_insert(info.incarnation);

@@ -119,7 +119,7 @@ impl World {
                     ),
                 );
             }
-            Frame::Cursors(cursors) => {
+            Frame::Cursors { cursors, .. } => {
                 let sum = cursors.iter().fold(0_u64, |sum, cursor| sum ^ cursor.seq ^ cursor.digest);
                 self.trace.note(self.now, format_args!("gateway {g} sees cursors of {peer} {sum:x}"));
             }

@@ -28,10 +28,21 @@ pub async fn run(args: GatewayArgs) -> Result<Exit, Failure> {
     logs::start()?;
     let gateway = Gateway::bind(config).await.map_err(|error| not_started(&args.config, &error))?;
     let why = ends.next().await;
-    tracing::info!(why, "stopping");
+    // Without the program that started it nobody waits for a clean end.
+    if why != STDIN {
+        tracing::info!(why, "draining: vehicles are sent elsewhere; a second signal ends it at once");
+        tokio::select! {
+            () = gateway.drain() => {}
+            why = ends.next() => tracing::info!(why, "no longer draining"),
+        }
+    }
+    tracing::info!("stopping");
     gateway.shutdown().await;
     Ok(Exit::Ok)
 }
+
+/// Why a gateway ends with the program that started it.
+const STDIN: &str = "standard input ended";
 
 /// What ends a gateway.
 struct Ends {
@@ -64,11 +75,11 @@ impl Ends {
 
     /// Waits for the first of them.
     async fn next(&mut self) -> &'static str {
-        // Each branch is cancel-safe and waited for once.
+        // Each branch is cancel-safe; after the end of standard input there is no next.
         tokio::select! {
             _ = self.term.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = &mut self.stdin => "standard input ended",
+            _ = &mut self.stdin => STDIN,
         }
     }
 }

@@ -78,6 +78,7 @@ pub fn grid(regions: &Regions) -> Grid {
 
 fn status_words(gateway: &Gateway) -> (String, Color) {
     match (gateway.status, gateway.stale_for_s) {
+        (GatewayStatus::Alive, _) if gateway.draining => ("draining".to_owned(), Color::DarkYellow),
         (GatewayStatus::Alive, None) => ("alive".to_owned(), Color::DarkGreen),
         (GatewayStatus::Alive, Some(s)) => (format!("alive, stale for {}", words::age(s)), Color::DarkYellow),
         (GatewayStatus::Lost, None) => ("lost".to_owned(), Color::DarkRed),

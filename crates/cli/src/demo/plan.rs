@@ -89,7 +89,7 @@ pub fn check_ports(seats: &[Seat]) -> anyhow::Result<()> {
 #[derive(Serialize)]
 struct GatewayFile {
     node: NodeTable,
-    vehicles: ListenTable,
+    vehicles: VehiclesTable,
     operators: ListenTable,
     peers: PeersTable,
     cluster: ClusterTable,
@@ -106,6 +106,14 @@ struct NodeTable {
 struct ListenTable {
     listen: String,
     url: String,
+}
+
+#[derive(Serialize)]
+struct VehiclesTable {
+    listen: String,
+    url: String,
+    /// The demo ends its fleet before its gateways: nobody is left to be sent elsewhere.
+    drain_window_s: u64,
 }
 
 #[derive(Serialize)]
@@ -126,7 +134,11 @@ pub fn write_configs(seats: &[Seat]) -> anyhow::Result<()> {
         let others = seats.iter().filter(|other| other.name != seat.name);
         let file = GatewayFile {
             node: NodeTable { id: seat.name.to_owned(), region: seat.name.to_owned(), data_dir: seat.dir.join("data") },
-            vehicles: ListenTable { listen: format!("127.0.0.1:{}", seat.vehicles_port), url: seat.vehicles_url() },
+            vehicles: VehiclesTable {
+                listen: format!("127.0.0.1:{}", seat.vehicles_port),
+                url: seat.vehicles_url(),
+                drain_window_s: 0,
+            },
             operators: ListenTable { listen: format!("127.0.0.1:{}", seat.operators_port), url: seat.operators_url() },
             peers: PeersTable { seeds: others.map(Seat::operators_url).collect() },
             cluster: ClusterTable { token_keys: keys.clone() },

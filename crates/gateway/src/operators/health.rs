@@ -19,15 +19,21 @@ pub async fn ready(State(operators): State<Operators>) -> Response {
     let mut checks = BTreeMap::new();
     let trouble = operators.health.trouble();
     checks.insert("store".to_owned(), trouble.unwrap_or("ok").to_owned());
-    let presence = operators.presence.ask(|_| ()).await.is_some();
-    checks.insert("presence".to_owned(), if presence { "ok" } else { "the gateway stops" }.to_owned());
+    // Without an answer it has stopped.
+    let draining = operators.presence.ask(|state| state.draining()).await;
+    let presence = match draining {
+        Some(false) => "ok",
+        Some(true) => "draining: vehicles are sent elsewhere, the gateway is about to stop",
+        None => "the gateway stops",
+    };
+    checks.insert("presence".to_owned(), presence.to_owned());
     let missing = operators.peers().await.map(|peers| peers.missing).unwrap_or_default();
     let peers = match missing.len() {
         0 => "ok".to_owned(),
         _ => format!("not heard: {}", missing.into_iter().collect::<Vec<_>>().join(", ")),
     };
     checks.insert("peers".to_owned(), peers);
-    let ready = trouble.is_none() && presence && !operators.tasks.is_stopping();
+    let ready = trouble.is_none() && draining == Some(false) && !operators.tasks.is_stopping();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks })).into_response()
 }

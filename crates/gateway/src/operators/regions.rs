@@ -61,6 +61,7 @@ fn gateway(state: &crate::presence::State, node: &NodeStatus) -> Gateway {
         id: node.info.id.as_str().to_owned(),
         is_self: node.liveness == Liveness::Own,
         status,
+        draining: node.info.draining,
         incarnation: U64Text(node.info.incarnation.0),
         operators_url: node.info.operators_url.clone(),
         vehicles_url: node.info.vehicles_url.clone(),

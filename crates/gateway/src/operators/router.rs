@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 
@@ -20,6 +21,7 @@ pub fn router(operators: Operators, names: Names) -> Router {
     let grpc = tonic::service::Routes::new(
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
     )
+    .add_service(HandoverServer::new(service.clone()))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()

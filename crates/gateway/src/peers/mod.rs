@@ -2,9 +2,9 @@
 
 pub mod channels;
 pub mod dialer;
+pub mod handover;
 pub mod membership;
 pub mod place;
 pub mod service;
 pub mod stream;
-pub mod supersede;
 pub mod watch;

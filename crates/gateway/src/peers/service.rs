@@ -1,23 +1,27 @@
 //! What this gateway answers its peers over gRPC.
 
+use super::handover::Notice;
 use super::place::{Area, to_proto};
 use super::stream::{Streams, encode};
-use super::supersede::Notice;
 use crate::feed::{Feed, Place};
 use crate::live::Live;
+use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
 use futures_util::{Stream, StreamExt};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::ranges::SeqRanges;
 use waygate_core::record::SignalValue;
 use waygate_core::time::Wall;
 use waygate_store::Reader;
 use waygate_wire::proto;
+use waygate_wire::proto::handover_server::Handover as HandoverService;
 use waygate_wire::proto::presence_server::Presence as PresenceService;
 use waygate_wire::proto::telemetry_query_server::TelemetryQuery as TelemetryService;
 
@@ -78,17 +82,31 @@ impl PresenceService for PeerService {
         &self,
         request: Request<proto::SupersedeRequest>,
     ) -> Result<Response<proto::SupersedeReply>, Status> {
-        let request = request.into_inner();
-        let notice = Notice {
-            vehicle: vehicle_id(&request.vehicle)?,
-            session: SessionId(request.session),
-            epoch: Epoch(request.epoch),
-            by: Epoch(request.by_epoch),
-        };
+        let notice = notice(request.into_inner())?;
         let (reply, answer) = oneshot::channel();
         self.presence.tell(Command::Supersede(notice, reply)).await;
         let applied = answer.await.map_err(|_| Status::unavailable("the gateway stops"))?;
         Ok(Response::new(proto::SupersedeReply { applied }))
+    }
+}
+
+#[tonic::async_trait]
+impl HandoverService for PeerService {
+    async fn fetch_context(
+        &self,
+        request: Request<proto::ContextRequest>,
+    ) -> Result<Response<proto::ContextReply>, Status> {
+        let request = request.into_inner();
+        let lost = request.lost.ok_or_else(|| Status::invalid_argument("lost is missing"))?;
+        let (reply, answer) = oneshot::channel();
+        let context = ContextRequest { notice: notice(lost)?, spool: SpoolId(request.spool), reply };
+        self.presence.tell(Command::Context(context)).await;
+        let settled = answer.await.map_err(|_| Status::unavailable("the journal is busy, or the gateway stops"))?;
+        let span = |range: RangeInclusive<u64>| proto::SeqSpan { first: *range.start(), last: *range.end() };
+        Ok(Response::new(proto::ContextReply {
+            applied: settled.is_some(),
+            settled: settled.iter().flat_map(SeqRanges::iter).map(span).collect(),
+        }))
     }
 }
 
@@ -274,6 +292,15 @@ impl PeerService {
         };
         signals.into_iter().map(write).collect()
     }
+}
+
+fn notice(request: proto::SupersedeRequest) -> Result<Notice, Status> {
+    Ok(Notice {
+        vehicle: vehicle_id(&request.vehicle)?,
+        session: SessionId(request.session),
+        epoch: Epoch(request.epoch),
+        by: Epoch(request.by_epoch),
+    })
 }
 
 fn vehicle_id(text: &str) -> Result<VehicleId, Status> {

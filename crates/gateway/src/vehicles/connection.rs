@@ -4,6 +4,8 @@
 //! owns the ingest machine of the session; everything about presence is decided by the presence task, whose
 //! letters it carries out. Nothing is acked here that the journal has not said is on disk.
 
+mod moving;
+
 use super::Edge;
 use super::close::{code, code_of, linger, write_raw};
 use super::frame_meter::Metered;
@@ -26,8 +28,9 @@ use waygate_core::cell::Cell;
 use waygate_core::id::ConnId;
 use waygate_core::ingest::{Action, Event, Ingest};
 use waygate_core::limits;
-use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, TrackingAccept, Uplink};
-use waygate_core::record::{Lane, Position, SignalPath, Telemetry};
+use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, Uplink};
+use waygate_core::record::{Lane, SignalPath, Telemetry};
+use waygate_core::redirect::Mover;
 use waygate_core::session::Accepted;
 use waygate_core::time::Millis;
 use waygate_wire::{Codec, WireError, error::code as error_code};
@@ -68,6 +71,11 @@ struct Connection {
     catalogue: Vec<SignalPath>,
     ingest: Option<Box<Ingest>>,
     cell: Option<Cell>,
+    mover: Mover,
+    /// Whether another gateway is being asked what it has stored of the spool.
+    gathering: bool,
+    /// The message that waits for its answer; nothing is read behind it.
+    parked: Option<Bytes>,
     keepalive: Keepalive,
     /// When a vehicle that said goodbye is hung up on.
     leaving: Option<tokio::time::Instant>,
@@ -93,6 +101,9 @@ pub async fn run(
         catalogue: Vec::new(),
         ingest: None,
         cell: None,
+        mover: Mover::default(),
+        gathering: false,
+        parked: None,
         keepalive: Keepalive::default(),
         leaving: None,
         swollen: false,
@@ -156,7 +167,7 @@ impl Connection {
     /// Carries out letters, reads messages and keeps the socket alive until something ends it.
     async fn serve(&mut self) -> End {
         loop {
-            let ready = self.ingest.as_ref().is_some_and(|ingest| ingest.ready());
+            let ready = self.parked.is_none() && self.ingest.as_ref().is_some_and(|ingest| ingest.ready());
             let now = self.edge.clock.now();
             if std::mem::take(&mut self.swollen)
                 && let Err(end) = Box::pin(self.renew()).await
@@ -186,6 +197,10 @@ impl Connection {
                 biased;
                 () = self.mailbox.arrived() => Box::pin(self.carry_out()).await,
                 next = self.socket.next(), if ready => match self.payload(next) {
+                    Ok(Some(frame)) if self.gathering => {
+                        self.parked = Some(frame);
+                        Ok(())
+                    }
                     Ok(Some(frame)) => Box::pin(self.receive(frame)).await,
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
@@ -235,6 +250,7 @@ impl Connection {
                 Letter::Send(message) => self.feed(&message),
                 Letter::Accept(accepted, token) => self.accept(*accepted, token),
                 Letter::Close(code) => close = Some(code),
+                Letter::Gathered(settled) => self.gathered(settled).await?,
                 Letter::Persisted(ticket) => self.ingest(Event::Persisted(ticket)).await?,
                 Letter::Overlapped(ticket, settled) => self.ingest(Event::Overlapped(ticket, settled)).await?,
                 Letter::Fenced => {
@@ -255,7 +271,7 @@ impl Connection {
 
     fn accept(&mut self, accepted: Accepted, token: Vec<u8>) {
         let ingest = Ingest::new(&accepted);
-        self.cell = accepted.cell;
+        (self.cell, self.gathering) = (accepted.cell, accepted.gathers);
         let message = AttachAccept {
             token,
             epoch: accepted.epoch,
@@ -268,12 +284,13 @@ impl Connection {
             max_frame_bytes: limits::FRAME_BYTES_MAX as u32,
             resume_from: ingest.resume_from(),
             pending_commands: 0,
-            gateways: self.edge.neighbours.borrow().clone(),
+            gateways: self.gateways(),
             wake_key: Vec::new(),
         };
         self.ingest = Some(Box::new(ingest));
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
         self.feed(&Downlink::AttachAccept(Box::new(message)));
+        self.redirect_from(accepted.centre);
     }
 
     async fn receive(&mut self, frame: Bytes) -> Result<(), End> {
@@ -326,28 +343,6 @@ impl Connection {
             self.send(Downlink::TelemetryAck(ack)).await?;
         }
         self.follow(position).await
-    }
-
-    /// Records from outside the tracking areas are a tracking update, whoever forgot to send one.
-    async fn follow(&mut self, position: Option<Position>) -> Result<(), End> {
-        let Some(cell) = position.and_then(Cell::of) else {
-            return Ok(());
-        };
-        let inside = self.cell.is_some_and(|centre| centre == cell || centre.tracking_areas().contains(&cell));
-        if inside { Ok(()) } else { self.track(Some(cell)).await }
-    }
-
-    async fn track(&mut self, cell: Option<Cell>) -> Result<(), End> {
-        if let Some(cell) = cell.filter(|cell| self.cell != Some(*cell)) {
-            self.cell = Some(cell);
-            self.edge.presence.tell(Command::Moved(self.mailbox.conn(), cell)).await;
-        }
-        let accept = TrackingAccept {
-            areas: self.cell.map(Cell::tracking_areas).unwrap_or_default(),
-            timers: self.edge.timers,
-            gateways: self.edge.neighbours.borrow().clone(),
-        };
-        self.send(Downlink::TrackingAccept(accept)).await
     }
 
     async fn ingest(&mut self, event: Event) -> Result<(), End> {

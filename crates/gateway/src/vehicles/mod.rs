@@ -16,6 +16,7 @@ use crate::presence::Presence;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use waygate_core::message::GatewayAddress;
+use waygate_core::redirect::Territory;
 use waygate_core::timers::Timers;
 
 /// What every connection shares.
@@ -29,7 +30,9 @@ pub struct Edge {
     pub journal: mpsc::Sender<Job>,
     /// The timers of sessions.
     pub timers: Timers,
-    /// Other gateways a vehicle may go to, as known when it attaches.
+    /// The areas of regions.
+    pub territory: Arc<Territory>,
+    /// Other gateways a vehicle may go to, as known now.
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
     /// What is known of the load.
     pub pressure: Arc<Pressure>,

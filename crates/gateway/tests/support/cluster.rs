@@ -33,21 +33,35 @@ fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
 }
 
 pub async fn start_one(at: usize, ports: &[u16], dir: TempDir) -> Running {
-    let gateway = Gateway::bind(Config::parse(&toml(at, ports, dir.path())).unwrap()).await.unwrap();
+    start_one_with(at, ports, dir, |toml| toml).await
+}
+
+/// With its configuration changed.
+pub async fn start_one_with(at: usize, ports: &[u16], dir: TempDir, change: impl Fn(String) -> String) -> Running {
+    let gateway = Gateway::bind(Config::parse(&change(toml(at, ports, dir.path()))).unwrap()).await.unwrap();
     Running { gateway, dir }
 }
 
 /// Started over these folders, and all heard by all.
 pub async fn start_over(dirs: [TempDir; 3]) -> (Vec<u16>, Vec<Running>) {
+    start_over_with(dirs, |toml| toml).await
+}
+
+async fn start_over_with(dirs: [TempDir; 3], change: impl Fn(String) -> String) -> (Vec<u16>, Vec<Running>) {
     let ports = free_ports();
     let mut running = Vec::new();
     for (at, dir) in dirs.into_iter().enumerate() {
-        running.push(start_one(at, &ports, dir).await);
+        running.push(start_one_with(at, &ports, dir, &change).await);
     }
     for gateway in &running {
         eventually(gateway.operators(), "/v1/regions", |answer| alive(answer) == REGIONS.len()).await;
     }
     (ports, running)
+}
+
+/// Each with its configuration changed.
+pub async fn start_with(change: impl Fn(String) -> String) -> (Vec<u16>, Vec<Running>) {
+    start_over_with([(); 3].map(|()| tempfile::tempdir().unwrap()), change).await
 }
 
 pub async fn start() -> (Vec<u16>, Vec<Running>) {

@@ -5,6 +5,8 @@ pub mod cluster;
 pub mod events;
 pub mod prefill;
 pub mod raw;
+pub mod rover;
+pub mod sentry;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};

@@ -1,0 +1,117 @@
+//! Asks the gateway that served a vehicle before what it has stored of it, and tells it with that that its session lost.
+//!
+//! The quickest of three ways it learns so; the others are the winning entry and its own keepalive. The answer is wanted
+//! so that no record is stored at both; without one, after two seconds, the vehicle's telemetry is taken all the same, and
+//! what is stored twice then is shown once.
+
+use super::channels::Channels;
+use crate::mailbox::{Letter, Mailbox};
+use crate::presence::Presence;
+use crate::tasks::Tasks;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{NodeId, SessionId, SpoolId, VehicleId};
+use waygate_core::ranges::SeqRanges;
+use waygate_wire::proto::handover_client::HandoverClient;
+use waygate_wire::proto::{ContextReply, ContextRequest, SupersedeRequest};
+
+/// Errands that may wait; of more, telemetry is taken without asking, and the old session is left to gossip.
+pub const ERRANDS_MAX: usize = 1024;
+
+/// Errands under way at once.
+const UNDER_WAY_MAX: usize = 256;
+
+/// How long a vehicle's telemetry waits for the answer.
+pub const BUDGET: Duration = Duration::from_secs(2);
+
+/// A session that lost, and against which epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whose.
+    pub vehicle: VehicleId,
+    /// The session that lost.
+    pub session: SessionId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The winner's.
+    pub by: Epoch,
+}
+
+/// One question to another gateway.
+#[derive(Debug)]
+pub struct Errand {
+    /// Which gateway.
+    pub node: NodeId,
+    /// What it is told.
+    pub notice: Notice,
+    /// What it is asked about.
+    pub spool: SpoolId,
+    /// Whose telemetry waits for the answer; it gets one, whatever happens.
+    pub waiting: Option<Arc<Mailbox>>,
+    /// Until when.
+    pub until: Instant,
+}
+
+/// Runs errands until the presence task ends.
+pub async fn run(mut errands: mpsc::Receiver<Errand>, presence: Presence, channels: Channels, tasks: Tasks) {
+    let room = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    while let Some(errand) = errands.recv().await {
+        let permit = tokio::time::timeout_at(errand.until, room.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            errand.end("unanswered", SeqRanges::new());
+            continue;
+        };
+        let (presence, channels) = (presence.clone(), channels.clone());
+        tasks.spawn_small(async move {
+            let asked = tokio::time::timeout_at(errand.until, errand.ask(&presence, &channels)).await;
+            match asked.ok().flatten() {
+                Some(reply) if reply.applied => errand.end("fetched", settled(&reply)),
+                // A later attach than this one is known there: its entry will tell.
+                Some(_) => errand.end("refused", SeqRanges::new()),
+                None => errand.end("unanswered", SeqRanges::new()),
+            }
+            drop(permit);
+        });
+    }
+}
+
+impl Errand {
+    async fn ask(&self, presence: &Presence, channels: &Channels) -> Option<ContextReply> {
+        let node = self.node.clone();
+        let url = presence.ask(move |state| {
+            let linked = state.node.link_to(&node).is_some();
+            state.node.view().node(&node).filter(|_| linked).map(|status| status.info.operators_url.clone())
+        });
+        let channel = channels.to(&url.await.flatten()?)?;
+        let notice = &self.notice;
+        let lost = SupersedeRequest {
+            vehicle: notice.vehicle.as_str().to_owned(),
+            session: notice.session.0,
+            epoch: notice.epoch.0,
+            by_epoch: notice.by.0,
+        };
+        let request = ContextRequest { lost: Some(lost), spool: self.spool.0 };
+        match HandoverClient::new(channel).fetch_context(request).await {
+            Ok(reply) => Some(reply.into_inner()),
+            Err(status) => {
+                tracing::debug!(node = %self.node, message = status.message(), "a handover's context was not told");
+                None
+            }
+        }
+    }
+
+    /// Nothing is waited for any more.
+    pub fn end(&self, how: &'static str, settled: SeqRanges) {
+        metrics::counter!("waygate_handovers_total", "context" => how).increment(1);
+        if let Some(mailbox) = &self.waiting {
+            mailbox.put(Letter::Gathered(settled));
+        }
+    }
+}
+
+fn settled(reply: &ContextReply) -> SeqRanges {
+    reply.settled.iter().map(|span| (span.first, span.last)).collect()
+}
