@@ -16,6 +16,7 @@ use crate::peers::stream::Streams;
 use crate::peers::{supersede, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Presence, PresenceTask, restored};
 use crate::tasks::Tasks;
+use crate::timeline::{Keeper, NEWS_MAX};
 use crate::vehicles::Edge;
 use crate::vehicles::listener::Listener;
 use axum::serve::ListenerExt;
@@ -151,7 +152,10 @@ impl Gateway {
         tokio::spawn(feed_task.run());
         let presence_task =
             PresenceTask::new(node, clock, command_queue, answer_queue, jobs.clone(), notices, live.clone());
-        tokio::spawn(presence_task.run());
+        let (news, news_queue) = mpsc::channel(NEWS_MAX);
+        tokio::spawn(presence_task.keeping(news).run());
+        // Ends after the presence task, and before the journal.
+        tokio::spawn(Keeper::new(news_queue, reader.clone(), jobs.clone()).run());
 
         let own = PeerService {
             presence: presence.clone(),
