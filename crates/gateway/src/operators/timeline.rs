@@ -15,6 +15,7 @@ use axum::extract::{Path, RawQuery, State};
 use futures_util::future::join_all;
 use http::StatusCode;
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::cause::DetachCause;
 use waygate_core::id::{Incarnation, NodeId, VehicleId};
@@ -42,6 +43,18 @@ pub struct Answer {
 
 /// A life and a number in it: orders what one gateway says of a vehicle.
 type Place = (Incarnation, u64);
+
+/// A transition as it was found.
+#[derive(Clone, Debug)]
+struct Chosen {
+    /// Whether the gateway that decided it tells it.
+    first_hand: bool,
+    /// The time by which it is paged: the latest that anyone tells, as pages go back in time and whoever heard of it
+    /// earlier may tell of it only on a later one.
+    rank: Wall,
+    /// What is told, with the earliest time.
+    record: TransitionRecord,
+}
 
 /// Where a timeline goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,45 +144,64 @@ fn merge(answers: Vec<Answer>, cursor: Option<&Cursor>, limit: usize) -> (Vec<Tr
             (answer.node.clone(), said.map(place).min())
         })
         .collect();
-    let mut chosen: BTreeMap<(NodeId, Place), (bool, TransitionRecord)> = BTreeMap::new();
+    let mut chosen: BTreeMap<(NodeId, Place), Chosen> = BTreeMap::new();
     for answer in &answers {
         for record in &answer.records {
-            let (first_hand, key) = (own(answer, record), (record.owner.clone(), place(record)));
-            let better = chosen.get(&key).is_none_or(|(held_first_hand, held)| {
-                (Reverse(first_hand), record.at) < (Reverse(*held_first_hand), held.at)
-            });
-            if better {
-                chosen.insert(key, (first_hand, record.clone()));
+            let told = Chosen { first_hand: own(answer, record), rank: record.at, record: record.clone() };
+            match chosen.entry((record.owner.clone(), place(record))) {
+                Entry::Vacant(vacant) => drop(vacant.insert(told)),
+                Entry::Occupied(mut held) => held.get_mut().join(told),
             }
         }
     }
-    let wanted = |first_hand: bool, record: &TransitionRecord| {
+    let wanted = |told: &Chosen| {
+        let record = &told.record;
         let shown = cursor.and_then(|cursor| cursor.shown.get(&record.owner));
         // A copy of what its own gateway tells only on a later page, or told on an earlier one, waits or is past.
         let copied = || {
             shown.is_none_or(|shown| place(record) < *shown)
                 && floors.get(&record.owner).is_none_or(|floor| floor.is_some_and(|floor| place(record) > floor))
         };
-        cursor.is_none_or(|cursor| record.key() < cursor.before)
-            && horizon.is_none_or(|horizon| record.at > horizon)
-            && (first_hand || copied())
+        cursor.is_none_or(|cursor| told.key() < cursor.before)
+            && horizon.is_none_or(|horizon| told.rank > horizon)
+            && (told.first_hand || copied())
     };
-    let mut records: Vec<TransitionRecord> =
-        chosen.into_values().filter(|(first_hand, record)| wanted(*first_hand, record)).map(|(_, r)| r).collect();
-    records.sort_by_cached_key(|record| Reverse(record.key()));
-    let more = records.len() > limit;
-    records.truncate(limit);
+    let mut page: Vec<Chosen> = chosen.into_values().filter(wanted).collect();
+    page.sort_by_cached_key(|told| Reverse(told.key()));
+    let more = page.len() > limit;
+    page.truncate(limit);
     let before = match (more, horizon) {
-        (true, _) => records.last().map(TransitionRecord::key),
+        (true, _) => page.last().map(Chosen::key),
         (false, Some(horizon)) => start_of(Wall(horizon.0.saturating_add(1))),
         (false, None) => None,
     };
+    let mut records: Vec<TransitionRecord> = page.into_iter().map(|told| told.record).collect();
+    records.sort_by_cached_key(|record| Reverse(record.key()));
     let mut shown = cursor.map(|cursor| cursor.shown.clone()).unwrap_or_default();
     for record in &records {
         let lowest = shown.entry(record.owner.clone()).or_insert_with(|| place(record));
         *lowest = place(record).min(*lowest);
     }
     (records, before.map(|before| Cursor { before, shown }))
+}
+
+impl Chosen {
+    /// Where it is paged.
+    fn key(&self) -> TimelineKey {
+        (self.rank, self.record.owner.clone(), self.record.incarnation, self.record.seq)
+    }
+
+    /// Another answer tells the same.
+    fn join(&mut self, other: Self) {
+        match (self.first_hand, other.first_hand) {
+            (true, _) => {}
+            (false, true) => *self = other,
+            (false, false) => {
+                self.rank = self.rank.max(other.rank);
+                self.record.at = self.record.at.min(other.record.at);
+            }
+        }
+    }
 }
 
 impl Cursor {
