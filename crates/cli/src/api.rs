@@ -1,15 +1,16 @@
-//! The operator API as a client asks it: one GET, one deadline, and errors that say what to do. It decides
-//! nothing and prints nothing.
+//! The operator API as a client asks it: one request, one deadline, and errors that say what to do. It decides
+//! nothing, prints nothing and repeats nothing: what to do with an order that was not answered is the caller's.
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
@@ -28,9 +29,26 @@ const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 /// Asks one gateway.
 #[derive(Clone, Debug)]
 pub struct Api {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     base: Url,
     timeout: Duration,
+}
+
+/// One request, before it is sent.
+#[derive(Debug)]
+struct Question<'a> {
+    method: Method,
+    path: &'a [&'a str],
+    query: &'a [(&'a str, String)],
+    body: Bytes,
+    accept: &'static str,
+    header: Option<(&'static str, &'a str)>,
+}
+
+impl<'a> Question<'a> {
+    fn get(path: &'a [&'a str], query: &'a [(&'a str, String)]) -> Self {
+        Self { method: Method::GET, path, query, body: Bytes::new(), accept: "application/json", header: None }
+    }
 }
 
 /// Why an answer did not come, or is not one.
@@ -98,24 +116,54 @@ impl Api {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The same gateway, for an answer that may take so much longer.
+    pub fn patient(&self, longer: Duration) -> Self {
+        Self { timeout: self.timeout + longer, ..self.clone() }
+    }
+
     /// Asks for `/v1/<path…>` and reads the whole answer.
     pub async fn ask(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ApiError> {
+        self.exchange(Question::get(path, query)).await
+    }
+
+    /// Posts to `/v1/<path…>`, with a body if there is one, and reads the whole answer.
+    pub async fn post<T: Serialize>(
+        &self,
+        path: &[&str],
+        body: Option<&T>,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Value, ApiError> {
+        let body = body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|error| self.not_the_api(format!("to nothing that can be written ({error})")))?;
+        let body = Bytes::from(body.unwrap_or_default());
+        self.exchange(Question { method: Method::POST, body, header, ..Question::get(path, &[]) }).await
+    }
+
+    /// Deletes `/v1/<path…>` and reads the whole answer.
+    pub async fn delete(&self, path: &[&str]) -> Result<Value, ApiError> {
+        self.exchange(Question { method: Method::DELETE, ..Question::get(path, &[]) }).await
+    }
+
+    async fn exchange(&self, question: Question<'_>) -> Result<Value, ApiError> {
         let exchange = async {
-            let response = self.send(path, query, "application/json", None).await?;
+            let response = self.send(question).await?;
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
             body.map(|body| body.to_bytes()).map_err(|error| self.broken(error.as_ref()))
         };
         let body = tokio::time::timeout(self.timeout, exchange).await.map_err(|_| self.timed_out())??;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
         serde_json::from_slice(&body)
             .map_err(|error| self.not_the_api(format!("with something other than JSON ({error})")))
     }
 
     /// Opens the live stream; what comes is read by the caller at its own pace.
     pub async fn follow(&self, query: &[(&str, String)], last_event_id: Option<&str>) -> Result<Incoming, ApiError> {
+        let header = last_event_id.map(|id| ("last-event-id", id));
+        let question = Question { accept: "text/event-stream", header, ..Question::get(&["stream"], query) };
         let response =
-            tokio::time::timeout(self.timeout, self.send(&["stream"], query, "text/event-stream", last_event_id))
-                .await
-                .map_err(|_| self.timed_out())??;
+            tokio::time::timeout(self.timeout, self.send(question)).await.map_err(|_| self.timed_out())??;
         let kind =
             response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
         if kind.starts_with("text/event-stream") {
@@ -136,27 +184,27 @@ impl Api {
         self.not_the_api(format!("with another shape ({error})"))
     }
 
-    async fn send(
-        &self,
-        path: &[&str],
-        query: &[(&str, String)],
-        accept: &'static str,
-        last_event_id: Option<&str>,
-    ) -> Result<Response<Incoming>, ApiError> {
-        let mut request = Request::new(Empty::new());
+    async fn send(&self, question: Question<'_>) -> Result<Response<Incoming>, ApiError> {
+        let Question { method, path, query, body, accept, header } = question;
+        let json = !body.is_empty();
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() = self.uri(path, query)?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("waygate/", env!("CARGO_PKG_VERSION"))));
-        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
-            headers.insert("last-event-id", id);
+        if json {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((name, value)) = header.and_then(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))) {
+            headers.insert(name, value);
         }
         let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let problem = self.problem(response).await;
-        // Only a single vehicle can be unknown; a list that is not there is another server.
+        // Only a single vehicle or command can be unknown; a list that is not there is another server.
         match problem {
             ApiError::Problem { status: StatusCode::NOT_FOUND, detail, .. } if path.len() == 1 => {
                 Err(self.not_the_api(format!("\"{detail}\"")))
@@ -244,3 +292,7 @@ fn problem_text(status: StatusCode, title: &str, detail: &str, parameter: Option
 #[cfg(test)]
 #[path = "api_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "api_server.rs"]
+pub mod server;

@@ -71,3 +71,29 @@ async fn paths_and_parameters_are_escaped() {
     let request = task.await.unwrap();
     assert!(request.starts_with("GET /behind/a/proxy/v1/vehicles/a%20b%2Fc?q=x%26y%3D1 HTTP/1.1"), "{request}");
 }
+
+#[tokio::test]
+async fn an_order_is_posted_as_json_with_its_header_and_an_answer_without_a_body_is_null() {
+    let answers = vec![server::Answer::created(&serde_json::json!({"id": "1"})), server::Answer::empty(204)];
+    let server = server::Server::start(answers).await;
+    let body = serde_json::json!({"name": "x"});
+    let answer = server.api().post(&["vehicles", "A", "commands"], Some(&body), Some(("idempotency-key", "k"))).await;
+    assert_eq!(answer.unwrap()["id"], "1");
+    assert_eq!(server.api().delete(&["commands", "1"]).await.unwrap(), Value::Null);
+    let requests = server.requests();
+    assert!(requests[0].starts_with("POST /v1/vehicles/A/commands HTTP/1.1"), "{requests:?}");
+    assert!(
+        requests[0].contains("idempotency-key: k\r\n") && requests[0].ends_with("{\"name\":\"x\"}"),
+        "{requests:?}"
+    );
+    assert!(requests[1].starts_with("DELETE /v1/commands/1 HTTP/1.1"), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_patient_question_has_so_much_longer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let api = api(&url, Duration::from_millis(100)).patient(Duration::from_millis(150));
+    let error = api.post::<Value>(&["vehicles", "A", "page"], None, None).await.unwrap_err();
+    assert!(matches!(error, ApiError::TimedOut { after, .. } if after == Duration::from_millis(250)), "{error:?}");
+}

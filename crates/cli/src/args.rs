@@ -7,14 +7,21 @@ use url::Url;
 
 use crate::commands;
 
+/// The longest span that can be given, seconds: a year. The gateway says what it takes.
+const SPAN_MAX_S: f64 = 366.0 * 86_400.0;
+
 /// Listed under every `--help`.
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  the vehicle is not known, or nothing matched
+   1  the vehicle or command is not known, nothing matched, or a page did not reach the vehicle
    2  the command line is wrong, or the gateway refused a parameter
    3  no gateway answered at the URL
    4  the gateway answered with an error
+   5  the command failed or was rejected
+   6  the command expired or was cancelled: it was never begun
+   7  the command may have been done: nobody knows
+   8  the command has not ended yet
   64  the configuration file is missing or wrong
   70  this program failed by itself, or the gateway could not start";
 
@@ -57,6 +64,24 @@ pub enum Command {
     /// Show every region and gateway as the asked gateway sees them.
     #[command(after_help = EXIT_CODES)]
     Regions(commands::regions::RegionsArgs),
+    /// Print a vehicle's presence transitions, newest first: when, which, why, at which gateway.
+    #[command(after_help = EXIT_CODES)]
+    Timeline(commands::timeline::TimelineArgs),
+    /// Send a vehicle a command and follow it to its end, wherever the vehicle is.
+    #[command(after_help = EXIT_CODES)]
+    Send(commands::send::SendArgs),
+    /// Show where a command stands, follow it, or cancel it.
+    #[command(name = "command", after_help = EXIT_CODES)]
+    One(commands::command::CommandArgs),
+    /// List a vehicle's commands, newest first.
+    #[command(after_help = EXIT_CODES)]
+    Commands(commands::list::CommandsArgs),
+    /// Find out whether a vehicle can be reached now; wakes it if it sleeps.
+    #[command(after_help = EXIT_CODES)]
+    Page(commands::page::PageArgs),
+    /// Ask a vehicle for the full state of all its signals.
+    #[command(after_help = EXIT_CODES)]
+    Snapshot(commands::snapshot::SnapshotArgs),
 }
 
 impl Command {
@@ -69,6 +94,12 @@ impl Command {
             Self::History(args) => args.ask.json,
             Self::Watch(args) => args.ask.json,
             Self::Regions(args) => args.ask.json,
+            Self::Timeline(args) => args.ask.json,
+            Self::Send(args) => args.ask.json,
+            Self::One(args) => args.ask.json,
+            Self::Commands(args) => args.ask.json,
+            Self::Page(args) => args.ask.json,
+            Self::Snapshot(args) => args.ask.json,
         }
     }
 }
@@ -111,6 +142,22 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(Duration::from_secs_f64(seconds))
     } else {
         Err("must lie between 0.1 and 3600 seconds".to_owned())
+    }
+}
+
+/// A span such as `30s`, `1.5s`, `15m`, `2h`, `3d`; a number alone is seconds.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit_s) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        Some((at, 'd')) => (&text[..at], 86_400.0),
+        Some(_) | None => (text, 1.0),
+    };
+    let seconds = number.parse::<f64>().ok().map(|number| number * unit_s);
+    match seconds.filter(|seconds| (0.001..=SPAN_MAX_S).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
+        None => Err("a span is 30s, 15m, 2h or 3d, above 0 and at most a year".to_owned()),
     }
 }
 

@@ -37,6 +37,16 @@ fn wrong_values_are_refused_before_anything_is_asked() {
         "history A --json --format csv",
         "watch --kind everything",
         "watch --events 0",
+        "timeline A --limit 0",
+        "send A doors.lock --ttl 0s",
+        "send A doors.lock --ttl 5w",
+        "send A doors.lock --ttl NaN",
+        "send A doors/lock --ttl 5s",
+        "send A doors.lock not-json --ttl 5s",
+        "send A doors.lock --ttl 5s --policy later",
+        "command ../regions",
+        "command 0193-77 --cancel --follow",
+        "page A --wait 5m",
     ] {
         let refused = parse(line).map(|_| ()).unwrap_err();
         let kinds = [ErrorKind::ValueValidation, ErrorKind::InvalidValue, ErrorKind::ArgumentConflict];
@@ -51,4 +61,25 @@ fn negative_coordinates_are_values_and_not_options() {
     let Command::Vehicles(args) = parsed.command else { unreachable!("it was vehicles") };
     assert_eq!(args.bbox.as_deref(), Some("-0.5,51.2,0.3,51.7"));
     assert_eq!(args.filter.query(), [("state", "online,stale".to_owned()), ("region", "uk,ie".to_owned())]);
+}
+
+#[test]
+fn a_command_needs_a_time_to_live_and_latest_wins_needs_a_key() {
+    for line in ["send A doors.lock", "send A doors.lock --ttl 5s --policy latest-wins", "send A --ttl 5s"] {
+        assert_eq!(parse(line).map(|_| ()).unwrap_err().kind(), ErrorKind::MissingRequiredArgument, "{line}");
+    }
+    let parsed = parse(r#"send A doors.lock {"side":1} --ttl 1.5m --policy latest-wins --key doors"#).unwrap();
+    let Command::Send(args) = parsed.command else { unreachable!("it was send") };
+    assert_eq!((args.ttl, args.key.as_deref()), (Duration::from_secs(90), Some("doors")));
+    assert_eq!(args.arguments, Some(serde_json::json!({"side": 1})));
+}
+
+#[test]
+fn a_span_has_a_unit_or_is_seconds() {
+    for (text, seconds) in [("30", 30.0), ("0.5s", 0.5), ("15m", 900.0), ("2h", 7200.0), ("3d", 259_200.0)] {
+        assert_eq!(span(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+    }
+    for wrong in ["", "s", "-1s", "0", "inf", "400d", "1w", "é"] {
+        assert!(span(wrong).is_err(), "{wrong}");
+    }
 }

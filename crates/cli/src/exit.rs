@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Ok,
-    /// The vehicle is not known, or nothing matched.
+    /// The vehicle or the command is not known, nothing matched, or the vehicle was not reached.
     Nothing,
     /// The command line, or a parameter the gateway refused.
     Usage,
@@ -15,6 +15,14 @@ pub enum Exit {
     Unreachable,
     /// The gateway answered with an error, or with something that is not its API.
     Server,
+    /// The command failed or was rejected.
+    NotDone,
+    /// The command expired or was cancelled: it was never begun.
+    NotBegun,
+    /// The command may have been done: nobody knows.
+    Unknown,
+    /// The command has not ended yet.
+    UnderWay,
     /// This program failed by itself.
     Internal,
     /// The configuration file is missing or wrong.
@@ -30,6 +38,10 @@ impl Exit {
             Self::Usage => 2,
             Self::Unreachable => 3,
             Self::Server => 4,
+            Self::NotDone => 5,
+            Self::NotBegun => 6,
+            Self::Unknown => 7,
+            Self::UnderWay => 8,
             Self::Config => 64,
             Self::Internal => 70,
         }

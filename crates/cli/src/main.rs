@@ -47,5 +47,11 @@ async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::History(args) => commands::history::run(args, output).await,
         Command::Watch(args) => commands::watch::run(args, output).await,
         Command::Regions(args) => commands::regions::run(args, output).await,
+        Command::Timeline(args) => commands::timeline::run(args, output).await,
+        Command::Send(args) => commands::send::run(args, output).await,
+        Command::One(args) => commands::command::run(args, output).await,
+        Command::Commands(args) => commands::list::run(args, output).await,
+        Command::Page(args) => commands::page::run(args, output).await,
+        Command::Snapshot(args) => commands::snapshot::run(args, output).await,
     }
 }

@@ -77,6 +77,22 @@ impl Output {
         self.aside("error", "31", message);
     }
 
+    /// A line on the terminal that the next one takes the place of; none takes it away. Only on a terminal.
+    pub fn progress(&mut self, text: Option<&str>) {
+        let mut stderr = io::stderr();
+        if self.terminal && !self.json && stderr.is_terminal() {
+            let _ = self.sink.flush();
+            let text: String = text.unwrap_or_default().chars().take(usize::from(self.width).max(2) - 1).collect();
+            let _ = write!(stderr, "\r\u{1b}[K{text}");
+            let _ = stderr.flush();
+        }
+    }
+
+    /// A text in a colour of the terminal's own, if colours are wanted.
+    pub fn dressed(&self, ansi: &str, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{ansi}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
     fn aside(&mut self, label: &str, colour: &str, message: &str) {
         let mut stderr = io::stderr();
         let coloured = self.colour && stderr.is_terminal();

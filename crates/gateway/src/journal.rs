@@ -50,6 +50,8 @@ pub enum Job {
         /// What is settled; `None` if a later attach is known. Dropped if the write failed.
         reply: oneshot::Sender<Option<SeqRanges>>,
     },
+    /// What became known of vehicles' timelines.
+    Transitions(Vec<Write>),
     /// Telemetry of one ticket.
     Batches {
         /// What to write.
@@ -201,7 +203,7 @@ impl Journal {
             let count = job.writes().count();
             let mine: Vec<Outcome> = outcomes.by_ref().take(count).collect();
             match job {
-                Job::Presence { answer: None, .. } => {}
+                Job::Presence { answer: None, .. } | Job::Transitions(_) => {}
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     let settled = settled(mine);
                     self.tell(Answer { vehicle, session, epoch, settled }).await;
@@ -223,8 +225,13 @@ impl Journal {
         for job in jobs {
             match job {
                 // Nobody waits for it and nobody would say it again: it goes into the next commit.
-                job @ Job::Presence { answer: None, .. } if self.unwritten.len() < JOBS_MAX => self.unwritten.push(job),
+                job @ (Job::Presence { answer: None, .. } | Job::Transitions(_)) if self.unwritten.len() < JOBS_MAX => {
+                    self.unwritten.push(job);
+                }
                 Job::Presence { answer: None, .. } | Job::Fence { .. } => {}
+                Job::Transitions(writes) => {
+                    metrics::counter!("waygate_timeline_dropped_total").increment(writes.len() as u64);
+                }
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
                 }
@@ -259,7 +266,7 @@ impl Job {
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
             Self::Presence { write, .. } | Self::Fence { write, .. } => std::slice::from_ref(write),
-            Self::Batches { writes, .. } => writes.as_slice(),
+            Self::Batches { writes, .. } | Self::Transitions(writes) => writes.as_slice(),
         }
         .iter()
     }

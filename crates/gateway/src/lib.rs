@@ -16,6 +16,7 @@ pub mod peers;
 pub mod presence;
 pub mod start;
 pub mod tasks;
+pub mod timeline;
 pub mod vehicles;
 
 pub use config::{Config, ConfigError};

@@ -12,6 +12,7 @@ use crate::journal::{Answer, Job};
 use crate::live::{Change, Live};
 use crate::mailbox::{Letter, Mailbox};
 use crate::peers::handover::{Errand, Notice};
+use crate::timeline::{News, Timeline};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,6 +213,7 @@ pub struct PresenceTask {
     unsaved: BTreeMap<VehicleId, Entry>,
     vanished: BTreeSet<VehicleId>,
     draining: Option<Draining>,
+    timeline: Option<Timeline>,
 }
 
 impl PresenceTask {
@@ -240,7 +242,15 @@ impl PresenceTask {
             unsaved: BTreeMap::new(),
             vanished: BTreeSet::new(),
             draining: None,
+            timeline: None,
         }
+    }
+
+    /// Timelines are kept of what changes, from what the node knows already on.
+    #[must_use]
+    pub fn keeping(mut self, news: mpsc::Sender<News>) -> Self {
+        self.timeline = Some(Timeline::new(news, self.state.node.view()));
+        self
     }
 
     /// Runs until every way to it is gone.
@@ -439,6 +449,9 @@ impl PresenceTask {
     /// Tells those who watch what is shown now. A vehicle that nobody speaks for may be between two gateways: the
     /// old one has let go and the new one's entry is on its way. It is told as unknown at the next tick if it still is.
     fn show(&mut self, vehicle: &VehicleId) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.changed(self.state.node.view(), vehicle, self.state.clock.wall());
+        }
         match self.state.sight(vehicle) {
             Some(sight) => {
                 self.vanished.remove(vehicle);
@@ -451,6 +464,9 @@ impl PresenceTask {
     fn tick(&mut self) {
         self.state.gate.share(self.state.clock.now());
         self.apply(Event::Ticked);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.tick(self.state.node.view(), self.state.clock.wall());
+        }
         for vehicle in std::mem::take(&mut self.vanished) {
             if self.state.sight(&vehicle).is_none() {
                 self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::unknown(&vehicle))));

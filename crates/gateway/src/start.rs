@@ -18,6 +18,7 @@ use crate::peers::stream::Streams;
 use crate::peers::{handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
 use crate::tasks::Tasks;
+use crate::timeline::{Keeper, NEWS_MAX};
 use crate::vehicles::Edge;
 use crate::vehicles::listener::Listener;
 use axum::serve::ListenerExt;
@@ -162,7 +163,10 @@ impl Gateway {
         let outlets = Outlets { journal: jobs.clone(), errands, live: live.clone() };
         let presence_task =
             PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone(), gate);
-        tokio::spawn(presence_task.run());
+        let (news, news_queue) = mpsc::channel(NEWS_MAX);
+        tokio::spawn(presence_task.keeping(news).run());
+        // Ends after the presence task, and before the journal.
+        tokio::spawn(Keeper::new(news_queue, reader.clone(), jobs.clone()).run());
 
         let own = PeerService {
             presence: presence.clone(),

@@ -1,8 +1,15 @@
 //! One file a command: its arguments, what it asks, how it shows the answer.
 
+pub mod command;
+pub mod follow;
 pub mod gateway;
 pub mod history;
+pub mod list;
+pub mod page;
 pub mod regions;
+pub mod send;
+pub mod snapshot;
+pub mod timeline;
 pub mod vehicle;
 pub mod vehicles;
 pub mod watch;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
-use waygate_wire::operator::{StaleWhy, Vehicle, VehicleDetail};
+use waygate_wire::operator::{StaleWhy, State, Vehicle, VehicleDetail};
 
 use crate::api::Api;
 use crate::args::AskArgs;
@@ -40,9 +40,20 @@ fn show(api: &Api, answer: Value, output: &mut Output) -> Result<Exit, Failure> 
 
 fn write(detail: &VehicleDetail, output: &mut Output) -> std::io::Result<()> {
     let vehicle = &detail.vehicle;
-    output.line(format!("{}  {}", words::plain(&vehicle.id), words::plain(&state_words(vehicle))))?;
+    output.line(format!("{}  {}", words::plain(&vehicle.id), words::plain(&headline(vehicle))))?;
+    if vehicle.cloned {
+        let alarm = format!("  {:<16}two units seem to use this identity", "cloned");
+        output.line(output.dressed("1;31", &alarm))?;
+    }
     for (label, text) in facts(vehicle) {
         output.line(format!("  {label:<16}{}", words::plain(&text)))?;
+    }
+    match detail.waiting_commands {
+        0 => {}
+        waiting => {
+            let text = format!("{} for it: `waygate commands {}`", words::count(waiting), vehicle.id);
+            output.line(format!("  {:<16}{}", "commands wait", words::plain(&text)))?;
+        }
     }
     if detail.signals.is_empty() {
         return Ok(());
@@ -55,12 +66,25 @@ fn write(detail: &VehicleDetail, output: &mut Output) -> std::io::Result<()> {
     grid.write(output)
 }
 
+/// The state; of a vehicle without a socket also how it comes back.
+fn headline(vehicle: &Vehicle) -> String {
+    let mut headline = state_words(vehicle);
+    if vehicle.state == State::Asleep {
+        let back = vehicle.update_expected_in_s.map(|seconds| format!(", back in {}", words::age(seconds)));
+        headline += &back.unwrap_or_default();
+    }
+    if !vehicle.wake.is_empty() && vehicle.state != State::Online {
+        headline += &format!(", wake: {}", vehicle.wake.join(", "));
+    }
+    headline
+}
+
 fn facts(vehicle: &Vehicle) -> Vec<(&'static str, String)> {
     let mut facts = vec![("heard", format!("{} ago", age_words(vehicle)))];
     if let Some(why) = vehicle.stale_why {
         facts.push(("stale because", stale_words(why).to_owned()));
     }
-    if let Some(seconds) = vehicle.update_expected_in_s {
+    if let Some(seconds) = vehicle.update_expected_in_s.filter(|_| vehicle.state != State::Asleep) {
         facts.push(("reports in", words::age(seconds)));
     }
     facts.extend(vehicle.fleet.clone().map(|fleet| ("fleet", fleet)));

@@ -172,7 +172,7 @@ pub fn grid(vehicles: &[Vehicle]) -> Grid {
         let position = vehicle.position.as_ref();
         grid.row(vec![
             Field::new(&vehicle.id),
-            Field::new(state_words(vehicle)).coloured(state_colour(vehicle.state)),
+            state_field(vehicle),
             Field::new(age_words(vehicle)),
             Field::new(&vehicle.region),
             Field::new(&vehicle.gateway),
@@ -182,6 +182,15 @@ pub fn grid(vehicles: &[Vehicle]) -> Grid {
         ]);
     }
     grid
+}
+
+/// The state in its colour; a cloned identity is told in red.
+fn state_field(vehicle: &Vehicle) -> Field {
+    if vehicle.cloned {
+        Field::new(format!("{}, cloned", state_words(vehicle))).coloured(Color::Red)
+    } else {
+        Field::new(state_words(vehicle)).coloured(state_colour(vehicle.state))
+    }
 }
 
 /// The state, and what it was before or why it is so.

@@ -23,6 +23,17 @@ fn a_list_is_a_table_that_fits_the_terminal() {
 }
 
 #[test]
+fn a_cloned_identity_is_marked_in_red() {
+    let answer: Value = serde_json::from_str(include_str!("../../tests/answers/vehicles.json")).unwrap();
+    let mut list: VehicleList = serde_json::from_value(answer).unwrap();
+    list.vehicles.truncate(1);
+    list.vehicles[0].cloned = true;
+    let lines = grid(&list.vehicles).lines(140, false);
+    assert!(lines[1].starts_with("LUX-0001  online, cloned "), "{lines:?}");
+    assert!(grid(&list.vehicles).lines(140, true)[1].contains("\u{1b}[38;5;9m"), "red");
+}
+
+#[test]
 fn json_keeps_every_field_also_those_of_a_later_gateway() {
     let (text, exit) = shown(true, 80);
     let given: Value = serde_json::from_str(&text).unwrap();

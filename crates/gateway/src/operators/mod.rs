@@ -11,6 +11,7 @@ pub mod regions;
 pub mod router;
 pub mod shape;
 pub mod telemetry;
+pub mod timeline;
 pub mod vehicles;
 
 use crate::clock::Clock;

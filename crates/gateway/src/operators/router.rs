@@ -2,7 +2,7 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, health, live_stream, regions, telemetry, vehicles};
+use super::{Operators, assets, health, live_stream, regions, telemetry, timeline, vehicles};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
+use waygate_wire::proto::timeline_server::TimelineServer;
 
 /// Bytes of one gRPC message: a chunk of history has a mebibyte and a batch at most.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -22,12 +23,14 @@ pub fn router(operators: Operators, names: Names) -> Router {
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
     )
     .add_service(HandoverServer::new(service.clone()))
+    .add_service(TimelineServer::new(service.clone()))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
         .route("/v1/vehicles", get(vehicles::list))
         .route("/v1/vehicles/{id}", get(vehicles::one))
         .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
+        .route("/v1/vehicles/{id}/timeline", get(timeline::list))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
         .route("/healthz", get(health::live))

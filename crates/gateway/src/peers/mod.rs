@@ -7,4 +7,5 @@ pub mod membership;
 pub mod place;
 pub mod service;
 pub mod stream;
+pub mod timeline;
 pub mod watch;

@@ -1,0 +1,222 @@
+//! The timelines of vehicles, as this gateway comes to know them: which change of a presence slot is a transition, and
+//! the way of each to the store.
+//!
+//! Every slot counts, not only that of the winner: a gateway that lets a vehicle go says so in a slot that never wins.
+//! The presence task asks [`Timeline`] what is news, and never waits; [`Keeper`] is a task of its own that hands news
+//! to the journal, a batch at a time. What finds no room is looked at again later, then as it stands by that time.
+
+use crate::journal::Job;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::mpsc;
+use waygate_core::cause::DetachCause;
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{Incarnation, NodeId, VehicleId};
+use waygate_core::log::{LogId, Slot};
+use waygate_core::time::Wall;
+use waygate_core::view::View;
+use waygate_store::{Reader, TransitionRecord, Write};
+
+/// Transitions on their way to the keeper: some MiB.
+pub const NEWS_MAX: usize = 16_384;
+
+/// Vehicles that wait to be looked at again; of more, transitions are lost here and counted.
+const AGAIN_MAX: usize = 1_000_000;
+
+/// Vehicles looked at again, and vehicles looked through for what is forgotten, at one tick.
+const TICK_MAX: usize = 4096;
+
+/// Transitions of one job of the journal: its queue is shared with attaches, which must find room.
+const JOB_MAX: usize = 512;
+
+/// Stored transitions among which that of a gateway seen for the first time is looked for.
+const LOOK_BACK: u32 = 64;
+
+/// Bit of a record's flags: two units seemed to use the identity.
+pub const FLAG_CLONED: u8 = 1;
+
+/// A transition, and whether its gateway spoke of the vehicle before in this life of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    record: TransitionRecord,
+    first: bool,
+}
+
+/// What makes a transition: another cell or contact alone is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Said {
+    state: u8,
+    cause: u32,
+    epoch: Epoch,
+    cloned: bool,
+}
+
+/// What was last said of a vehicle by one gateway.
+#[derive(Clone, Debug)]
+struct Last {
+    owner: NodeId,
+    incarnation: Incarnation,
+    seq: u64,
+    said: Said,
+}
+
+/// Decides what is news. Owned by the presence task.
+#[derive(Debug)]
+pub struct Timeline {
+    news: mpsc::Sender<News>,
+    last: BTreeMap<VehicleId, Vec<Last>>,
+    again: BTreeSet<VehicleId>,
+    swept: Option<VehicleId>,
+}
+
+impl Timeline {
+    /// Knows nothing yet: the vehicles that `view` holds are looked at first.
+    pub fn new(news: mpsc::Sender<News>, view: &View) -> Self {
+        let again = view.logs().flat_map(|log| log.slots().map(|(vehicle, _)| vehicle.clone())).collect();
+        Self { news, last: BTreeMap::new(), again, swept: None }
+    }
+
+    /// A slot of the vehicle may have changed.
+    pub fn changed(&mut self, view: &View, vehicle: &VehicleId, wall: Wall) {
+        if self.note(view, vehicle, wall) {
+            return;
+        }
+        if self.again.len() < AGAIN_MAX {
+            self.again.insert(vehicle.clone());
+        } else {
+            metrics::counter!("waygate_timeline_dropped_total").increment(1);
+        }
+    }
+
+    /// Looks again at what found no room, and forgets vehicles that no log speaks of any more.
+    pub fn tick(&mut self, view: &View, wall: Wall) {
+        for _ in 0..TICK_MAX {
+            let Some(vehicle) = self.again.pop_first() else { break };
+            if !self.note(view, &vehicle, wall) {
+                self.again.insert(vehicle);
+                break;
+            }
+        }
+        let from = self.swept.take().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let range = (from, std::ops::Bound::Unbounded);
+        let seen: Vec<_> = self.last.range(range).take(TICK_MAX).map(|(vehicle, _)| vehicle.clone()).collect();
+        for vehicle in &seen {
+            if view.logs().all(|log| log.slot(vehicle).is_none()) {
+                self.last.remove(vehicle);
+            }
+        }
+        self.swept = seen.last().filter(|_| seen.len() == TICK_MAX).cloned();
+    }
+
+    /// Sends on what is news of a vehicle; `false` if there was no room for all of it.
+    fn note(&mut self, view: &View, vehicle: &VehicleId, wall: Wall) -> bool {
+        // Logs come by owner and life: of each owner the latest life counts.
+        let mut slots: BTreeMap<&NodeId, (&LogId, &Slot)> = BTreeMap::new();
+        for log in view.logs() {
+            if let Some(slot) = log.slot(vehicle) {
+                slots.insert(&log.id().owner, (log.id(), slot));
+            }
+        }
+        let last = self.last.entry(vehicle.clone()).or_default();
+        last.retain(|last| slots.contains_key(&last.owner));
+        let mut roomy = true;
+        for (id, slot) in slots.into_values() {
+            let said = Said::of(slot);
+            let known = last.iter_mut().find(|last| last.owner == id.owner);
+            let first = known.is_none();
+            if known.as_ref().is_some_and(|last| (last.incarnation, last.seq) >= (id.incarnation, slot.seq)) {
+                continue;
+            }
+            if known.as_ref().is_none_or(|last| last.said != said) {
+                let Some(region) = view.node(&id.owner).map(|node| node.info.region.clone()) else { continue };
+                let record = TransitionRecord {
+                    vehicle: vehicle.clone(),
+                    at: wall,
+                    owner: id.owner.clone(),
+                    region,
+                    incarnation: id.incarnation,
+                    seq: slot.seq,
+                    epoch: slot.entry.epoch,
+                    session: slot.entry.session,
+                    state: said.state,
+                    cause: said.cause,
+                    cell: slot.entry.cell,
+                    flags: if said.cloned { FLAG_CLONED } else { 0 },
+                };
+                if self.news.try_send(News { record, first }).is_err() {
+                    roomy = false;
+                    continue;
+                }
+            }
+            let now = Last { owner: id.owner.clone(), incarnation: id.incarnation, seq: slot.seq, said };
+            match known {
+                Some(known) => *known = now,
+                None => last.push(now),
+            }
+        }
+        roomy
+    }
+}
+
+impl Said {
+    fn of(slot: &Slot) -> Self {
+        let entry = &slot.entry;
+        let cause = entry.cause.map_or(0, DetachCause::number);
+        Self { state: entry.state.number(), cause, epoch: entry.epoch, cloned: entry.cloned }
+    }
+
+    fn told(record: &TransitionRecord) -> Self {
+        let cloned = record.flags & FLAG_CLONED != 0;
+        Self { state: record.state, cause: record.cause, epoch: record.epoch, cloned }
+    }
+}
+
+/// Hands news to the journal. Ends when the presence task has.
+#[derive(Debug)]
+pub struct Keeper {
+    news: mpsc::Receiver<News>,
+    reader: Reader,
+    journal: mpsc::Sender<Job>,
+}
+
+impl Keeper {
+    /// A task that reads `news`.
+    pub fn new(news: mpsc::Receiver<News>, reader: Reader, journal: mpsc::Sender<Job>) -> Self {
+        Self { news, reader, journal }
+    }
+
+    /// Runs until there will be no more news.
+    pub async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.news.recv_many(&mut batch, JOB_MAX).await > 0 {
+            let mut writes = Vec::new();
+            for News { record, first } in batch.drain(..) {
+                if !first || !self.is_kept(&record).await {
+                    writes.push(Write::Transition(record));
+                }
+            }
+            let count = writes.len() as u64;
+            if count > 0 && self.journal.send(Job::Transitions(writes)).await.is_err() {
+                metrics::counter!("waygate_timeline_dropped_total").increment(count);
+            }
+        }
+    }
+
+    /// Whether the last that is kept of the same gateway says the same: then one of the two has only restarted.
+    async fn is_kept(&self, record: &TransitionRecord) -> bool {
+        match self.reader.timeline(&record.vehicle, None, LOOK_BACK).await {
+            Ok(kept) => {
+                let same = kept.iter().filter(|kept| kept.owner == record.owner);
+                let last = same.max_by_key(|kept| (kept.incarnation, kept.seq));
+                last.is_some_and(|last| Said::told(last) == Said::told(record))
+            }
+            Err(error) => {
+                tracing::error!(%error, "a timeline cannot be read; what may be kept already is written again");
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "timeline_tests.rs"]
+mod tests;
