@@ -25,6 +25,7 @@ pub mod limits;
 pub mod log;
 pub mod message;
 pub mod node;
+pub mod pager;
 pub mod ranges;
 pub mod record;
 pub mod registrar;
