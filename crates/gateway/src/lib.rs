@@ -6,10 +6,12 @@
 pub mod clock;
 pub mod config;
 pub mod feed;
+pub mod hooks;
 pub mod journal;
 pub mod live;
 pub mod mailbox;
 pub mod operators;
+pub mod pager;
 pub mod peers;
 pub mod presence;
 pub mod start;

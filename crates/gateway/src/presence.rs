@@ -38,6 +38,9 @@ const FLUSH: Duration = Duration::from_millis(100);
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A vehicle that was silent for longer is asked for the present value of all its signals when it is back.
+const SNAPSHOT_AFTER: Millis = Millis::secs(10 * 60);
+
 /// Something for the presence task.
 pub enum Command {
     /// A vehicle asks for a session.
@@ -58,6 +61,17 @@ pub enum Command {
     LinkLost(LinkId),
     /// Another gateway says that a session lost.
     Supersede(Notice, oneshot::Sender<bool>),
+    /// Ask a vehicle on its socket whether it is there; dropped if it has none here, or loses it.
+    Probe(VehicleId, oneshot::Sender<()>),
+    /// Send something to a vehicle; `written` is dropped if it has no socket here, or loses it.
+    SendTo {
+        /// To whom.
+        vehicle: VehicleId,
+        /// What.
+        message: Downlink,
+        /// Told once it was written to the socket.
+        written: oneshot::Sender<()>,
+    },
     /// A question.
     Ask(Box<dyn FnOnce(&State) + Send>),
     /// The gateway stops: every vehicle is sent away.
@@ -141,9 +155,14 @@ impl State {
     /// Since the last frame of a vehicle that is served here; `None` if it is not.
     pub fn contact_age(&self, vehicle: &VehicleId) -> Option<Millis> {
         let session = self.node.registrar().session(vehicle)?;
-        let heard = session.conns()[0].and_then(|conn| self.mailboxes.get(&conn)).map(|mailbox| mailbox.last_heard());
+        let heard = self.mailbox_of(vehicle).map(|mailbox| mailbox.last_heard());
         let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
         Some(self.clock.now().since(contact))
+    }
+
+    /// The mailbox of the connection that a vehicle's session has at this moment.
+    fn mailbox_of(&self, vehicle: &VehicleId) -> Option<&Arc<Mailbox>> {
+        self.node.registrar().session(vehicle)?.conns()[0].and_then(|conn| self.mailboxes.get(&conn))
     }
 
     /// How many sockets are attached.
@@ -175,6 +194,8 @@ pub struct PresenceTask {
     attaches: usize,
     unsaved: BTreeMap<VehicleId, Entry>,
     vanished: BTreeSet<VehicleId>,
+    /// Attaches under way of vehicles that were not heard for long.
+    back: BTreeSet<ConnId>,
     draining: bool,
 }
 
@@ -200,6 +221,7 @@ impl PresenceTask {
             attaches: 0,
             unsaved: BTreeMap::new(),
             vanished: BTreeSet::new(),
+            back: BTreeSet::new(),
             draining: false,
         }
     }
@@ -242,6 +264,7 @@ impl PresenceTask {
                 let contact = self.state.mailboxes.get(&conn).map_or(now, |mailbox| mailbox.last_heard());
                 self.register(RegistrarEvent::SocketLost { conn, contact });
                 self.state.mailboxes.remove(&conn);
+                self.back.remove(&conn);
             }
             Command::LinkOpened(id, link) => {
                 let dialled = link.dialled;
@@ -261,6 +284,16 @@ impl PresenceTask {
                 let applied = before && self.state.node.registrar().session(&vehicle).is_none();
                 let _ = reply.send(applied);
             }
+            Command::Probe(vehicle, asker) => {
+                if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
+                    mailbox.put(Letter::Probe(asker));
+                }
+            }
+            Command::SendTo { vehicle, message, written } => {
+                if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
+                    mailbox.put(Letter::Deliver(message, written));
+                }
+            }
             Command::Ask(question) => question(&self.state),
             Command::Drain => self.drain(),
         }
@@ -273,6 +306,9 @@ impl PresenceTask {
             let reject = AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text };
             mailbox.put(Letter::Send(Downlink::AttachReject(reject)));
             return mailbox.put(Letter::Close(cause.close_code()));
+        }
+        if self.state.sight(&request.vehicle).is_none_or(|sight| sight.age > SNAPSHOT_AFTER) {
+            self.back.insert(conn);
         }
         self.state.mailboxes.insert(conn, mailbox);
         let mut random = [0; 8];
@@ -343,7 +379,13 @@ impl PresenceTask {
             SessionAction::Accept(conn, accepted) => {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
+                let vehicle = accepted.vehicle.clone();
+                let outage = self.back.remove(&conn) || accepted.settled.is_empty();
                 self.send(conn, Letter::Accept(accepted, token));
+                if outage {
+                    self.send(conn, Letter::Send(Downlink::SnapshotRequest(Vec::new())));
+                }
+                self.live.attached(vehicle);
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),
             SessionAction::Supersede { node, vehicle, session, epoch, by } => {

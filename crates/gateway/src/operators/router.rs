@@ -2,12 +2,13 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, health, live_stream, regions, telemetry, vehicles};
+use super::{Operators, assets, health, live_stream, page, regions, telemetry, vehicles};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 
@@ -20,12 +21,15 @@ pub fn router(operators: Operators, names: Names) -> Router {
     let grpc = tonic::service::Routes::new(
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
     )
+    .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
         .route("/v1/vehicles", get(vehicles::list))
         .route("/v1/vehicles/{id}", get(vehicles::one))
         .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
+        .route("/v1/vehicles/{id}/page", post(page::page))
+        .route("/v1/vehicles/{id}/snapshot", post(page::snapshot))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
         .route("/healthz", get(health::live))
@@ -50,5 +54,5 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 }
 
 async fn not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not answered here; the header Allow names those that are")
 }

@@ -5,6 +5,7 @@ use super::stream::{Streams, encode};
 use super::supersede::Notice;
 use crate::feed::{Feed, Place};
 use crate::live::Live;
+use crate::pager::Pager;
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
 use futures_util::{Stream, StreamExt};
@@ -47,6 +48,8 @@ pub struct PeerService {
     pub feed: Feed,
     /// Live positions.
     pub live: Live,
+    /// Pages.
+    pub pager: Pager,
     /// The store.
     pub reader: Reader,
     /// Spawns.

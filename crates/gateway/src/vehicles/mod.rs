@@ -13,8 +13,10 @@ use crate::clock::Clock;
 use crate::journal::Job;
 use crate::presence::Presence;
 use tokio::sync::mpsc;
+use waygate_core::id::VehicleId;
 use waygate_core::message::GatewayAddress;
 use waygate_core::timers::Timers;
+use waygate_core::wake_up;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -29,4 +31,13 @@ pub struct Edge {
     pub timers: Timers,
     /// Other gateways a vehicle may go to, as known when it attaches.
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
+    /// The cluster's key for wake-ups, if this gateway has a hook to send them by.
+    pub wake_key: Option<Vec<u8>>,
+}
+
+impl Edge {
+    /// What a vehicle is given to know its wake-ups by; empty if none are sent.
+    fn wake_key_of(&self, vehicle: &VehicleId) -> Vec<u8> {
+        self.wake_key.as_ref().map(|key| wake_up::key_for(key, vehicle).to_vec()).unwrap_or_default()
+    }
 }

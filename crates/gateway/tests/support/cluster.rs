@@ -14,7 +14,7 @@ fn free_ports() -> Vec<u16> {
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
-fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
+fn toml(at: usize, ports: &[u16], dir: &Path, extra: &str) -> String {
     let own = ports[at];
     let seeds: Vec<_> =
         ports.iter().filter(|port| **port != own).map(|port| format!("\"http://127.0.0.1:{port}\"")).collect();
@@ -25,7 +25,7 @@ fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
         .collect();
     format!(
         "[node]\nid = \"{region}-1\"\nregion = \"{region}\"\ndata_dir = {dir:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
-         [operators]\nlisten = \"127.0.0.1:{own}\"\n[peers]\nseeds = [{seeds}]\n[cluster.token_keys]\n{keys}\n",
+         [operators]\nlisten = \"127.0.0.1:{own}\"\n[peers]\nseeds = [{seeds}]\n{extra}\n[cluster.token_keys]\n{keys}\n",
         region = REGIONS[at],
         seeds = seeds.join(", "),
         keys = keys.join("\n")
@@ -33,16 +33,29 @@ fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
 }
 
 pub async fn start_one(at: usize, ports: &[u16], dir: TempDir) -> Running {
-    let gateway = Gateway::bind(Config::parse(&toml(at, ports, dir.path())).unwrap()).await.unwrap();
+    start_one_with(at, ports, dir, "").await
+}
+
+async fn start_one_with(at: usize, ports: &[u16], dir: TempDir, extra: &str) -> Running {
+    let gateway = Gateway::bind(Config::parse(&toml(at, ports, dir.path(), extra)).unwrap()).await.unwrap();
     Running { gateway, dir }
 }
 
 /// Started over these folders, and all heard by all.
 pub async fn start_over(dirs: [TempDir; 3]) -> (Vec<u16>, Vec<Running>) {
+    start_over_with(dirs, "").await
+}
+
+/// With these sections in every configuration.
+pub async fn start_with(extra: &str) -> (Vec<u16>, Vec<Running>) {
+    start_over_with([(); 3].map(|()| tempfile::tempdir().unwrap()), extra).await
+}
+
+async fn start_over_with(dirs: [TempDir; 3], extra: &str) -> (Vec<u16>, Vec<Running>) {
     let ports = free_ports();
     let mut running = Vec::new();
     for (at, dir) in dirs.into_iter().enumerate() {
-        running.push(start_one(at, &ports, dir).await);
+        running.push(start_one_with(at, &ports, dir, extra).await);
     }
     for gateway in &running {
         eventually(gateway.operators(), "/v1/regions", |answer| alive(answer) == REGIONS.len()).await;

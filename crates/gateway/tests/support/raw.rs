@@ -136,12 +136,17 @@ impl Raw {
         self.send(&frame(TEXT, message.to_string().as_bytes())).await;
     }
 
-    /// The next message, past pings and pongs.
+    /// The next message, past pings and pongs and the gateway's question for all signals.
     pub async fn hear(&mut self) -> Value {
         loop {
             let (first, payload) = self.frame().await.expect("a frame before the end");
             match first {
-                TEXT => return serde_json::from_slice(&payload).unwrap(),
+                TEXT => {
+                    let message: Value = serde_json::from_slice(&payload).unwrap();
+                    if message["type"] != "snapshot_request" {
+                        return message;
+                    }
+                }
                 PING | PONG => {}
                 other => panic!("expected a message, got frame {other:#x} {payload:?}"),
             }
