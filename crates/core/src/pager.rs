@@ -243,7 +243,10 @@ impl fmt::Display for Why {
                 again.as_secs_ceil()
             ),
             Self::NoAnswer(sent) => {
-                write!(f, "{sent} wake-ups were sent and it did not attach; what waits for it waits for its next attach")
+                write!(
+                    f,
+                    "{sent} wake-ups were sent and it did not attach; what waits for it waits for its next attach"
+                )
             }
             Self::NotTaken(tries) => write!(f, "no hook took any of {tries} wake-ups; the gateway's log says why"),
             Self::Pending { sent: 0 } => f.write_str("no answer yet; the page goes on"),

@@ -286,9 +286,8 @@ fn kept_key(path: &Path, without: &str) -> Result<Vec<u8>, StartError> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let key = config::from_hex(text.trim()).filter(|key| key.len() == 32);
-            let what = format!(
-                "is not 64 hexadecimal digits; restore it, or remove it to have a new one made ({without})"
-            );
+            let what =
+                format!("is not 64 hexadecimal digits; restore it, or remove it to have a new one made ({without})");
             return key.ok_or_else(|| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, what)));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

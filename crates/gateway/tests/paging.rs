@@ -103,7 +103,11 @@ async fn a_vehicle_that_answers_on_its_socket_is_reachable_from_any_gateway() {
     let (_, running) = cluster::start().await;
     let (mut vehicle, _) = Vehicle::attach(running[0].vehicles(), "LUX-1", json!({})).await;
     // Reads, and so answers pings.
-    let reading = tokio::spawn(async move { while vehicle.next().await.is_text() {} });
+    let reading = tokio::spawn(async move {
+        loop {
+            vehicle.next().await;
+        }
+    });
     for gateway in &running {
         eventually(gateway.operators(), "/v1/vehicles/LUX-1", |one| one["state"] == "online").await;
         let (status, page) = post(gateway.operators(), &page_path("LUX-1"), Value::Null).await;
@@ -159,7 +163,11 @@ async fn a_half_open_vehicle_is_probed_and_lost_and_then_woken() {
     // Nothing reads its socket any more. Another vehicle is answered meanwhile.
     let page = ask(&west, "LUX-1", 20);
     let (mut other, _) = Vehicle::attach(west.vehicles(), "LUX-2", json!({})).await;
-    let reading = tokio::spawn(async move { while other.next().await.is_text() {} });
+    let reading = tokio::spawn(async move {
+        loop {
+            other.next().await;
+        }
+    });
     let started = Instant::now();
     let (_, other) = ask(&west, "LUX-2", 20).await.unwrap();
     assert_eq!(other["outcome"], "reachable", "{other}");

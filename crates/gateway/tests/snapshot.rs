@@ -47,9 +47,7 @@ async fn the_gateway_asks_by_itself_when_the_spool_is_new_and_not_after_a_short_
     assert_eq!(vehicle.receive_any().await, json!({"type": "snapshot_request", "signals": []}));
     vehicle.telemetry(1, vec![record(1, 49.61, 6.13)]).await;
     drop(vehicle);
-    let again = |spool: &str| {
-        json!({"kind": "resume", "token": accept["token"], "spool": {"id": spool, "oldest": "1", "last": "1"}})
-    };
+    let again = |spool: &str| json!({"kind": "resume", "token": accept["token"], "spool": {"id": spool, "oldest": "1", "last": "1"}});
     let (mut vehicle, _) = Vehicle::attach(west.vehicles(), "LUX-1", again("42")).await;
     vehicle.send(json!({"type": "time_request", "sent": "1"})).await;
     assert_eq!(vehicle.receive_any().await["type"], "time_reply", "known and heard a moment ago: nothing is asked");

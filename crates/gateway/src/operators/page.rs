@@ -52,7 +52,8 @@ pub async fn snapshot(
         return Err(Problem::parameter("signals", format!("signals names over {SIGNALS_MAX}; leave it out for all")));
     }
     let signals = asked.signals.iter().map(|path| SignalPath::new(path)).collect::<Option<Vec<_>>>();
-    let signals = signals.ok_or_else(|| Problem::parameter("signals", "signals must be paths, such as Vehicle.Speed"))?;
+    let signals =
+        signals.ok_or_else(|| Problem::parameter("signals", "signals must be paths, such as Vehicle.Speed"))?;
     let conflict = |detail: String| Problem::new(StatusCode::CONFLICT, detail);
     let (requested, gateway) = match operators.place(&vehicle).await? {
         Place::Here => {
@@ -82,7 +83,8 @@ fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| Problem::parameter("body", format!("the body cannot be read: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::parameter("body", format!("the body cannot be read: {error}")))
 }
 
 impl Operators {

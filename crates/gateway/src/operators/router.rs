@@ -54,5 +54,8 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 }
 
 async fn not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not answered here; the header Allow names those that are")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this method is not answered here; the header Allow names those that are",
+    )
 }
