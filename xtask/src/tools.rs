@@ -1,4 +1,4 @@
-//! What the tests need besides Rust: a browser, Node.js, Python with a WebSocket client. Installs what is missing
+//! What the tests need besides Rust: a browser, Node.js, an MQTT broker, Python with a WebSocket client. Installs what is missing
 //! when it may, through Debian's packages, npm and pip; otherwise names the line to run.
 
 use std::ffi::OsString;
@@ -64,6 +64,10 @@ fn missing_packages() -> Vec<&'static str> {
     }
     if !program::works("node", &["--version"]) || !program::works("npm", &["--version"]) {
         missing.extend(["nodejs", "npm"]);
+    }
+    // Debian puts it where only root's PATH looks.
+    if !Path::new("/usr/sbin/mosquitto").exists() && !program::works("mosquitto", &["-h"]) {
+        missing.push("mosquitto");
     }
     if !program::works("python3", &["-c", "import venv, ensurepip"]) {
         missing.extend(["python3", "python3-venv"]);

@@ -2,6 +2,10 @@
 //!
 //! Unknown keys are errors. The smallest useful file names the node, its region and where its data lies.
 
+mod wake;
+
+pub use wake::{VEHICLE as WAKE_VEHICLE, WakeConfig, WakeMqttConfig, webhook as webhook_address};
+
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -40,6 +44,9 @@ pub struct Config {
     /// The timers of sessions, in seconds.
     #[serde(default)]
     pub timers: TimersConfig,
+    /// Wake-ups of vehicles without a socket.
+    #[serde(default)]
+    pub wake: WakeConfig,
     /// What all gateways of a cluster share.
     #[serde(default)]
     pub cluster: ClusterConfig,
@@ -206,6 +213,9 @@ pub struct ClusterConfig {
     /// The keys that authenticate a region's session tokens, by region. Without this region's own, one is made
     /// and kept in the data directory.
     pub token_keys: BTreeMap<String, TokenKeys>,
+    /// The key that wake-ups are authenticated by, 32 bytes as hex, the same at all gateways. Without it one is made
+    /// and kept in the data directory.
+    pub wake_key: Option<String>,
 }
 
 /// The keys of one region: 32 bytes as hex each.
@@ -260,7 +270,8 @@ impl TokenKeys {
 
 impl std::fmt::Debug for ClusterConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ClusterConfig {{ token_keys of {:?} }}", self.token_keys.keys())
+        let wake = if self.wake_key.is_some() { "a wake_key" } else { "no wake_key" };
+        write!(f, "ClusterConfig {{ token_keys of {:?}, {wake} }}", self.token_keys.keys())
     }
 }
 
@@ -312,6 +323,9 @@ pub enum ConfigError {
         /// What is wrong.
         what: String,
     },
+    /// The key of wake-ups is not 32 bytes as hex.
+    #[error("[cluster] wake_key: must be 64 hexadecimal digits (32 bytes)")]
+    WakeKey,
     /// Timers contradict each other.
     #[error("[timers] {0}")]
     Timers(#[from] TimerConflict),
@@ -390,9 +404,17 @@ impl Config {
         Ok(all)
     }
 
+    /// The key of wake-ups, as bytes.
+    pub fn wake_key(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let read = |hex: &String| from_hex(hex).filter(|key| key.len() == 32).ok_or(ConfigError::WakeKey);
+        self.cluster.wake_key.as_ref().map(read).transpose()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         self.identity()?;
         self.token_keys()?;
+        self.wake_key()?;
+        self.wake.check()?;
         self.timers.timers().check()?;
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);

@@ -8,11 +8,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
-use waygate_core::id::{Incarnation, NodeId};
+use waygate_core::id::{Incarnation, NodeId, VehicleId};
 use waygate_wire::operator::Vehicle;
 
 /// Presence events kept for readers that come back, and held for a slow one.
 const EVENTS_KEPT: usize = 4096;
+
+/// Attaches held for a slow reader.
+const ATTACHES_KEPT: usize = 1024;
 
 /// Position ticks held for a slow reader: a few seconds.
 const TICKS_KEPT: usize = 16;
@@ -51,6 +54,7 @@ pub struct Live {
     incarnation: Incarnation,
     events: broadcast::Sender<Arc<Event>>,
     ticks: broadcast::Sender<Arc<Tick>>,
+    attaches: broadcast::Sender<VehicleId>,
     kept: Arc<Mutex<VecDeque<Arc<Event>>>>,
     viewers: Arc<AtomicUsize>,
 }
@@ -82,6 +86,7 @@ impl Live {
             incarnation,
             events: broadcast::channel(EVENTS_KEPT).0,
             ticks: broadcast::channel(TICKS_KEPT).0,
+            attaches: broadcast::channel(ATTACHES_KEPT).0,
             kept: Arc::default(),
             viewers: Arc::default(),
         }
@@ -113,6 +118,21 @@ impl Live {
     /// Tells everyone where vehicles are.
     pub fn tick(&self, tick: Tick) {
         let _ = self.ticks.send(Arc::new(tick));
+    }
+
+    /// Tells of an attach here; also of a resume, which changes nothing of what is shown.
+    pub fn attached(&self, vehicle: VehicleId) {
+        let _ = self.attaches.send(vehicle);
+    }
+
+    /// Attaches here, as they are accepted.
+    pub fn attaches(&self) -> broadcast::Receiver<VehicleId> {
+        self.attaches.subscribe()
+    }
+
+    /// Presence events alone, for a task of this gateway: it is no viewer.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
     }
 
     /// Position ticks alone, for a peer.

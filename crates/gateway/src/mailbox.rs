@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use waygate_core::id::ConnId;
 use waygate_core::ingest::Ticket;
 use waygate_core::message::Downlink;
@@ -19,6 +19,10 @@ use waygate_core::time::Mono;
 pub enum Letter {
     /// Send it to the vehicle.
     Send(Downlink),
+    /// Send it to the vehicle, and say when it was written to the socket.
+    Deliver(Downlink, oneshot::Sender<()>),
+    /// Ask the vehicle to show that it is there. Answered with the next frame, dropped with the socket.
+    Probe(oneshot::Sender<()>),
     /// The session stands; the token to give to the vehicle.
     Accept(Box<Accepted>, Vec<u8>),
     /// What another gateway has stored of the vehicle's spool, as far as it answered.

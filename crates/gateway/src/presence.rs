@@ -49,6 +49,9 @@ const FLAG_CLONED: u8 = 1;
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A vehicle that was silent for longer is asked for the present value of all its signals when it is back.
+const SNAPSHOT_AFTER: Millis = Millis::secs(10 * 60);
+
 /// Something for the presence task.
 pub enum Command {
     /// A vehicle asks for a session.
@@ -73,6 +76,17 @@ pub enum Command {
     Context(ContextRequest),
     /// A connection knows what another gateway has stored.
     Gathered(ConnId),
+    /// Ask a vehicle on its socket whether it is there; dropped if it has none here, or loses it.
+    Probe(VehicleId, oneshot::Sender<()>),
+    /// Send something to a vehicle; `written` is dropped if it has no socket here, or loses it.
+    SendTo {
+        /// To whom.
+        vehicle: VehicleId,
+        /// What.
+        message: Downlink,
+        /// Told once it was written to the socket.
+        written: oneshot::Sender<()>,
+    },
     /// A question.
     Ask(Box<dyn FnOnce(&State) + Send>),
     /// The gateway is about to stop: vehicles are sent elsewhere over this time, and it is told when all have left.
@@ -161,7 +175,7 @@ impl State {
     pub fn contact_age(&self, vehicle: &VehicleId) -> Option<Millis> {
         let standing = |session: &&Session| !matches!(session.phase(), Phase::Yielded(..));
         let session = self.node.registrar().session(vehicle).filter(standing)?;
-        let heard = session.conns()[0].and_then(|conn| self.mailboxes.get(&conn)).map(|mailbox| mailbox.last_heard());
+        let heard = self.mailbox_of(vehicle).map(|mailbox| mailbox.last_heard());
         let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
         Some(self.clock.now().since(contact))
     }
@@ -169,6 +183,11 @@ impl State {
     /// Whether this gateway is about to stop.
     pub fn draining(&self) -> bool {
         self.node.view().me().draining
+    }
+
+    /// The mailbox of the connection that a vehicle's session has at this moment.
+    fn mailbox_of(&self, vehicle: &VehicleId) -> Option<&Arc<Mailbox>> {
+        self.node.registrar().session(vehicle)?.conns()[0].and_then(|conn| self.mailboxes.get(&conn))
     }
 
     /// How many sockets are attached.
@@ -214,6 +233,8 @@ pub struct PresenceTask {
     vanished: BTreeSet<VehicleId>,
     draining: Option<Draining>,
     timeline: Option<Timeline>,
+    /// Attaches under way of vehicles that were not heard for long.
+    back: BTreeSet<ConnId>,
 }
 
 impl PresenceTask {
@@ -243,6 +264,7 @@ impl PresenceTask {
             vanished: BTreeSet::new(),
             draining: None,
             timeline: None,
+            back: BTreeSet::new(),
         }
     }
 
@@ -295,6 +317,7 @@ impl PresenceTask {
                 self.register(RegistrarEvent::SocketLost { conn, contact });
                 self.state.mailboxes.remove(&conn);
                 self.drive_drain(DrainEvent::Left(conn));
+                self.back.remove(&conn);
             }
             Command::LinkOpened(id, link) => {
                 let dialled = link.dialled;
@@ -314,6 +337,16 @@ impl PresenceTask {
                 let served = |session: &Session| !matches!(session.phase(), Phase::Yielded(..));
                 let applied = before && !self.state.node.registrar().session(&vehicle).is_some_and(served);
                 let _ = reply.send(applied);
+            }
+            Command::Probe(vehicle, asker) => {
+                if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
+                    mailbox.put(Letter::Probe(asker));
+                }
+            }
+            Command::SendTo { vehicle, message, written } => {
+                if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
+                    mailbox.put(Letter::Deliver(message, written));
+                }
             }
             Command::Ask(question) => question(&self.state),
             Command::Context(request) => self.tell_context(request),
@@ -335,6 +368,9 @@ impl PresenceTask {
         let room = self.journal.capacity() > 0;
         if let Verdict::Refused { backoff } = self.state.gate.ask(self.state.clock.now(), class, room) {
             return refuse(&mailbox, RejectCause::Congestion, backoff, "too many vehicles attach at once");
+        }
+        if self.state.sight(&request.vehicle).is_none_or(|sight| sight.age > SNAPSHOT_AFTER) {
+            self.back.insert(conn);
         }
         self.state.mailboxes.insert(conn, mailbox);
         let mut random = [0; 8];
@@ -410,10 +446,16 @@ impl PresenceTask {
             SessionAction::Accept(conn, accepted) => {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
+                let vehicle = accepted.vehicle.clone();
+                let outage = self.back.remove(&conn) || (accepted.settled.is_empty() && !accepted.gathers);
                 if accepted.gathers {
                     self.gather(accepted.vehicle.clone(), conn);
                 }
                 self.send(conn, Letter::Accept(accepted, token));
+                if outage {
+                    self.send(conn, Letter::Send(Downlink::SnapshotRequest(Vec::new())));
+                }
+                self.live.attached(vehicle);
                 self.drive_drain(DrainEvent::Joined(conn));
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),

@@ -5,11 +5,14 @@ use crate::areas::region_map;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
+use crate::hooks::Hooks;
 use crate::journal::{Health, JOBS_MAX, Journal};
 use crate::live::Live;
 use crate::operators::Operators;
 use crate::operators::origin::Names;
 use crate::operators::router::router;
+use crate::pager::Pager;
+use crate::pager::task::Parts;
 use crate::peers::channels::Channels;
 use crate::peers::dialer::Dialer;
 use crate::peers::membership::Configured;
@@ -52,12 +55,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The file of the region's own token key, if the configuration has none.
 const KEY_FILE: &str = "token.key";
 
+/// The file of the key for wake-ups, if the configuration has none.
+const WAKE_KEY_FILE: &str = "wake.key";
+
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Gateway {
     addresses: Addresses,
     tasks: Tasks,
     presence: Presence,
+    pager: Pager,
     journal: tokio::task::JoinHandle<()>,
     reader: Reader,
     drain_window: Millis,
@@ -120,6 +127,10 @@ impl Gateway {
         let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
         std::fs::create_dir_all(&data_dir).map_err(fault)?;
         let keys = keys(&config, &region, &data_dir)?;
+        let wake_key = match config.wake_key()? {
+            Some(key) => key,
+            None => kept_key(&data_dir.join(WAKE_KEY_FILE), "wake-ups reach a vehicle again after its next attach")?,
+        };
         let vehicles = listen("vehicles", config.vehicles.listen).await?;
         let operators = listen("operators", config.operators.listen).await?;
         let addresses = Addresses {
@@ -168,7 +179,12 @@ impl Gateway {
         // Ends after the presence task, and before the journal.
         tokio::spawn(Keeper::new(news_queue, reader.clone(), jobs.clone()).run());
 
+        let hooks = Hooks::new(&config, wake_key.clone(), &tasks)?;
+        let (pager, asks) = Pager::new(presence.clone(), channels.clone());
+        let parts = Parts { clock, live: live.clone(), hooks, rules: config.wake.rules(), tasks: tasks.clone() };
+        tasks.spawn("pager", pager.task(asks, parts).run());
         let own = PeerService {
+            pager: pager.clone(),
             presence: presence.clone(),
             streams: streams.clone(),
             feed: feed.clone(),
@@ -201,20 +217,35 @@ impl Gateway {
         tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels.clone(), tasks.clone()));
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
         tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
+        let wake_key = Some(wake_key).filter(|_| config.wake.has_hook());
         let neighbours = neighbours(presence.clone(), &tasks);
-        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, territory, neighbours, pressure };
+        let edge = Edge {
+            clock,
+            presence: presence.clone(),
+            journal: jobs,
+            timers,
+            territory,
+            neighbours,
+            pressure,
+            wake_key,
+        };
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
         tasks.spawn("vehicles", listener.run(vehicles));
         announce(&config, addresses, incarnation.0);
         let drain_window = Millis::secs(limits.drain_window_s);
-        Ok(Self { addresses, tasks, presence, journal, reader, drain_window })
+        Ok(Self { addresses, tasks, presence, pager, journal, reader, drain_window })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// The way to its pages.
+    pub fn pager(&self) -> &Pager {
+        &self.pager
     }
 
     /// Sends the vehicles elsewhere over the configured window. Resolves when the last has left, or the window and a grace
@@ -236,7 +267,7 @@ impl Gateway {
         if left > 0 {
             tracing::warn!(left, "tasks did not end in time");
         }
-        drop(self.presence);
+        drop((self.presence, self.pager));
         if tokio::time::timeout(PATIENCE, self.journal).await.is_err() {
             tracing::warn!("the journal did not end in time; what it had not committed was not acked");
         }
@@ -288,20 +319,20 @@ fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, 
         ring.add(of, id, key);
     }
     if !own {
-        ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE))?);
+        ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE), "vehicles then attach anew")?);
     }
     Ok(ring)
 }
 
-fn kept_key(path: &Path) -> Result<Vec<u8>, StartError> {
+fn kept_key(path: &Path, without: &str) -> Result<Vec<u8>, StartError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let fault = |source| StartError::DataDir { path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let key = config::from_hex(text.trim()).filter(|key| key.len() == 32);
-            let what = "is not 64 hexadecimal digits; restore it, or remove it to have a new one made \
-                (vehicles then attach anew)";
+            let what =
+                format!("is not 64 hexadecimal digits; restore it, or remove it to have a new one made ({without})");
             return key.ok_or_else(|| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, what)));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

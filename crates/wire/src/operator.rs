@@ -14,8 +14,8 @@ mod instant;
 mod timeline;
 
 pub use command::{
-    CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage, Page,
-    PageOutcome,
+    CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage,
+    NewSnapshot, Page, PageOutcome, Snapshot,
 };
 pub use event::{Hello, LivePosition, Missed, Positions, StreamEvent, UnreadableEvent};
 pub use instant::{BadInstant, Instant};

@@ -5,6 +5,7 @@ pub mod health;
 pub mod history;
 pub mod live_stream;
 pub mod origin;
+pub mod page;
 pub mod problem;
 pub mod query;
 pub mod regions;

@@ -2,13 +2,14 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, health, live_stream, regions, telemetry, timeline, vehicles};
+use super::{Operators, assets, health, live_stream, page, regions, telemetry, timeline, vehicles};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use waygate_wire::proto::handover_server::HandoverServer;
+use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 use waygate_wire::proto::timeline_server::TimelineServer;
@@ -24,6 +25,7 @@ pub fn router(operators: Operators, names: Names) -> Router {
     )
     .add_service(HandoverServer::new(service.clone()))
     .add_service(TimelineServer::new(service.clone()))
+    .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
@@ -31,6 +33,8 @@ pub fn router(operators: Operators, names: Names) -> Router {
         .route("/v1/vehicles/{id}", get(vehicles::one))
         .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
         .route("/v1/vehicles/{id}/timeline", get(timeline::list))
+        .route("/v1/vehicles/{id}/page", post(page::page))
+        .route("/v1/vehicles/{id}/snapshot", post(page::snapshot))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
         .route("/healthz", get(health::live))
@@ -55,5 +59,8 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 }
 
 async fn not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this method is not answered here; the header Allow names those that are",
+    )
 }

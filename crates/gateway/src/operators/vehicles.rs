@@ -90,15 +90,10 @@ pub async fn one(
     Parameters::read(query.as_deref())?.done()?;
     let asked = vehicle.clone();
     let sight = operators.presence.ask(move |state| state.sight(&asked)).await.ok_or_else(Problem::stopping)?;
-    let peers = operators.peers().await?;
     let Some(sight) = sight else {
-        let missing = peers.view(BTreeSet::new()).missing_regions;
-        let detail = match missing.as_slice() {
-            [] => format!("no gateway knows a vehicle {vehicle}"),
-            regions => format!("{vehicle} is not known here, and {} cannot be asked", regions.join(", ")),
-        };
-        return Err(Problem::new(StatusCode::NOT_FOUND, detail).missing(missing));
+        return Err(operators.unknown(&vehicle).await?);
     };
+    let peers = operators.peers().await?;
     let (positions, missing) = operators.positions(std::slice::from_ref(&sight), &peers).await;
     let told = positions.get(&vehicle);
     Ok(Json(VehicleDetail {
@@ -155,6 +150,16 @@ impl Operators {
             peers
         });
         peers.await.ok_or_else(Problem::stopping)
+    }
+
+    /// The answer about a vehicle that there is no record of.
+    pub(super) async fn unknown(&self, vehicle: &VehicleId) -> Result<Problem, Problem> {
+        let missing = self.peers().await?.view(BTreeSet::new()).missing_regions;
+        let detail = match missing.as_slice() {
+            [] => format!("no gateway knows a vehicle {vehicle}"),
+            regions => format!("{vehicle} is not known here, and {} cannot be asked", regions.join(", ")),
+        };
+        Ok(Problem::new(StatusCode::NOT_FOUND, detail).missing(missing))
     }
 
     /// A page of vehicles from the view.

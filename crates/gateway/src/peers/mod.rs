@@ -4,6 +4,7 @@ pub mod channels;
 pub mod dialer;
 pub mod handover;
 pub mod membership;
+pub mod paging;
 pub mod place;
 pub mod service;
 pub mod stream;

@@ -5,6 +5,7 @@ use super::place::{Area, to_proto};
 use super::stream::{Streams, encode};
 use crate::feed::{Feed, Place};
 use crate::live::Live;
+use crate::pager::Pager;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
@@ -51,6 +52,8 @@ pub struct PeerService {
     pub feed: Feed,
     /// Live positions.
     pub live: Live,
+    /// Pages.
+    pub pager: Pager,
     /// The store.
     pub reader: Reader,
     /// Spawns.

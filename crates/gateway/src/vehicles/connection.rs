@@ -20,6 +20,7 @@ use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
@@ -77,6 +78,8 @@ struct Connection {
     /// The message that waits for its answer; nothing is read behind it.
     parked: Option<Bytes>,
     keepalive: Keepalive,
+    /// Who asked whether the vehicle is there: answered with its next frame, dropped once the loss is told.
+    probes: Vec<oneshot::Sender<()>>,
     /// When a vehicle that said goodbye is hung up on.
     leaving: Option<tokio::time::Instant>,
     /// Whether the library holds the buffer of a large frame, and nothing in it.
@@ -105,6 +108,7 @@ pub async fn run(
         gathering: false,
         parked: None,
         keepalive: Keepalive::default(),
+        probes: Vec::new(),
         leaving: None,
         swollen: false,
     });
@@ -116,6 +120,7 @@ pub async fn run(
             if edge.presence.try_attach(connection.mailbox.clone(), request) {
                 let end = connection.serve().await;
                 edge.presence.tell(Command::Lost(conn)).await;
+                connection.probes.clear();
                 end
             } else {
                 let (cause, backoff) = (RejectCause::Congestion, edge.pressure.refuse());
@@ -232,6 +237,9 @@ impl Connection {
         };
         self.mailbox.heard(self.edge.clock.now());
         self.keepalive.heard();
+        for asker in self.probes.drain(..) {
+            let _ = asker.send(());
+        }
         self.swollen |= message.len() > BUFFER_KEPT_BYTES_MAX && self.socket.get_ref().at_end();
         match message {
             Message::Text(text) if self.codec.is_text() => Ok(Some(text.into())),
@@ -245,9 +253,18 @@ impl Connection {
 
     async fn carry_out(&mut self) -> Result<(), End> {
         let mut close = None;
+        let mut delivered = Vec::new();
         for letter in self.mailbox.take() {
             match letter {
                 Letter::Send(message) => self.feed(&message),
+                Letter::Deliver(message, written) => {
+                    self.feed(&message);
+                    delivered.push(written);
+                }
+                Letter::Probe(asker) => {
+                    self.keepalive.probe();
+                    self.probes.push(asker);
+                }
                 Letter::Accept(accepted, token) => self.accept(*accepted, token),
                 Letter::Close(code) => close = Some(code),
                 Letter::Gathered(settled) => self.gathered(settled).await?,
@@ -266,6 +283,9 @@ impl Connection {
             self.feed(&Downlink::TelemetryAck(ack));
         }
         self.flush().await?;
+        for written in delivered {
+            let _ = written.send(());
+        }
         close.map_or(Ok(()), |code| Err(End::Close(code)))
     }
 
@@ -285,7 +305,7 @@ impl Connection {
             resume_from: ingest.resume_from(),
             pending_commands: 0,
             gateways: self.gateways(),
-            wake_key: Vec::new(),
+            wake_key: self.edge.wake_key_of(&accepted.vehicle),
         };
         self.ingest = Some(Box::new(ingest));
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");

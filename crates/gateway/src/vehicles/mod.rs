@@ -15,9 +15,11 @@ use crate::journal::Job;
 use crate::presence::Presence;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use waygate_core::id::VehicleId;
 use waygate_core::message::GatewayAddress;
 use waygate_core::redirect::Territory;
 use waygate_core::timers::Timers;
+use waygate_core::wake_up;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -36,4 +38,13 @@ pub struct Edge {
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
     /// What is known of the load.
     pub pressure: Arc<Pressure>,
+    /// The cluster's key for wake-ups, if this gateway has a hook to send them by.
+    pub wake_key: Option<Vec<u8>>,
+}
+
+impl Edge {
+    /// What a vehicle is given to know its wake-ups by; empty if none are sent.
+    fn wake_key_of(&self, vehicle: &VehicleId) -> Vec<u8> {
+        self.wake_key.as_ref().map(|key| wake_up::key_for(key, vehicle).to_vec()).unwrap_or_default()
+    }
 }

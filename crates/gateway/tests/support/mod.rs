@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod events;
+pub mod hooks;
 pub mod prefill;
 pub mod raw;
 pub mod rover;
@@ -86,7 +87,24 @@ impl Response {
 
 /// One request over a connection of its own.
 pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    use http_body_util::{BodyExt, Empty};
+    request_with(address, method, path, headers, String::new()).await
+}
+
+/// One POST over a connection of its own.
+pub async fn post(address: SocketAddr, path: &str, body: Value) -> (u16, Value) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let response = request_with(address, "POST", path, &[], body).await;
+    (response.status, serde_json::from_str(&response.body).unwrap_or(Value::String(response.body)))
+}
+
+async fn request_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Response {
+    use http_body_util::{BodyExt, Full};
     let stream = TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
@@ -95,7 +113,7 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<hyper::body::Bytes>::new()).unwrap();
+    let request = request.body(Full::new(hyper::body::Bytes::from(body))).unwrap();
     let response = sender.send_request(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -151,8 +169,18 @@ impl Vehicle {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message of the gateway.
+    /// The next message of the gateway, past its question for all signals.
     pub async fn receive(&mut self) -> Value {
+        loop {
+            let message = self.receive_any().await;
+            if message["type"] != "snapshot_request" {
+                return message;
+            }
+        }
+    }
+
+    /// The next message of the gateway.
+    pub async fn receive_any(&mut self) -> Value {
         loop {
             match self.next().await {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),

@@ -149,7 +149,19 @@ impl Raw {
     }
 
     /// The next frame; `None` at the end of the stream. A reset is a failure: it may eat what was sent before.
+    /// The gateway's question for all signals, which comes when it likes, is passed over.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            let frame = self.any_frame().await;
+            let asked =
+                |frame: &(u8, Vec<u8>)| frame.0 == TEXT && frame.1.starts_with(br#"{"type":"snapshot_request""#);
+            if !frame.as_ref().is_some_and(asked) {
+                return frame;
+            }
+        }
+    }
+
+    async fn any_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let header = self.fill(2).await?;
         let (first, length) = (header[0], header[1]);
         assert_eq!(length & 0x80, 0, "a server does not mask");

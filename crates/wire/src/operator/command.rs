@@ -239,3 +239,20 @@ pub struct Page {
     /// For a person: why, and what was tried.
     pub detail: String,
 }
+
+/// `POST /v1/vehicles/{id}/snapshot`; an empty body asks for all signals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewSnapshot {
+    /// Paths; all if none is named.
+    pub signals: Vec<String>,
+}
+
+/// The vehicle was asked for its signals; they come as telemetry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Always true: a vehicle that could not be asked is a problem.
+    pub requested: bool,
+    /// The gateway that asked it.
+    pub gateway: String,
+}
