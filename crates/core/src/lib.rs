@@ -35,3 +35,4 @@ pub mod timers;
 pub mod token;
 pub mod view;
 pub mod wake;
+pub mod wake_up;
