@@ -1,5 +1,6 @@
 //! The real onboard unit in the seeded world: its machine and its spool, without its sockets and its clock.
 //!
+//! The world gives it one socket: where the machine dials a second one beside its session, the first one is lost to it.
 //! The spool stands for one on a disk that survives a reboot, unless the world takes it away.
 
 use super::vehicle::{Input, Keeps, Moment, Output, Unit};
@@ -7,7 +8,8 @@ use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::message::Uplink;
 use waygate_core::record::Telemetry;
 use waygate_core::time::Mono;
-use waygate_obu::machine::{Action, Batching, Event, Machine, Settings, Span, SpoolState};
+use waygate_core::wake::WakeChannels;
+use waygate_obu::machine::{Action, Batching, Event, LinkId, Machine, Settings, Span, SpoolState};
 use waygate_obu::{MemorySpool, Spool};
 
 /// More than a vehicle makes in a run.
@@ -23,6 +25,8 @@ pub struct ObuUnit {
     home: usize,
     spool: MemorySpool,
     machine: Option<Machine>,
+    /// The socket, or the dial.
+    link: Option<LinkId>,
     boots: u32,
 }
 
@@ -30,7 +34,7 @@ impl ObuUnit {
     /// A unit that is off.
     pub fn new(vehicle: VehicleId, gateways: usize, home: usize) -> Self {
         let spool = MemorySpool::new(SpoolId(0), RECORDS_MAX);
-        Self { vehicle, gateways, home, spool, machine: None, boots: 0 }
+        Self { vehicle, gateways, home, spool, machine: None, link: None, boots: 0 }
     }
 
     /// The addresses of the gateways, the one at home first.
@@ -52,14 +56,17 @@ impl ObuUnit {
             gateways: self.addresses(),
             batching: Batching::default(),
             ignition_on: true,
+            wake: WakeChannels::NONE,
+            takes_commands: false,
         };
         let state = SpoolState {
             id: self.spool.id(),
             last: self.spool.last(),
             settled: self.spool.settled().clone(),
             token: self.spool.token().cloned(),
+            commands: self.spool.commands(),
         };
-        self.machine = Some(Machine::new(settings, state));
+        (self.machine, self.link) = (Some(Machine::new(settings, state)), None);
         self.give(at, Event::AttachRequested, out);
     }
 
@@ -72,17 +79,35 @@ impl ObuUnit {
             machine.apply(at.now, event, &mut actions);
             for action in actions {
                 match action {
-                    Action::Connect { gateway } => out.extend(gateway.parse().map(Output::Dial)),
-                    Action::Send(message) => out.push(Output::Send(message)),
-                    Action::SendRecords { span, bytes_max } => events.push(self.send_records(span, bytes_max, out)),
-                    Action::Close { .. } => out.push(Output::HangUp),
+                    Action::Connect { link, gateway } => {
+                        if let Some(link) = self.link.replace(link) {
+                            out.push(Output::HangUp);
+                            let random = at.chance;
+                            events.push(Event::SocketLost { link, code: None, why: "one socket".to_owned(), random });
+                        }
+                        out.extend(gateway.parse().map(Output::Dial));
+                    }
+                    Action::Send { link, message } if self.link == Some(link) => out.push(Output::Send(message)),
+                    Action::SendRecords { link, span, bytes_max } if self.link == Some(link) => {
+                        events.push(self.send_records(span, bytes_max, out));
+                    }
+                    Action::Close { link, .. } if self.link == Some(link) => {
+                        self.link = None;
+                        out.push(Output::HangUp);
+                    }
+                    Action::SendRecords { .. } => events.push(Event::RecordsUnread),
+                    Action::Send { .. } | Action::Close { .. } => {}
                     Action::Settle { seqs, rejected } => {
                         let _ = self.spool.settle(&seqs, &rejected);
                     }
                     Action::KeepToken(token) => {
                         let _ = self.spool.keep_token(token);
                     }
-                    Action::Notify(_) => {}
+                    Action::RememberCommand(id) => {
+                        let _ = self.spool.remember_command(id);
+                    }
+                    // The world asks for neither commands nor snapshots of this unit.
+                    Action::AnswerBegin { .. } | Action::Snapshot(_) | Action::Notify(_) => {}
                 }
             }
         }
@@ -102,10 +127,11 @@ impl ObuUnit {
 impl Unit for ObuUnit {
     fn apply(&mut self, at: Moment, input: Input, out: &mut Vec<Output>) {
         let random = at.chance;
+        let link = self.link.unwrap_or_default();
         let event = match input {
             Input::PoweredOn { keeps, spool } => return self.power_on(at, keeps, spool, out),
             Input::PoweredOff(None) => {
-                self.machine = None;
+                (self.machine, self.link) = (None, None);
                 return out.push(Output::HangUp);
             }
             Input::PoweredOff(Some(cause)) => Event::DetachRequested(cause),
@@ -118,15 +144,20 @@ impl Unit for ObuUnit {
                 self.home = target;
                 Event::GatewaysPreferred(self.addresses())
             }
-            Input::Opened => Event::Connected { wall: at.wall, signals: Vec::new() },
-            Input::DialFailed => Event::ConnectFailed { why: "refused".to_owned(), random },
-            Input::Received(message) => {
-                self.give(at, Event::FrameReceived, out);
-                Event::MessageReceived { message, random }
+            Input::Opened => Event::Connected { link, wall: at.wall, signals: Vec::new() },
+            Input::DialFailed => {
+                self.link = None;
+                Event::ConnectFailed { link, why: "refused".to_owned(), retry_after: None, random }
             }
-            Input::Pinged => Event::FrameReceived,
+            Input::Received(message) => {
+                self.give(at, Event::FrameReceived { link }, out);
+                Event::MessageReceived { link, message, random }
+            }
+            Input::Pinged => Event::FrameReceived { link },
             Input::Lost(code) => {
-                Event::SocketLost { code: Some(code).filter(|code| *code != 0), why: "closed".to_owned(), random }
+                self.link = None;
+                let code = Some(code).filter(|code| *code != 0);
+                Event::SocketLost { link, code, why: "closed".to_owned(), random }
             }
             Input::DeadlineReached => Event::DeadlineReached { random },
         };
