@@ -201,7 +201,7 @@ impl Figures {
         match status.state {
             State::Attached => self.attached += 1,
             State::Waiting | State::Connecting | State::Attaching => self.seeking += 1,
-            State::Stopped => {}
+            State::Asleep | State::Stopped => {}
         }
         let counters = &status.counters;
         self.attaches += counters.attached;

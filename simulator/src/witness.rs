@@ -6,6 +6,7 @@
 use crate::ledger::VehicleLedger;
 use std::sync::{Arc, Mutex, PoisonError};
 use waygate_core::cause::RecordFault;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Record;
@@ -64,6 +65,10 @@ impl Spool for WitnessedSpool {
         self.inner.token()
     }
 
+    fn commands(&self) -> Vec<CommandId> {
+        self.inner.commands()
+    }
+
     fn append(&mut self, now: Wall, record: &Record) -> Result<Appended, SpoolError> {
         let appended = self.inner.append(now, record)?;
         if let Some(ledger) = &self.ledger {
@@ -90,6 +95,10 @@ impl Spool for WitnessedSpool {
 
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError> {
         self.inner.keep_token(token)
+    }
+
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError> {
+        self.inner.remember_command(id)
     }
 }
 

@@ -1,26 +1,33 @@
 //! The onboard unit as a library: start it with a spool, give it records, and watch what becomes of them.
 //!
-//! One task a unit drives the machine, owns the spool and one socket at most. The handle owns the task: when it is
+//! One task a unit drives the machine, owns the spool and its sockets: one, and a second one while it moves. The handle owns the task: when it is
 //! dropped, the task ends without a goodbye, as if the unit had lost its power.
 
+mod latest;
 mod link;
+mod links;
 mod shell;
 mod status;
 
 pub use status::{Counters, Status};
 
-use crate::machine::{Batching, Settings, SpoolState, State};
+use crate::machine::{Batching, Nap, Settings, SpoolState, State};
 use crate::notice::Notice;
 use crate::spool::{RECORD_BYTES_MAX, Spool, message_bytes};
 use shell::{Command, Shell};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use waygate_core::cause::DetachCause;
+use waygate_core::command::{CommandId, CommandStatus};
 use waygate_core::id::VehicleId;
+use waygate_core::limits::{COMMAND_JSON_BYTES_MAX, COMMAND_TEXT_BYTES_MAX};
 use waygate_core::record::{Position, Record, SignalPath};
+use waygate_core::time::Millis;
+use waygate_core::wake::WakeChannels;
+use waygate_core::wake_up::WAKE_UP_BYTES_MAX;
 use waygate_wire::Codec;
 
 /// Called with everything that happens, in the unit's task: it must not block.
@@ -47,6 +54,10 @@ pub struct Config {
     pub batching: Batching,
     /// With the ignition on, a long wait is 2 min, otherwise 12.
     pub ignition_on: bool,
+    /// How it can be woken when it sleeps.
+    pub wake: WakeChannels,
+    /// Whether commands are handed to the owner; otherwise they are rejected as `unsupported`.
+    pub takes_commands: bool,
     /// Signals that are known to come; others are learnt.
     pub signals: Vec<SignalPath>,
     /// The address to dial from, where one machine plays many vehicles.
@@ -65,6 +76,8 @@ impl Config {
             codec: Codec::Proto,
             batching: Batching::default(),
             ignition_on: true,
+            wake: WakeChannels::NONE,
+            takes_commands: false,
             signals: Vec::new(),
             source: None,
             listener: None,
@@ -94,6 +107,24 @@ pub enum RecordError {
     /// The unit has stopped, because its spool failed.
     #[error("the unit has stopped")]
     Stopped,
+}
+
+/// A status of a command was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatusError {
+    /// A gateway would not take it.
+    #[error("{what} has {bytes} bytes, at most {max}")]
+    TooLong {
+        /// Which field.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
+    /// The result must be JSON or empty.
+    #[error("the result is not JSON")]
+    NotJson,
 }
 
 /// A unit that runs.
@@ -133,13 +164,13 @@ impl Obu {
         self.command(Command::Position(position)).await;
     }
 
-    /// Replaces the unit's list of gateways. If it has a session elsewhere than with the first of them, it moves there:
-    /// with its token, without a goodbye, once what is under way is acked.
+    /// Replaces the unit's list of gateways. If it has a session elsewhere than with the first of them, it moves there: it
+    /// attaches with its token, and only then leaves the present one, without a goodbye.
     pub async fn prefer(&self, gateways: Vec<String>) {
         self.command(Command::Prefer(gateways)).await;
     }
 
-    /// Makes the unit attach again after a goodbye.
+    /// Makes the unit attach again after a goodbye, or before the end of a sleep.
     pub async fn attach(&self) {
         self.command(Command::Attach).await;
     }
@@ -152,6 +183,46 @@ impl Obu {
     /// Tells the unit that the ignition was switched: how long its long waits are.
     pub async fn ignition(&self, on: bool) {
         self.command(Command::Ignition(on)).await;
+    }
+
+    /// Makes the unit tell its gateway that it sleeps, listen for `active` longer, and then end its socket until `sleep` is
+    /// over, a wake-up comes, or it is told to [`attach`](Self::attach). Zero is the timer of the last accept, which is
+    /// also the longest sleep. Records may be added meanwhile; they wait.
+    pub async fn suspend(&self, active: Millis, sleep: Millis) {
+        self.command(Command::Suspend(Nap { active, sleep })).await;
+    }
+
+    /// Something that may be a wake-up has come on a channel of [`Config::wake`]. If it is one, the unit attaches.
+    pub async fn woken(&self, payload: &[u8]) {
+        // What is longer or no text is no wake-up; the first bytes say so as well.
+        let payload = String::from_utf8_lossy(&payload[..payload.len().min(WAKE_UP_BYTES_MAX + 1)]).into_owned();
+        self.command(Command::Woken(payload)).await;
+    }
+
+    /// Asks whether a command may be begun now: not if it was cancelled meanwhile, its time to live is over, or it was begun
+    /// before. If so, it counts as begun from now on, and the gateway is told.
+    pub async fn begin_command(&self, id: CommandId) -> bool {
+        let (answer, granted) = oneshot::channel();
+        self.command(Command::Begin(id, answer)).await;
+        granted.await.unwrap_or(false)
+    }
+
+    /// Says what became of a command. Without a session it waits for the next one.
+    pub async fn command_status(&self, status: CommandStatus) -> Result<(), StatusError> {
+        for (what, text, max) in [
+            ("code", &status.code, COMMAND_TEXT_BYTES_MAX),
+            ("text", &status.text, COMMAND_TEXT_BYTES_MAX),
+            ("result", &status.result, COMMAND_JSON_BYTES_MAX),
+        ] {
+            if text.len() > max {
+                return Err(StatusError::TooLong { what, bytes: text.len(), max });
+            }
+        }
+        if !status.result.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(&status.result).is_err() {
+            return Err(StatusError::NotJson);
+        }
+        self.command(Command::Said(status)).await;
+        Ok(())
     }
 
     /// Where the unit stands, and its counters; changes can be waited for.
@@ -188,7 +259,13 @@ fn unsettled(spool: &impl Spool) -> u64 {
 }
 
 fn spool_state(spool: &impl Spool) -> SpoolState {
-    SpoolState { id: spool.id(), last: spool.last(), settled: spool.settled().clone(), token: spool.token().cloned() }
+    SpoolState {
+        id: spool.id(),
+        last: spool.last(),
+        settled: spool.settled().clone(),
+        token: spool.token().cloned(),
+        commands: spool.commands(),
+    }
 }
 
 fn settings(config: &Config) -> Settings {
@@ -198,6 +275,8 @@ fn settings(config: &Config) -> Settings {
         gateways: config.gateways.clone(),
         batching: config.batching,
         ignition_on: config.ignition_on,
+        wake: config.wake,
+        takes_commands: config.takes_commands,
     }
 }
 

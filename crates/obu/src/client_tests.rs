@@ -396,3 +396,6 @@ async fn a_position_without_a_record_is_told_at_the_next_attach() {
     assert_eq!(request.position, Some(place));
     obu.shut_down().await;
 }
+
+#[path = "client_moving_tests.rs"]
+mod moving;

@@ -3,39 +3,52 @@
 //! ```text
 //!            deadline                 connected                   accept
 //!  Waiting ───────────▶ Connecting ───────────▶ Attaching ───────────────▶ Attached
-//!     ▲                     │ failed, guard          │ reject, lost, guard      │ lost, silent,
-//!     └─────────────────────┴────────────────────────┴──────────────────────────┘ superseded, drained
+//!   ▲   ▲                   │ failed, guard          │ reject, lost, guard    │    │ lost, silent,
+//!   │   └───────────────────┴────────────────────────┴────────────────────────│────┘ superseded, drained
+//!   │ as Waiting: deadline, or a wake-up                                      │
+//!  Asleep ◀────────────────────────────────────────────────── suspend, active time over
 //!
 //!  any ── detach ──▶ Stopped ── attach ──▶ Connecting
 //! ```
 //!
-//! By the Machine convention of `waygate-core`: no IO, no clock, no randomness. The shell keeps one socket at most and
-//! forwards nothing of a socket once [`Action::Close`] was asked for or its loss was reported.
+//! By the Machine convention of `waygate-core`: no IO, no clock, no randomness. The shell keeps two sockets at most, that of
+//! the session and one beside it while the unit moves (`machine/handover.rs`), and forwards nothing of a socket once
+//! [`Action::Close`] was asked for or its loss was reported.
 
+mod attach;
+mod commands;
 mod event;
+mod handover;
 mod route;
 mod session;
+mod sleep;
 
 use crate::notice::Notice;
 use crate::queue::Queue;
 use crate::spool::Token;
+use attach::Dial;
+use commands::Commands;
+use handover::{Handover, Leaving, Setback};
 use route::{Next, Route};
-use session::Session;
-use waygate_core::cause::{DetachCause, OrderCause, RecordFault, RejectCause, RetryClass};
+use session::{Leave, Session, Wish};
+use sleep::WakeUps;
+use waygate_core::cause::{OrderCause, RecordFault, RetryClass};
 use waygate_core::id::{SpoolId, VehicleId};
-use waygate_core::message::{AttachAccept, AttachKind, AttachReject, AttachRequest, Downlink, TelemetryAck, Uplink};
+use waygate_core::message::{Downlink, TelemetryAck};
 use waygate_core::ranges::SeqRanges;
-use waygate_core::record::{Position, SignalPath, SpoolReport};
-use waygate_core::time::{Millis, Mono, Wall};
+use waygate_core::record::Position;
+use waygate_core::time::{Millis, Mono};
+use waygate_core::timers::Timers;
 use waygate_core::wake::WakeChannels;
 
 pub use crate::queue::{Batching, Span};
-pub use event::{Action, Event, Settings, SpoolState};
+pub use commands::COMMANDS_IN_HAND_MAX;
+pub use event::{Action, Event, LinkId, Nap, Settings, SpoolState};
 
 /// How long the dial may take, and how long the answer to AttachRequest.
 pub const ATTACH_GUARD: Millis = Millis::secs(15);
 
-/// How long acks of what is under way are waited for before a unit moves or says goodbye.
+/// How long acks of what is under way are taken on the socket of a session that another one has followed.
 pub const DRAIN_WAIT: Millis = Millis::secs(2);
 
 /// How long a goodbye is put off for records that are not acked.
@@ -52,12 +65,12 @@ pub const STOP_WAIT: Millis = Millis::secs(12 * 3600);
 enum Phase {
     /// For the deadline, then the next gateway is dialled.
     Waiting(Mono),
-    /// A gateway is dialled, until the guard.
-    Connecting { since: Mono },
-    /// AttachRequest was sent, until the guard.
-    Attaching { dialled: Mono, since: Mono },
+    /// A gateway is dialled, or was asked for a session, until the guard.
+    Dialling(Dial),
     /// A session stands.
     Attached(Box<Session>),
+    /// For the deadline or a wake-up.
+    Asleep(Mono),
     /// It has said goodbye.
     Stopped,
 }
@@ -74,8 +87,21 @@ pub enum State {
     Attaching,
     /// Has a session.
     Attached,
+    /// Sleeps, and can be woken.
+    Asleep,
     /// Said goodbye.
     Stopped,
+}
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The session, or the dial if there is none.
+    Main,
+    /// The way to another gateway beside it.
+    Second,
+    /// The session before.
+    Leaving,
 }
 
 /// The onboard unit.
@@ -91,9 +117,20 @@ pub struct Machine {
     session_over: bool,
     route: Route,
     phase: Phase,
+    /// Links made so far.
+    links: u64,
+    handover: Option<Handover>,
+    leaving: Option<Leaving>,
     position: Option<Position>,
-    /// A goodbye that waits for the session it belongs to.
-    goodbye: Option<DetachCause>,
+    /// A goodbye or a sleep that waits for the session it belongs to.
+    wish: Option<Wish>,
+    commands: Commands,
+    wake: WakeChannels,
+    wake_ups: WakeUps,
+    /// The next attach answers a wake-up.
+    paged: bool,
+    /// The longest sleep that gateways allow.
+    sleep_max: Millis,
     /// A fault was mended since the last accept; a second one waits its turn.
     mended: bool,
     /// A gateway found the clock to be off: it is not told any more until one accepts.
@@ -113,8 +150,16 @@ impl Machine {
             session_over: false,
             route: Route::new(settings.gateways, settings.ignition_on),
             phase: Phase::Stopped,
+            links: 0,
+            handover: None,
+            leaving: None,
             position: None,
-            goodbye: None,
+            wish: None,
+            commands: Commands::new(spool.commands, settings.takes_commands),
+            wake: settings.wake,
+            wake_ups: WakeUps::default(),
+            paged: false,
+            sleep_max: Timers::default().sleep,
             mended: false,
             clock_off: false,
         }
@@ -122,28 +167,19 @@ impl Machine {
 
     /// Where it stands.
     pub fn state(&self) -> State {
-        match self.phase {
+        match &self.phase {
             Phase::Waiting(_) => State::Waiting,
-            Phase::Connecting { .. } => State::Connecting,
-            Phase::Attaching { .. } => State::Attaching,
+            Phase::Dialling(dial) if dial.asked => State::Attaching,
+            Phase::Dialling(_) => State::Connecting,
             Phase::Attached(_) => State::Attached,
+            Phase::Asleep(_) => State::Asleep,
             Phase::Stopped => State::Stopped,
         }
     }
 
     /// The gateway it has a session with, dials, or will dial.
     pub fn gateway(&self) -> &str {
-        match &self.phase {
-            Phase::Attached(session) => session.gateway(),
-            Phase::Waiting(_) | Phase::Connecting { .. } | Phase::Attaching { .. } | Phase::Stopped => {
-                self.route.current()
-            }
-        }
-    }
-
-    /// Where to go after a failure at the present gateway: onward, unless the unit is on its way elsewhere.
-    fn onward(&self) -> Next {
-        if self.gateway() == self.route.current() { Next::Other } else { Next::Same }
+        self.route.current()
     }
 
     /// Records that are not settled.
@@ -151,41 +187,65 @@ impl Machine {
         self.queue.unsettled()
     }
 
+    fn whose(&self, link: LinkId) -> Option<Whose> {
+        if self.main_link() == Some(link) {
+            Some(Whose::Main)
+        } else if self.handover.as_ref().and_then(Handover::dial).is_some_and(|dial| dial.link == link) {
+            Some(Whose::Second)
+        } else {
+            self.leaving.filter(|leaving| leaving.link == link).map(|_| Whose::Leaving)
+        }
+    }
+
+    fn main_link(&self) -> Option<LinkId> {
+        match &self.phase {
+            Phase::Dialling(dial) => Some(dial.link),
+            Phase::Attached(session) => Some(session.link()),
+            Phase::Waiting(_) | Phase::Asleep(_) | Phase::Stopped => None,
+        }
+    }
+
+    /// The link of the session.
+    fn session_link(&self) -> Option<LinkId> {
+        self.main_link().filter(|_| matches!(self.phase, Phase::Attached(_)))
+    }
+
     /// When [`Event::DeadlineReached`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
-        match &self.phase {
-            Phase::Waiting(until) => Some(*until),
-            Phase::Connecting { since } | Phase::Attaching { since, .. } => Some(*since + ATTACH_GUARD),
+        let phase = match &self.phase {
+            Phase::Waiting(until) | Phase::Asleep(until) => Some(*until),
+            Phase::Dialling(dial) => Some(dial.guard()),
             Phase::Attached(session) => Some(session.next_deadline(&self.queue)),
             Phase::Stopped => None,
-        }
+        };
+        let handover = self.handover.as_ref().map(Handover::next_deadline);
+        let leaving = self.leaving.map(|leaving| leaving.until);
+        [phase, handover, leaving, self.commands.next_deadline()].into_iter().flatten().min()
     }
 
     /// The machine.
     pub fn apply(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
+        self.commands.expire(now, self.session_link(), out);
         match event {
-            Event::AttachRequested => {
-                self.goodbye = None;
-                match &mut self.phase {
-                    Phase::Stopped => self.dial(now, out),
-                    Phase::Attached(session) => session.stay(),
-                    Phase::Waiting(_) | Phase::Connecting { .. } | Phase::Attaching { .. } => {}
-                }
+            Event::AttachRequested => self.stay(now, out),
+            Event::Connected { link, wall, signals } => self.request(now, link, wall, signals, out),
+            Event::ConnectFailed { link, why, retry_after, random } => {
+                self.fail_dial(now, link, why, retry_after, random, out);
             }
-            Event::Connected { wall, signals } => self.request(now, wall, signals, out),
-            Event::ConnectFailed { why, random } => {
-                if matches!(self.phase, Phase::Connecting { .. }) {
-                    out.push(Action::Notify(Notice::DialFailed { gateway: self.route.current().to_owned(), why }));
-                    self.retreat(now, Next::Other, random, out);
-                }
-            }
-            Event::SocketLost { code, why, random } => self.lose(now, code, why, random, out),
-            Event::FrameReceived => {
-                if let Phase::Attached(session) = &mut self.phase {
+            Event::SocketLost { link, code, why, random } => self.lose(now, link, code, why, random, out),
+            Event::FrameReceived { link } => {
+                if let Phase::Attached(session) = &mut self.phase
+                    && session.link() == link
+                {
                     session.heard(now);
                 }
             }
-            Event::MessageReceived { message, random } => self.receive(now, message, random, out),
+            Event::MessageReceived { link, message, random } => match self.whose(link) {
+                Some(Whose::Main) => self.receive(now, message, random, out),
+                Some(Whose::Second) => self.hear_second(now, message, random, out),
+                Some(Whose::Leaving) => self.hear_leaving(now, message, out),
+                None => {}
+            },
             Event::RecordAdded { seq, position } => {
                 self.queue.add(now, seq);
                 if let Some(position) = position {
@@ -203,55 +263,58 @@ impl Machine {
             Event::PositionChanged(position) => self.place(now, position, out),
             Event::GatewaysPreferred(gateways) => self.prefer(now, gateways, out),
             Event::DetachRequested(cause) => self.leave(now, cause, out),
+            Event::SuspendRequested(nap) => self.suspend(now, nap, out),
+            Event::Woken { payload } => self.wake(now, &payload, out),
+            Event::BeginAsked(id) => self.commands.begin(now, self.session_link(), id, out),
+            Event::CommandSaid(status) => self.commands.said(now, self.session_link(), status, out),
             Event::IgnitionSwitched(on) => self.route.set_ignition(on),
             Event::DeadlineReached { random } => self.expire(now, random, out),
         }
         self.go_on(now, out);
     }
 
-    /// What an attached unit does next, whatever happened: move on, say goodbye, or send.
+    /// What an attached unit does next, whatever happened: leave the old session, leave this one, or send.
     fn go_on(&mut self, now: Mono, out: &mut Vec<Action>) {
+        if self.leaving.is_some_and(|leaving| now >= leaving.until || !self.queue.is_parting()) {
+            self.hang_up_leaving(out);
+        }
         let Phase::Attached(session) = &mut self.phase else {
             return;
         };
-        if session.moves(now, &self.queue) {
-            self.goodbye = session.parting();
-            let from = session.gateway().to_owned();
-            out.push(Action::Close { code: CLOSE_NORMAL });
-            out.push(Action::Notify(Notice::Moved { from, to: self.route.current().to_owned() }));
-            self.dial(now, out);
-        } else if let Some(cause) = session.leaves(now, &self.queue) {
-            out.push(Action::Send(Uplink::Detach(cause)));
-            out.push(Action::Close { code: CLOSE_NORMAL });
-            self.session_over = true;
-            self.stop(out);
+        if let Some(leave) = session.leaves(now, &self.queue) {
+            self.take_leave(now, leave, out);
         } else {
             out.extend(session.send_next(now, &mut self.queue, &self.batching));
             session.plan(now, &self.queue, &self.batching);
         }
     }
 
-    /// Dials the current gateway.
-    fn dial(&mut self, now: Mono, out: &mut Vec<Action>) {
+    /// Whatever belonged to the session is over.
+    fn end_session(&mut self, now: Mono, out: &mut Vec<Action>) {
+        self.call_off(out);
+        self.hang_up_leaving(out);
         self.queue.restart();
-        let gateway = self.route.current().to_owned();
-        self.phase = Phase::Connecting { since: now };
-        out.push(Action::Notify(Notice::Dialled { gateway: gateway.clone() }));
-        out.push(Action::Connect { gateway });
+        self.commands.session_ended(now);
+    }
+
+    /// Closes the socket of the session or the dial.
+    fn hang_up(&self, code: u16, out: &mut Vec<Action>) {
+        out.extend(self.main_link().map(|link| Action::Close { link, code }));
     }
 
     /// Waits before the next dial.
     fn retreat(&mut self, now: Mono, next: Next, random: u64, out: &mut Vec<Action>) {
-        self.queue.restart();
-        let parting = match &self.phase {
-            Phase::Attached(session) => session.parting(),
-            Phase::Waiting(_) | Phase::Connecting { .. } | Phase::Attaching { .. } | Phase::Stopped => self.goodbye,
+        let leave = match &self.phase {
+            Phase::Attached(session) => session.leave(),
+            Phase::Waiting(_) | Phase::Dialling(_) | Phase::Asleep(_) | Phase::Stopped => None,
         };
-        if parting.is_some() {
-            // There is no one to say it to.
-            self.stop(out);
-            return;
+        match (leave, self.wish.take()) {
+            (Some(Leave::Goodbye(_)), _) => return self.stop(now, out),
+            (Some(Leave::Sleep(until)), None) => return self.sleep(now, until, out),
+            (Some(Leave::Sleep(_)) | None, Some(wish)) => return self.part_without_session(now, wish, out),
+            (None, None) => {}
         }
+        self.end_session(now, out);
         let (wait, long) = self.route.after_failure(next, random);
         if long {
             out.push(Action::Notify(Notice::WaitBegun { wait }));
@@ -259,75 +322,103 @@ impl Machine {
         self.phase = Phase::Waiting(now + wait);
     }
 
-    fn stop(&mut self, out: &mut Vec<Action>) {
-        self.queue.restart();
-        self.goodbye = None;
-        self.phase = Phase::Stopped;
-        out.push(Action::Notify(Notice::Detached));
-    }
-
-    fn request(&mut self, now: Mono, wall: Wall, signals: Vec<SignalPath>, out: &mut Vec<Action>) {
-        let Phase::Connecting { since } = self.phase else {
-            return;
-        };
-        let kind = match &self.token {
-            Some(_) if self.session_over => AttachKind::Initial,
-            None => AttachKind::Initial,
-            Some(token) if token.gateway == self.route.current() => AttachKind::Resume,
-            Some(_) => AttachKind::Handover,
-        };
-        self.phase = Phase::Attaching { dialled: since, since: now };
-        out.push(Action::Send(Uplink::Attach(Box::new(AttachRequest {
-            vehicle: self.vehicle.clone(),
-            kind,
-            token: self.token.as_ref().map(|token| token.bytes.clone()),
-            boot_id: self.boot_id.clone(),
-            spool: SpoolReport {
-                id: self.spool,
-                oldest: self.queue.oldest(),
-                last: self.queue.last(),
-                acked: self.queue.settled_beyond(),
-            },
-            position: self.position,
-            clock: Some(wall).filter(|_| !self.clock_off),
-            signals,
-            wake: WakeChannels::NONE,
-        }))));
-    }
-
-    fn lose(&mut self, now: Mono, code: Option<u16>, why: String, random: u64, out: &mut Vec<Action>) {
-        let gateway = self.gateway().to_owned();
-        let next = match &self.phase {
-            Phase::Attached(_) => {
-                out.push(Action::Notify(Notice::SocketLost { gateway, why }));
-                match code {
-                    Some(code) if code == OrderCause::Superseded.close_code() => Next::Long,
-                    Some(code) if code == OrderCause::Draining.close_code() => self.onward(),
-                    // The way may be back in a moment, and the session with it.
-                    Some(_) | None => Next::Same,
-                }
+    fn fail_dial(
+        &mut self,
+        now: Mono,
+        link: LinkId,
+        why: String,
+        retry_after: Option<Millis>,
+        random: u64,
+        out: &mut Vec<Action>,
+    ) {
+        match self.whose(link) {
+            Some(Whose::Main) if matches!(&self.phase, Phase::Dialling(dial) if !dial.asked) => {
+                out.push(Action::Notify(Notice::DialFailed { gateway: self.route.current().to_owned(), why }));
+                self.retreat(now, retry_after.map_or(Next::Other, Next::OtherAfter), random, out);
             }
-            Phase::Connecting { .. } | Phase::Attaching { .. } => {
+            Some(Whose::Second) => {
+                self.tell_second_failed(why, out);
+                self.fail_second(now, retry_after.map_or(Setback::Next, Setback::NextLater), random, out);
+            }
+            Some(Whose::Main | Whose::Leaving) | None => {}
+        }
+    }
+
+    fn tell_second_failed(&self, why: String, out: &mut Vec<Action>) {
+        let gateway = self.handover.as_ref().and_then(Handover::dial).map(|dial| dial.gateway.clone());
+        out.extend(gateway.map(|gateway| Action::Notify(Notice::DialFailed { gateway, why })));
+    }
+
+    fn lose(&mut self, now: Mono, link: LinkId, code: Option<u16>, why: String, random: u64, out: &mut Vec<Action>) {
+        let gateway = self.gateway().to_owned();
+        let class = code.and_then(class_of);
+        match (self.whose(link), &self.phase) {
+            (Some(Whose::Main), Phase::Attached(_)) => {
+                out.push(Action::Notify(Notice::SocketLost { gateway, why }));
+                let order = [OrderCause::Superseded, OrderCause::Draining];
+                let order = order.into_iter().find(|order| code == Some(order.close_code()));
+                self.lose_session(now, order, false, random, out);
+            }
+            (Some(Whose::Main), _) => {
                 out.push(Action::Notify(Notice::DialFailed { gateway, why }));
-                match code.and_then(class_of) {
+                let next = match class {
                     Some(RetryClass::RetrySame) => Next::After(Millis(0)),
                     Some(RetryClass::Stop) => Next::Stop,
                     Some(RetryClass::RetryOther | RetryClass::FixThenRetry) | None => Next::Other,
-                }
+                };
+                self.retreat(now, next, random, out);
             }
-            Phase::Waiting(_) | Phase::Stopped => return,
+            (Some(Whose::Second), _) => {
+                self.tell_second_failed(why, out);
+                let setback = match class {
+                    Some(RetryClass::RetrySame) => Setback::Later(Millis(0)),
+                    Some(RetryClass::Stop) => Setback::Never,
+                    Some(RetryClass::RetryOther | RetryClass::FixThenRetry) | None => Setback::Next,
+                };
+                self.fail_second(now, setback, random, out);
+            }
+            (Some(Whose::Leaving), _) => {
+                self.leaving = None;
+                self.queue.release();
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// The session is gone, its socket closed or lost.
+    fn lose_session(
+        &mut self,
+        now: Mono,
+        order: Option<OrderCause>,
+        reattach: bool,
+        random: u64,
+        out: &mut Vec<Action>,
+    ) {
+        // The gateway that was asked beside it has won, unless it was not asked yet: then it is a double that has.
+        let double = order == Some(OrderCause::Superseded) && !reattach && !self.is_second_asked();
+        if !double && self.fall_to_second(now, out) {
+            return;
+        }
+        let next = match order {
+            // Someone else attached as this vehicle: to fight over it would help no one.
+            Some(OrderCause::Superseded) if double => Next::Long,
+            Some(OrderCause::Draining) => Next::Other,
+            // The way may be back in a moment, and the session with it.
+            Some(OrderCause::Superseded) | None => Next::Same,
         };
         self.retreat(now, next, random, out);
     }
 
     fn receive(&mut self, now: Mono, message: Downlink, random: u64, out: &mut Vec<Action>) {
         match (&mut self.phase, message) {
-            (Phase::Attaching { dialled, .. }, Downlink::AttachAccept(accept)) => {
-                let took = now.since(*dialled);
-                self.accept(now, &accept, took, out);
+            (Phase::Dialling(dial), Downlink::AttachAccept(accept)) if dial.asked => {
+                let dial = dial.clone();
+                self.establish(now, &dial, &accept, out);
             }
-            (Phase::Attaching { .. }, Downlink::AttachReject(reject)) => self.reject(now, reject, random, out),
-            (Phase::Attached(_) | Phase::Attaching { .. }, Downlink::DetachOrder { cause, reattach }) => {
+            (Phase::Dialling(dial), Downlink::AttachReject(reject)) if dial.asked => {
+                self.reject(now, reject, random, out);
+            }
+            (Phase::Attached(_) | Phase::Dialling(_), Downlink::DetachOrder { cause, reattach }) => {
                 self.obey(now, cause, reattach, random, out);
             }
             (Phase::Attached(_), Downlink::TelemetryAck(ack)) => self.settle(now, ack, out),
@@ -336,14 +427,20 @@ impl Machine {
                 session.track(now, accept.areas, &accept.timers);
             }
             (Phase::Attached(session), Downlink::FlowControl { pause, .. }) => session.pause(now, pause),
+            (Phase::Attached(_), Downlink::Redirect(redirect)) => self.redirect(now, &redirect, out),
+            (Phase::Attached(_), Downlink::SnapshotRequest(signals)) => out.push(Action::Snapshot(signals)),
+            (Phase::Attached(session), Downlink::Command(mut command)) => {
+                // What it spent on its way is over.
+                command.ttl = command.ttl_left(now, session.tie());
+                self.commands.arrive(now, session.link(), *command, out);
+            }
+            (Phase::Attached(session), Downlink::CommandCancel(id)) => {
+                self.commands.cancel(now, session.link(), id, out);
+            }
             (_, Downlink::Error(report)) => out.push(Action::Notify(Notice::ErrorReported(report))),
             // A clock is not asked for by this unit, and what belongs to no session of it has no meaning.
             (
-                Phase::Waiting(_)
-                | Phase::Connecting { .. }
-                | Phase::Attaching { .. }
-                | Phase::Attached(_)
-                | Phase::Stopped,
+                Phase::Waiting(_) | Phase::Dialling(_) | Phase::Attached(_) | Phase::Asleep(_) | Phase::Stopped,
                 Downlink::TimeReply { .. }
                 | Downlink::AttachAccept(_)
                 | Downlink::AttachReject(_)
@@ -359,83 +456,15 @@ impl Machine {
         }
     }
 
-    fn accept(&mut self, now: Mono, accept: &AttachAccept, took: Millis, out: &mut Vec<Action>) {
-        let gateway = self.route.current().to_owned();
-        self.route.succeed();
-        self.route.learn(&accept.gateways);
-        (self.mended, self.clock_off, self.session_over) = (false, false, false);
-        self.token = Some(Token { bytes: accept.token.clone(), gateway: gateway.clone() });
-        out.push(Action::KeepToken(self.token.clone()));
-        let (session, epoch) = (accept.session, accept.epoch);
-        out.push(Action::Notify(Notice::Attached { gateway: gateway.clone(), session, epoch, took }));
-        // Records before this are on the gateway's disk though their ack did not arrive.
-        let (news, _) = self.queue.settle([(1, accept.resume_from.saturating_sub(1))]);
-        tell_settled(news, Vec::new(), None, out);
-        let mut session = Box::new(Session::new(now, gateway, accept));
-        if let Some(cause) = self.goodbye.take() {
-            session.say_goodbye(now, cause);
-        }
-        self.phase = Phase::Attached(session);
-        if let Some(position) = self.position {
-            self.place(now, position, out);
-        }
-    }
-
-    fn reject(&mut self, now: Mono, reject: AttachReject, random: u64, out: &mut Vec<Action>) {
-        let (cause, backoff) = (reject.cause, reject.backoff);
-        self.route.learn_first(&reject.redirect);
-        let gateway = self.route.current().to_owned();
-        out.push(Action::Close { code: CLOSE_NORMAL });
-        out.push(Action::Notify(Notice::AttachRejected { gateway, reject }));
-        match cause.class() {
-            RetryClass::RetrySame => self.retreat(now, Next::After(backoff), random, out),
-            RetryClass::RetryOther => self.retreat(now, Next::Other, random, out),
-            RetryClass::Stop => self.retreat(now, Next::Stop, random, out),
-            RetryClass::FixThenRetry => {
-                if self.mend(cause, out) {
-                    self.dial(now, out);
-                } else {
-                    self.retreat(now, Next::Other, random, out);
-                }
-            }
-        }
-    }
-
-    /// Mends what a cause names, once until the next accept. Returns whether there was something to mend.
-    fn mend(&mut self, cause: RejectCause, out: &mut Vec<Action>) -> bool {
-        if std::mem::replace(&mut self.mended, true) {
-            return false;
-        }
-        match cause {
-            RejectCause::EpochSync | RejectCause::ContextUnknown => {
-                out.push(Action::KeepToken(None));
-                self.token.take().is_some()
-            }
-            RejectCause::ClockOff => !std::mem::replace(&mut self.clock_off, true),
-            RejectCause::Congestion
-            | RejectCause::StoreUnavailable
-            | RejectCause::Cloned
-            | RejectCause::Draining
-            | RejectCause::BadMessage
-            | RejectCause::Forbidden => false,
-        }
-    }
-
     fn obey(&mut self, now: Mono, cause: OrderCause, reattach: bool, random: u64, out: &mut Vec<Action>) {
         let gateway = self.gateway().to_owned();
-        out.push(Action::Close { code: CLOSE_NORMAL });
-        let next = match cause {
-            OrderCause::Superseded => {
-                out.push(Action::Notify(Notice::Superseded { gateway }));
-                // Someone else attached as this vehicle: to fight over it would help no one.
-                if reattach { Next::Same } else { Next::Long }
-            }
-            OrderCause::Draining => {
-                out.push(Action::Notify(Notice::Drained { gateway }));
-                self.onward()
-            }
-        };
-        self.retreat(now, next, random, out);
+        self.hang_up(CLOSE_NORMAL, out);
+        match cause {
+            OrderCause::Superseded if self.is_second_asked() => {}
+            OrderCause::Superseded => out.push(Action::Notify(Notice::Superseded { gateway })),
+            OrderCause::Draining => out.push(Action::Notify(Notice::Drained { gateway })),
+        }
+        self.lose_session(now, Some(cause), reattach, random, out);
     }
 
     fn settle(&mut self, now: Mono, ack: TelemetryAck, out: &mut Vec<Action>) {
@@ -450,57 +479,52 @@ impl Machine {
     fn place(&mut self, now: Mono, position: Position, out: &mut Vec<Action>) {
         self.position = Some(position);
         if let Phase::Attached(session) = &mut self.phase {
-            out.extend(session.place(now, position).map(Action::Send));
+            let link = session.link();
+            out.extend(session.place(now, position).map(|message| Action::Send { link, message }));
         }
     }
 
     fn prefer(&mut self, now: Mono, gateways: Vec<String>, out: &mut Vec<Action>) {
-        let before = self.route.current().to_owned();
         if !self.route.prefer(gateways) {
             return;
         }
-        let elsewhere = before != self.route.current();
-        match &mut self.phase {
-            Phase::Attached(session) if elsewhere || session.is_moving() => {
-                session.set_moving(now, session.gateway() != self.route.current());
-            }
-            Phase::Connecting { .. } | Phase::Attaching { .. } if elsewhere => {
-                out.push(Action::Close { code: CLOSE_NORMAL });
+        if let Phase::Attached(_) = &self.phase {
+            return self.move_to_preferred(now, out);
+        }
+        let before = self.route.current().to_owned();
+        self.route.go_to_preferred();
+        match &self.phase {
+            Phase::Dialling(_) if before != self.route.current() => {
+                self.hang_up(CLOSE_NORMAL, out);
                 self.dial(now, out);
             }
             Phase::Waiting(_) => self.dial(now, out),
-            Phase::Attached(_) | Phase::Connecting { .. } | Phase::Attaching { .. } | Phase::Stopped => {}
-        }
-    }
-
-    fn leave(&mut self, now: Mono, cause: DetachCause, out: &mut Vec<Action>) {
-        match &mut self.phase {
-            Phase::Attached(session) => session.say_goodbye(now, cause),
-            Phase::Connecting { .. } | Phase::Attaching { .. } => self.goodbye = Some(cause),
-            Phase::Waiting(_) => self.stop(out),
-            Phase::Stopped => {}
+            Phase::Attached(_) | Phase::Dialling(_) | Phase::Asleep(_) | Phase::Stopped => {}
         }
     }
 
     fn expire(&mut self, now: Mono, random: u64, out: &mut Vec<Action>) {
         match &mut self.phase {
-            Phase::Waiting(until) if now >= *until => self.dial(now, out),
-            Phase::Connecting { since } | Phase::Attaching { since, .. } if now >= *since + ATTACH_GUARD => {
+            Phase::Waiting(until) | Phase::Asleep(until) if now >= *until => self.dial(now, out),
+            Phase::Dialling(dial) if now >= dial.guard() => {
                 let why = format!("no answer within {} s", ATTACH_GUARD.as_secs_ceil());
-                out.push(Action::Close { code: CLOSE_NORMAL });
+                self.hang_up(CLOSE_NORMAL, out);
                 out.push(Action::Notify(Notice::DialFailed { gateway: self.route.current().to_owned(), why }));
                 self.retreat(now, Next::Other, random, out);
             }
-            Phase::Attached(session) => match session.fault(now, &self.queue) {
-                Some(why) => {
-                    out.push(Action::Close { code: CLOSE_GOING_AWAY });
+            Phase::Attached(session) => {
+                if let Some(why) = session.fault(now, &self.queue) {
                     let gateway = session.gateway().to_owned();
+                    self.hang_up(CLOSE_GOING_AWAY, out);
                     out.push(Action::Notify(Notice::SocketLost { gateway, why: why.to_owned() }));
-                    self.retreat(now, Next::Same, random, out);
+                    return self.lose_session(now, None, false, random, out);
                 }
-                None => out.extend(session.report_periodically(now, self.position).map(Action::Send)),
-            },
-            Phase::Waiting(_) | Phase::Connecting { .. } | Phase::Attaching { .. } | Phase::Stopped => {}
+                let link = session.link();
+                let report = session.report_periodically(now, self.position);
+                out.extend(report.map(|message| Action::Send { link, message }));
+                self.expire_second(now, random, out);
+            }
+            Phase::Waiting(_) | Phase::Asleep(_) | Phase::Dialling(_) | Phase::Stopped => {}
         }
     }
 }

@@ -1,12 +1,18 @@
 use super::*;
 use crate::machine::Action as A;
-use proptest::prelude::*;
+use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
+use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::SessionId;
-use waygate_core::message::{GatewayAddress, TrackingAccept, TrackingCause, TrackingUpdate};
-use waygate_core::record::Lane;
+use waygate_core::message::{
+    AttachAccept, AttachKind, AttachReject, AttachRequest, GatewayAddress, TrackingAccept, TrackingCause,
+    TrackingUpdate, Uplink,
+};
+use waygate_core::record::{Lane, SignalPath};
+use waygate_core::time::Wall;
 use waygate_core::timers::Timers;
+use waygate_core::wake::WakeChannel;
 
 const SPOOL: SpoolId = SpoolId(7);
 const LUX: Position = Position { lat_e7: 496_100_000, lon_e7: 61_300_000 };
@@ -31,12 +37,27 @@ impl Unit {
             gateways: gateways.iter().map(|g| (*g).to_owned()).collect(),
             batching: Batching::default(),
             ignition_on: true,
+            wake: [WakeChannel::Mqtt].into_iter().collect(),
+            takes_commands: true,
         };
-        let spool = SpoolState { id: SPOOL, last, settled: SeqRanges::new(), token };
+        let spool = SpoolState { id: SPOOL, last, settled: SeqRanges::new(), token, commands: vec![CommandId(77)] };
         Self { machine: Machine::new(settings, spool), now: Mono(1000), out: Vec::new() }
     }
 
-    fn apply(&mut self, event: Event) -> &mut Self {
+    /// What names [`MAIN`] is about the session or the dial.
+    fn apply(&mut self, mut event: Event) -> &mut Self {
+        match &mut event {
+            Event::Connected { link, .. }
+            | Event::ConnectFailed { link, .. }
+            | Event::SocketLost { link, .. }
+            | Event::FrameReceived { link }
+            | Event::MessageReceived { link, .. }
+                if *link == MAIN =>
+            {
+                *link = self.machine.main_link().unwrap_or_default();
+            }
+            _ => {}
+        }
         self.machine.apply(self.now, event, &mut self.out);
         self
     }
@@ -47,8 +68,25 @@ impl Unit {
         self.apply(Event::DeadlineReached { random: u64::MAX })
     }
 
-    /// What was asked for since the last call, but for the notices.
+    /// What was asked for since the last call, but for the notices, on whichever link.
     fn asked(&mut self) -> Vec<Action> {
+        let mut asked = self.asked_on_links();
+        for action in &mut asked {
+            match action {
+                A::Connect { link, .. }
+                | A::Send { link, .. }
+                | A::SendRecords { link, .. }
+                | A::Close { link, .. } => {
+                    *link = MAIN;
+                }
+                _ => {}
+            }
+        }
+        asked
+    }
+
+    /// The same with the links, which are numbered from 1.
+    fn asked_on_links(&mut self) -> Vec<Action> {
         self.out.drain(..).filter(|action| !matches!(action, A::Notify(_))).collect()
     }
 
@@ -59,14 +97,14 @@ impl Unit {
 
     fn connected(&mut self) -> AttachRequest {
         self.out.clear();
-        self.apply(Event::Connected { wall: Wall(99), signals: vec![] });
+        self.apply(Event::Connected { link: MAIN, wall: Wall(99), signals: vec![] });
         let asked = self.asked();
-        let [A::Send(Uplink::Attach(request))] = asked.as_slice() else { panic!("{asked:?}") };
+        let [A::Send { message: Uplink::Attach(request), .. }] = asked.as_slice() else { panic!("{asked:?}") };
         request.as_ref().clone()
     }
 
     fn receive(&mut self, message: Downlink) -> &mut Self {
-        self.apply(Event::FrameReceived).apply(Event::MessageReceived { message, random: 0 })
+        self.apply(Event::FrameReceived { link: MAIN }).apply(Event::MessageReceived { link: MAIN, message, random: 0 })
     }
 
     fn attached(gateways: &[&str]) -> Self {
@@ -117,10 +155,29 @@ fn ack(through: u64) -> Downlink {
 }
 
 fn connect(gateway: &str) -> Action {
-    A::Connect { gateway: gateway.to_owned() }
+    A::Connect { link: MAIN, gateway: gateway.to_owned() }
 }
 
-const CLOSE: Action = A::Close { code: 1000 };
+fn send(message: Uplink) -> Action {
+    A::Send { link: MAIN, message }
+}
+
+fn records(span: Span) -> Action {
+    A::SendRecords { link: MAIN, span, bytes_max: 262_144 }
+}
+
+fn lost(code: Option<u16>) -> Event {
+    Event::SocketLost { link: MAIN, code, why: String::new(), random: 0 }
+}
+
+fn refused() -> Event {
+    Event::ConnectFailed { link: MAIN, why: String::new(), retry_after: None, random: 0 }
+}
+
+/// Stands for the link of the session or the dial. No link has this number.
+const MAIN: LinkId = LinkId(0);
+
+const CLOSE: Action = A::Close { link: MAIN, code: 1000 };
 
 // --- attach ---
 
@@ -138,14 +195,14 @@ fn an_accept_gives_a_token_that_is_kept_and_presented_to_resume_or_to_hand_over(
     let mut unit = Unit::new(&["a", "b"]);
     unit.apply(Event::AttachRequested);
     unit.connected();
-    let token = Some(Token { bytes: vec![1, 2], gateway: "a".to_owned() });
+    let token = Some(Token { bytes: vec![1, 2], gateway: "a".to_owned(), wake_key: Vec::new() });
     assert_eq!(unit.receive(accept()).asked(), [A::KeepToken(token)]);
-    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 });
+    unit.apply(lost(None));
     unit.wait();
     let request = unit.connected();
     assert_eq!((request.kind, request.token), (AttachKind::Resume, Some(vec![1, 2])));
-    unit.apply(Event::ConnectFailed { why: String::new(), random: 0 });
-    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    unit.apply(refused());
+    unit.apply(lost(None)).wait();
     assert_eq!(unit.machine.gateway(), "b");
     let request = unit.connected();
     assert_eq!((request.kind, request.token), (AttachKind::Handover, Some(vec![1, 2])));
@@ -153,7 +210,7 @@ fn an_accept_gives_a_token_that_is_kept_and_presented_to_resume_or_to_hand_over(
 
 #[test]
 fn a_token_of_before_a_reboot_resumes() {
-    let token = Token { bytes: vec![3], gateway: "a".to_owned() };
+    let token = Token { bytes: vec![3], gateway: "a".to_owned(), wake_key: Vec::new() };
     let mut unit = Unit::with_spool(&["a"], 0, Some(token));
     unit.apply(Event::AttachRequested);
     assert_eq!(unit.connected().kind, AttachKind::Resume);
@@ -178,9 +235,9 @@ fn a_lost_gateway_is_tried_once_more_and_then_its_neighbours() {
     unit.connected();
     let neighbour = GatewayAddress { region: "r".to_owned(), url: "n".to_owned() };
     unit.receive(accepting(|accept| accept.gateways = vec![neighbour]));
-    unit.apply(Event::SocketLost { code: None, why: "reset".to_owned(), random: 0 }).out.clear();
+    unit.apply(lost(None)).out.clear();
     assert_eq!(unit.wait().asked(), [connect("a")]);
-    unit.apply(Event::ConnectFailed { why: "refused".to_owned(), random: 0 }).out.clear();
+    unit.apply(refused()).out.clear();
     assert_eq!(unit.wait().asked(), [connect("n")]);
 }
 
@@ -207,7 +264,7 @@ fn a_gateway_that_stops_sends_the_unit_to_the_next() {
 fn a_token_that_is_not_taken_is_dropped_at_once_and_only_once() {
     for cause in [RejectCause::EpochSync, RejectCause::ContextUnknown] {
         let mut unit = Unit::attached(&["a", "b"]);
-        unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+        unit.apply(lost(None)).wait();
         assert!(unit.connected().token.is_some());
         assert_eq!(unit.receive(rejecting(cause)).asked(), [CLOSE, A::KeepToken(None), connect("a")]);
         let request = unit.connected();
@@ -220,7 +277,7 @@ fn a_token_that_is_not_taken_is_dropped_at_once_and_only_once() {
 #[test]
 fn a_unit_that_has_a_double_keeps_its_token_and_waits_at_the_same_gateway() {
     let mut unit = Unit::attached(&["a", "b"]);
-    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    unit.apply(lost(None)).wait();
     let token = unit.connected().token;
     assert_eq!(unit.receive(rejecting(RejectCause::Cloned)).asked(), [CLOSE]);
     assert_eq!(unit.wait().asked(), [connect("a")]);
@@ -252,7 +309,7 @@ fn a_close_code_alone_tells_the_class() {
         let mut unit = Unit::new(&["a", "b"]);
         unit.apply(Event::AttachRequested);
         unit.connected();
-        unit.apply(Event::SocketLost { code: Some(code), why: String::new(), random: 0 });
+        unit.apply(lost(Some(code)));
         assert_eq!(unit.machine.gateway(), gateway, "{code}");
         assert!(unit.machine.next_deadline().unwrap().since(unit.now) >= least, "{code}");
     }
@@ -266,7 +323,7 @@ fn records_are_sent_in_a_batch_and_let_go_of_when_acked() {
     unit.record(1).record(2);
     assert_eq!(unit.asked(), []);
     let span = Span { first: 1, last: 2, lane: Lane::Live };
-    assert_eq!(unit.wait().asked(), [A::SendRecords { span, bytes_max: 262_144 }]);
+    assert_eq!(unit.wait().asked(), [records(span)]);
     unit.apply(Event::RecordsSent { first: 1, last: 2, bytes: 50 }).out.clear();
     unit.now = Mono(unit.now.0 + 40);
     unit.receive(ack(2));
@@ -281,11 +338,11 @@ fn records_without_an_ack_are_sent_again_in_the_next_session() {
     let mut unit = Unit::attached(&["a"]);
     unit.record(1).wait();
     unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
-    unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+    unit.apply(lost(None)).wait();
     unit.connected();
     let asked = unit.receive(accept()).asked();
     let span = Span { first: 1, last: 1, lane: Lane::Backfill };
-    assert_eq!(asked[1..], [A::SendRecords { span, bytes_max: 262_144 }]);
+    assert_eq!(asked[1..], [records(span)]);
     unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
     assert_eq!(unit.notices().last(), Some(&Notice::RecordsSent { records: 1, again: 1, bytes: 50 }));
 }
@@ -298,7 +355,7 @@ fn what_the_gateway_has_already_is_not_sent_again() {
     let asked = unit.receive(accepting(|accept| accept.resume_from = 8)).asked();
     let span = Span { first: 8, last: 9, lane: Lane::Backfill };
     let seqs = [(1, 7)].into_iter().collect();
-    assert_eq!(asked[1..], [A::Settle { seqs, rejected: vec![] }, A::SendRecords { span, bytes_max: 262_144 }]);
+    assert_eq!(asked[1..], [A::Settle { seqs, rejected: vec![] }, records(span)]);
 }
 
 #[test]
@@ -339,10 +396,10 @@ fn a_gateway_that_acks_nothing_is_left() {
     unit.apply(Event::RecordsSent { first: 1, last: 1, bytes: 50 });
     let sent = unit.now;
     while unit.now < sent + ACK_WAIT {
-        unit.apply(Event::FrameReceived).out.clear();
+        unit.apply(Event::FrameReceived { link: MAIN }).out.clear();
         unit.wait();
     }
-    assert_eq!(unit.asked(), [A::Close { code: 1001 }]);
+    assert_eq!(unit.asked(), [A::Close { link: MAIN, code: 1001 }]);
     assert_eq!(unit.machine.state(), State::Waiting);
 }
 
@@ -352,9 +409,9 @@ fn a_gateway_that_acks_nothing_is_left() {
 fn a_gateway_that_is_silent_for_a_ping_and_two_pongs_is_lost() {
     let mut unit = Unit::attached(&["a"]);
     unit.now = Mono(31_000);
-    unit.apply(Event::FrameReceived);
+    unit.apply(Event::FrameReceived { link: MAIN });
     assert_eq!(unit.machine.next_deadline(), Some(Mono(91_000)));
-    assert_eq!(unit.wait().asked(), [A::Close { code: 1001 }]);
+    assert_eq!(unit.wait().asked(), [A::Close { link: MAIN, code: 1001 }]);
 }
 
 #[test]
@@ -366,7 +423,7 @@ fn a_unit_that_leaves_its_areas_says_so_once_until_it_is_answered() {
     unit.receive(accepting(|accept| accept.areas = areas)).out.clear();
     assert_eq!(unit.apply(Event::PositionChanged(LUX)).asked(), []);
     let moved = TrackingUpdate { cause: TrackingCause::Moved, position: Some(BONN) };
-    assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), [A::Send(Uplink::TrackingUpdate(moved))]);
+    assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), [send(Uplink::TrackingUpdate(moved))]);
     assert_eq!(unit.apply(Event::PositionChanged(BONN)).asked(), []);
     let areas = Cell::of(BONN).unwrap().tracking_areas();
     unit.receive(Downlink::TrackingAccept(TrackingAccept { areas, timers: Timers::default(), gateways: vec![] }));
@@ -381,7 +438,7 @@ fn a_unit_reports_periodically() {
     let timers = Timers { periodic_update: Millis::secs(40), ..Timers::default() };
     unit.receive(accepting(|accept| accept.timers = timers)).out.clear();
     let periodic = TrackingUpdate { cause: TrackingCause::Periodic, position: None };
-    assert_eq!(unit.wait().asked(), [A::Send(Uplink::TrackingUpdate(periodic))]);
+    assert_eq!(unit.wait().asked(), [send(Uplink::TrackingUpdate(periodic))]);
     assert_eq!(unit.now, Mono(41_000));
 }
 
@@ -390,102 +447,15 @@ fn a_unit_reports_periodically() {
 #[path = "machine_moving_tests.rs"]
 mod moving;
 
+// --- sleep, commands ---
+
+#[path = "machine_sleep_tests.rs"]
+mod sleep;
+
+#[path = "machine_command_tests.rs"]
+mod commands;
+
 // --- any order of things ---
 
-fn downlink() -> impl Strategy<Value = Downlink> {
-    let cause = (0..RejectCause::ALL.len()).prop_map(|at| RejectCause::ALL[at]);
-    let order = prop_oneof![Just(OrderCause::Superseded), Just(OrderCause::Draining)];
-    prop_oneof![
-        4 => (0u64..50).prop_map(|resume_from| accepting(|accept| accept.resume_from = resume_from)),
-        4 => any::<u64>().prop_map(ack),
-        4 => (1u64..50).prop_map(ack),
-        1 => cause.prop_map(rejecting),
-        1 => (order, any::<bool>()).prop_map(|(cause, reattach)| Downlink::DetachOrder { cause, reattach }),
-        1 => any::<u64>().prop_map(|ms| Downlink::FlowControl { pause: Millis(ms), reason: String::new() }),
-    ]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let why = String::new;
-    let code = prop::option::of(prop_oneof![Just(1006u16), Just(4000), Just(4100), Just(4200), Just(4409), Just(4503)]);
-    prop_oneof![
-        1 => Just(Event::AttachRequested),
-        4 => Just(Event::Connected { wall: Wall(0), signals: vec![] }),
-        1 => any::<u64>().prop_map(move |random| Event::ConnectFailed { why: why(), random }),
-        1 => (code, any::<u64>()).prop_map(move |(code, random)| Event::SocketLost { code, why: why(), random }),
-        6 => (downlink(), any::<u64>()).prop_map(|(message, random)| Event::MessageReceived { message, random }),
-        8 => Just(Event::RecordAdded { seq: 0, position: Some(LUX) }),
-        1 => Just(Event::PositionChanged(BONN)),
-        1 => Just(Event::GatewaysPreferred(vec!["b".into(), "a".into()])),
-        1 => Just(Event::GatewaysPreferred(vec!["a".into()])),
-        1 => Just(Event::DetachRequested(DetachCause::Shutdown)),
-        6 => any::<u64>().prop_map(|random| Event::DeadlineReached { random }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn whatever_happens_it_holds_one_socket_sends_only_what_it_may_and_never_spins(
-        events in prop::collection::vec((event(), 0u64..3000), 0..300),
-    ) {
-        let mut unit = Unit::new(&["a", "b"]);
-        unit.apply(Event::AttachRequested);
-        let (mut last, mut sockets) = (0, 1i32);
-        unit.out.clear();
-        for (mut event, wait) in events {
-            unit.now = Mono(unit.now.0 + wait);
-            match &mut event {
-                Event::RecordAdded { seq, .. } => {
-                    last += 1;
-                    *seq = last;
-                }
-                Event::DeadlineReached { .. } => {
-                    let Some(at) = unit.machine.next_deadline() else { continue };
-                    unit.now = unit.now.max(at);
-                }
-                // The shell forwards nothing of a socket that is gone, and a dial fails but once.
-                Event::ConnectFailed { .. } if unit.machine.state() != State::Connecting => continue,
-                Event::SocketLost { .. } if sockets == 0 => continue,
-                Event::SocketLost { .. } | Event::ConnectFailed { .. } => sockets = 0,
-                Event::Connected { .. } | Event::MessageReceived { .. } if sockets == 0 => continue,
-                Event::AttachRequested | Event::Connected { .. } | Event::FrameReceived
-                | Event::MessageReceived { .. } | Event::RecordsDropped(_) | Event::RecordsSent { .. }
-                | Event::RecordsUnread | Event::PositionChanged(_) | Event::GatewaysPreferred(_)
-                | Event::DetachRequested(_) | Event::IgnitionSwitched(_) => {}
-            }
-            let lost = sockets == 0;
-            unit.apply(event);
-            let mut rounds = 0;
-            while !unit.out.is_empty() {
-                rounds += 1;
-                prop_assert!(rounds < 300, "it spins");
-                for action in std::mem::take(&mut unit.out) {
-                    match action {
-                        A::Connect { .. } => {
-                            sockets += 1;
-                            prop_assert_eq!(sockets, 1, "one socket at a time");
-                        }
-                        A::Close { .. } => {
-                            prop_assert!(!lost);
-                            sockets = 0;
-                        }
-                        A::SendRecords { span, .. } => {
-                            prop_assert_eq!(unit.machine.state(), State::Attached);
-                            prop_assert!(1 <= span.first && span.first <= span.last && span.last <= last);
-                            unit.apply(Event::RecordsSent { first: span.first, last: span.last, bytes: 10 });
-                        }
-                        A::Settle { seqs, .. } => {
-                            prop_assert!(seqs.iter().all(|range| *range.end() <= last));
-                        }
-                        A::Send(_) | A::KeepToken(_) | A::Notify(_) => {}
-                    }
-                }
-            }
-            let state = unit.machine.state();
-            prop_assert_eq!(sockets == 1, matches!(state, State::Connecting | State::Attaching | State::Attached));
-            prop_assert_eq!(unit.machine.next_deadline().is_none(), state == State::Stopped);
-        }
-    }
-}
+#[path = "machine_order_tests.rs"]
+mod order;

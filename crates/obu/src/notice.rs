@@ -1,9 +1,10 @@
 //! What an onboard unit tells its owner: everything that happened to its session and its records.
 
 use waygate_core::cause::RecordFault;
+use waygate_core::command::{Command, CommandId};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::SessionId;
-use waygate_core::message::{AttachReject, ErrorReport};
+use waygate_core::message::{AttachReject, ErrorReport, RedirectReason};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::time::Millis;
 
@@ -57,12 +58,24 @@ pub enum Notice {
         /// The gateway that said so.
         gateway: String,
     },
-    /// The unit left its gateway for one it prefers.
+    /// The gateway sends the unit elsewhere; it attaches there before it leaves.
+    Redirected {
+        /// The gateway that said so.
+        gateway: String,
+        /// Why.
+        reason: RedirectReason,
+    },
+    /// The unit has a session with another gateway than before, and leaves that one.
     Moved {
-        /// The one it left.
+        /// The one it leaves.
         from: String,
-        /// The one it goes to.
+        /// The one it is attached to.
         to: String,
+    },
+    /// No gateway that the unit was to move to takes it: it stays where it is.
+    MoveGivenUp {
+        /// Where it stays.
+        gateway: String,
     },
     /// No gateway was reached for as long as it is sensible to try often.
     WaitBegun {
@@ -71,6 +84,25 @@ pub enum Notice {
     },
     /// The unit said goodbye, or was told to while it had no session.
     Detached,
+    /// The unit sleeps: it dials no one.
+    Slept {
+        /// For so long, unless it is woken.
+        sleep: Millis,
+    },
+    /// A wake-up came: the unit attaches.
+    WokenUp,
+    /// A wake-up came and was not obeyed.
+    WakeUpIgnored {
+        /// Why not.
+        why: String,
+    },
+    /// A command for the owner: it is to be begun within its time to live, and not before
+    /// [`Obu::begin_command`](crate::Obu::begin_command) has said that it may.
+    CommandArrived(Command),
+    /// A command that was not begun is not to be begun any more: it was cancelled.
+    CommandCancelled(CommandId),
+    /// A command that was not begun is not to be begun any more: its time to live is over.
+    CommandExpired(CommandId),
     /// Records went out.
     RecordsSent {
         /// How many.

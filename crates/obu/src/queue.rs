@@ -66,6 +66,8 @@ pub struct Queue {
     /// Sent in an earlier session and not settled.
     sent_before: SeqRanges,
     flights: VecDeque<Flight>,
+    /// Sent in the session before this one, whose acks may still come.
+    parted: Vec<Flight>,
     /// Being read from the spool.
     reading: Option<Span>,
     /// Records from here on were added in this session.
@@ -103,11 +105,6 @@ impl Queue {
         self.last.saturating_sub(self.settled.count())
     }
 
-    /// Whether anything was sent and not acked, or is about to be.
-    pub fn busy(&self) -> bool {
-        !self.flights.is_empty() || self.reading.is_some()
-    }
-
     /// When the oldest message that is not acked was sent.
     pub fn oldest_flight(&self) -> Option<Mono> {
         self.flights.front().map(|flight| flight.sent)
@@ -125,13 +122,35 @@ impl Queue {
 
     /// A new session: nothing is under way, and what was added before is backlog.
     pub fn restart(&mut self) {
-        for flight in self.flights.drain(..) {
+        self.hand_over();
+        self.release();
+    }
+
+    /// Another session takes over: what is under way may still be acked in the old one, and is not sent again before
+    /// [`release`](Self::release). What was added before is backlog.
+    pub fn hand_over(&mut self) {
+        self.release();
+        for flight in &self.flights {
             self.sent_before.insert(flight.first, flight.last);
         }
-        self.claimed = self.settled.clone();
+        self.parted = self.flights.drain(..).collect();
         self.reading = None;
         self.live_from = self.last + 1;
         self.live_since = None;
+    }
+
+    /// Whether acks of the session before may still come.
+    pub fn is_parting(&self) -> bool {
+        !self.parted.is_empty()
+    }
+
+    /// No more acks come from the session before: what it did not ack is to be sent again.
+    pub fn release(&mut self) {
+        self.parted = Vec::new();
+        self.claimed = self.settled.clone();
+        for flight in &self.flights {
+            self.claimed.insert(flight.first, flight.last);
+        }
     }
 
     /// When the next live batch is due, if records wait for company.
@@ -205,13 +224,15 @@ impl Queue {
         }
         let settled = &self.settled;
         let mut since = None;
-        self.flights.retain(|flight| {
+        let mut under_way = |flight: &Flight| {
             let done = settled.through(flight.first) >= flight.last;
             if done && since.is_none() {
                 since = Some(flight.sent);
             }
             !done
-        });
+        };
+        self.parted.retain(&mut under_way);
+        self.flights.retain(&mut under_way);
         if !self.sent_before.is_empty() {
             let ranges = self.sent_before.iter().flat_map(|r| gaps(settled, *r.start(), *r.end()));
             self.sent_before = ranges.collect();

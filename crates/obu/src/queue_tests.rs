@@ -165,6 +165,6 @@ proptest! {
             prop_assert_eq!(queue.unsettled(), last - settled.len() as u64);
         }
         prop_assert_eq!(settled.len() as u64, last);
-        prop_assert!(!queue.busy());
+        prop_assert_eq!(queue.oldest_flight(), None);
     }
 }

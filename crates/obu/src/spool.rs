@@ -13,10 +13,13 @@ mod segment;
 pub use disk::{DiskSpool, DiskSpoolConfig, Recovery, SyncPolicy};
 pub use memory::MemorySpool;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use waygate_core::cause::RecordFault;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
+use waygate_core::limits::COMMAND_IDS_REMEMBERED;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Record;
 use waygate_core::time::Wall;
@@ -28,6 +31,8 @@ pub struct Token {
     pub bytes: Vec<u8>,
     /// The address of the gateway that gave it.
     pub gateway: String,
+    /// Authenticates wake-ups; empty if none are sent.
+    pub wake_key: Vec<u8>,
 }
 
 /// A record has its number.
@@ -89,8 +94,11 @@ pub trait Spool: Send + 'static {
     /// What need not be sent any more, from number 1 on.
     fn settled(&self) -> &SeqRanges;
 
-    /// The token of the last accept.
+    /// The token of the last accept, and the key for wake-ups.
     fn token(&self) -> Option<&Token>;
+
+    /// The commands that were begun last, the oldest first.
+    fn commands(&self) -> Vec<CommandId>;
 
     /// Gives a record its number and keeps it; makes room if need be. `now` is the unit's clock.
     fn append(&mut self, now: Wall, record: &Record) -> Result<Appended, SpoolError>;
@@ -107,6 +115,19 @@ pub trait Spool: Send + 'static {
 
     /// Keeps the token of an accept, or forgets it.
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError>;
+
+    /// Remembers a command, safely, so that it is never done a second time. The oldest is forgotten for it.
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError>;
+}
+
+/// Adds an id to those that are remembered.
+fn remember(commands: &mut VecDeque<CommandId>, id: CommandId) {
+    if !commands.contains(&id) {
+        while commands.len() >= COMMAND_IDS_REMEMBERED {
+            commands.pop_front();
+        }
+        commands.push_back(id);
+    }
 }
 
 /// About the most a record takes in a message, in either form: JSON is the longer one.
@@ -131,3 +152,7 @@ pub(crate) const RECORD_BYTES_MAX: usize = waygate_core::limits::FRAME_BYTES_MAX
 #[cfg(test)]
 #[path = "spool_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "spool/command_tests.rs"]
+mod command_tests;

@@ -4,6 +4,7 @@ use crate::spool::message_bytes;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
 use waygate_core::message::Uplink;
 use waygate_core::ranges::SeqRanges;
@@ -97,6 +98,12 @@ impl Spool for Box<dyn Spool> {
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError> {
         self.as_mut().keep_token(token)
     }
+    fn commands(&self) -> Vec<CommandId> {
+        self.as_ref().commands()
+    }
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError> {
+        self.as_mut().remember_command(id)
+    }
 }
 
 #[test]
@@ -172,7 +179,7 @@ fn a_record_that_is_not_there_is_lost_rather_than_asked_for_again_and_again() {
 #[test]
 fn a_spool_on_disk_survives_a_reboot_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let token = Some(Token { bytes: vec![1, 2, 3], gateway: "ws://a/v1/obu".to_owned() });
+    let token = Some(Token { bytes: vec![1, 2, 3], gateway: "ws://a/v1/obu".to_owned(), wake_key: vec![4; 16] });
     {
         let (mut spool, recovery) = DiskSpool::open(dir.path(), DiskSpoolConfig::default(), SpoolId(5)).unwrap();
         assert!(!recovery.found);
@@ -405,8 +412,15 @@ fn a_power_cut_between_two_files_loses_nothing() {
 // --- entries ---
 
 fn state() -> Entry {
-    let token = Some(Token { bytes: vec![9; 80], gateway: "ws://127.0.0.1:7701/v1/obu".to_owned() });
-    Entry::State(State { id: SpoolId(u64::MAX), last: 12, settled: ranges(&[(1, 3), (7, 9)]), token })
+    let token =
+        Some(Token { bytes: vec![9; 80], gateway: "ws://127.0.0.1:7701/v1/obu".to_owned(), wake_key: vec![7; 16] });
+    Entry::State(State {
+        id: SpoolId(u64::MAX),
+        last: 12,
+        settled: ranges(&[(1, 3), (7, 9)]),
+        token,
+        commands: [CommandId(5), CommandId(6)].into(),
+    })
 }
 
 #[test]

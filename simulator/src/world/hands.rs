@@ -11,7 +11,7 @@ use waygate_core::time::{Millis, Mono};
 pub struct Hands {
     /// The last word on each, if it is remembered.
     known: BTreeMap<CommandId, Option<VehicleVerdict>>,
-    at_work: BTreeMap<Mono, CommandId>,
+    work: Work,
     /// As a planted fault.
     pub forgetful: bool,
 }
@@ -24,14 +24,14 @@ impl Hands {
 
     /// After a reboot it knows what it began, and no more.
     pub fn drop_work(&mut self) {
-        for id in std::mem::take(&mut self.at_work).into_values() {
+        for id in std::mem::take(&mut self.work).0.into_values() {
             self.known.insert(id, None);
         }
     }
 
     /// When something is done.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.at_work.first_key_value().map(|(at, _)| *at)
+        self.work.next_deadline()
     }
 
     /// A command came.
@@ -48,11 +48,7 @@ impl Hands {
         out.push(Output::Begin(id));
         self.known.insert(id, Some(VehicleVerdict::Accepted));
         out.push(say(id, VehicleVerdict::Accepted));
-        let mut done = at.now + Millis(1 + at.chance % 8000);
-        while self.at_work.contains_key(&done) {
-            done = done + Millis(1);
-        }
-        self.at_work.insert(done, id);
+        self.work.begin(at, id);
     }
 
     /// A command is not to be begun.
@@ -63,21 +59,49 @@ impl Hands {
 
     /// What is done by now.
     pub fn finish(&mut self, at: Moment, out: &mut Vec<Output>) {
-        while let Some((done, id)) = self.at_work.pop_first() {
-            if done > at.now {
-                self.at_work.insert(done, id);
-                return;
-            }
-            let failed = at.chance % 5 == 0;
-            let verdict = if failed { VehicleVerdict::Failed } else { VehicleVerdict::Succeeded };
-            self.known.insert(id, Some(verdict));
-            out.push(Output::End(id, verdict));
-            out.push(say(id, verdict));
+        for status in self.work.finish(at) {
+            self.known.insert(status.id, Some(status.verdict));
+            out.push(Output::End(status.id, status.verdict));
+            out.push(Output::Send(Uplink::CommandStatus(status)));
         }
     }
 }
 
+/// What is being done, and when it is done.
+#[derive(Clone, Debug, Default)]
+pub struct Work(BTreeMap<Mono, CommandId>);
+
+impl Work {
+    /// When something is done.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.0.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// It takes a while.
+    pub fn begin(&mut self, at: Moment, id: CommandId) {
+        let mut done = at.now + Millis(1 + at.chance % 8000);
+        while self.0.contains_key(&done) {
+            done = done + Millis(1);
+        }
+        self.0.insert(done, id);
+    }
+
+    /// What is done by now, and how it went.
+    pub fn finish(&mut self, at: Moment) -> Vec<CommandStatus> {
+        let mut ended = Vec::new();
+        while let Some(entry) = self.0.first_entry().filter(|entry| *entry.key() <= at.now) {
+            let failed = (at.chance + ended.len() as u64) % 5 == 0;
+            ended.push(said(entry.remove(), if failed { VehicleVerdict::Failed } else { VehicleVerdict::Succeeded }));
+        }
+        ended
+    }
+}
+
 fn say(id: CommandId, verdict: VehicleVerdict) -> Output {
+    Output::Send(Uplink::CommandStatus(said(id, verdict)))
+}
+
+fn said(id: CommandId, verdict: VehicleVerdict) -> CommandStatus {
     let (code, text, result) = (String::new(), String::new(), String::new());
-    Output::Send(Uplink::CommandStatus(CommandStatus { id, verdict, code, text, result }))
+    CommandStatus { id, verdict, code, text, result }
 }

@@ -1,14 +1,17 @@
 //! The real onboard unit in the seeded world: its machine and its spool, without its sockets and its clock.
 //!
+//! The world gives it one socket: where the machine dials a second one beside its session, the first one is lost to it.
 //! The spool stands for one on a disk that survives a reboot, unless the world takes it away.
 
+use super::hands::Work;
 use super::vehicle::{Input, Keeps, Moment, Output, Unit};
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::message::Uplink;
 use waygate_core::record::Telemetry;
-use waygate_core::time::Mono;
-use waygate_obu::machine::{Action, Batching, Event, Machine, Settings, Span, SpoolState};
-use waygate_obu::{MemorySpool, Spool};
+use waygate_core::time::{Millis, Mono};
+use waygate_core::wake::{WakeChannel, WakeChannels};
+use waygate_obu::machine::{Action, Batching, Event, LinkId, Machine, Nap, Settings, Span, SpoolState};
+use waygate_obu::{MemorySpool, Notice, Spool};
 
 /// More than a vehicle makes in a run.
 const RECORDS_MAX: usize = 100_000;
@@ -23,14 +26,18 @@ pub struct ObuUnit {
     home: usize,
     spool: MemorySpool,
     machine: Option<Machine>,
+    /// The socket, or the dial.
+    link: Option<LinkId>,
+    wakeable: bool,
+    work: Work,
     boots: u32,
 }
 
 impl ObuUnit {
     /// A unit that is off.
-    pub fn new(vehicle: VehicleId, gateways: usize, home: usize) -> Self {
+    pub fn new(vehicle: VehicleId, gateways: usize, home: usize, wakeable: bool) -> Self {
         let spool = MemorySpool::new(SpoolId(0), RECORDS_MAX);
-        Self { vehicle, gateways, home, spool, machine: None, boots: 0 }
+        Self { vehicle, gateways, home, spool, machine: None, link: None, wakeable, work: Work::default(), boots: 0 }
     }
 
     /// The addresses of the gateways, the one at home first.
@@ -52,14 +59,18 @@ impl ObuUnit {
             gateways: self.addresses(),
             batching: Batching::default(),
             ignition_on: true,
+            wake: if self.wakeable { [WakeChannel::Sms].into_iter().collect() } else { WakeChannels::NONE },
+            takes_commands: true,
         };
         let state = SpoolState {
             id: self.spool.id(),
             last: self.spool.last(),
             settled: self.spool.settled().clone(),
             token: self.spool.token().cloned(),
+            commands: self.spool.commands(),
         };
-        self.machine = Some(Machine::new(settings, state));
+        self.work = Work::default();
+        (self.machine, self.link) = (Some(Machine::new(settings, state)), None);
         self.give(at, Event::AttachRequested, out);
     }
 
@@ -72,17 +83,40 @@ impl ObuUnit {
             machine.apply(at.now, event, &mut actions);
             for action in actions {
                 match action {
-                    Action::Connect { gateway } => out.extend(gateway.parse().map(Output::Dial)),
-                    Action::Send(message) => out.push(Output::Send(message)),
-                    Action::SendRecords { span, bytes_max } => events.push(self.send_records(span, bytes_max, out)),
-                    Action::Close { .. } => out.push(Output::HangUp),
+                    Action::Connect { link, gateway } => {
+                        if let Some(link) = self.link.replace(link) {
+                            out.push(Output::HangUp);
+                            let random = at.chance;
+                            events.push(Event::SocketLost { link, code: None, why: "one socket".to_owned(), random });
+                        }
+                        out.extend(gateway.parse().map(Output::Dial));
+                    }
+                    Action::Send { link, message } if self.link == Some(link) => out.push(Output::Send(message)),
+                    Action::SendRecords { link, span, bytes_max } if self.link == Some(link) => {
+                        events.push(self.send_records(span, bytes_max, out));
+                    }
+                    Action::Close { link, .. } if self.link == Some(link) => {
+                        self.link = None;
+                        out.push(Output::HangUp);
+                    }
+                    Action::SendRecords { .. } => events.push(Event::RecordsUnread),
+                    Action::Send { .. } | Action::Close { .. } => {}
                     Action::Settle { seqs, rejected } => {
                         let _ = self.spool.settle(&seqs, &rejected);
                     }
                     Action::KeepToken(token) => {
                         let _ = self.spool.keep_token(token);
                     }
-                    Action::Notify(_) => {}
+                    Action::RememberCommand(id) => {
+                        let _ = self.spool.remember_command(id);
+                    }
+                    Action::Notify(Notice::CommandArrived(command)) => events.push(Event::BeginAsked(command.id)),
+                    Action::AnswerBegin { id, granted: true } => {
+                        out.push(Output::Begin(id));
+                        self.work.begin(at, id);
+                    }
+                    // The world asks for no snapshots of this unit.
+                    Action::AnswerBegin { .. } | Action::Snapshot(_) | Action::Notify(_) => {}
                 }
             }
         }
@@ -102,10 +136,11 @@ impl ObuUnit {
 impl Unit for ObuUnit {
     fn apply(&mut self, at: Moment, input: Input, out: &mut Vec<Output>) {
         let random = at.chance;
+        let link = self.link.unwrap_or_default();
         let event = match input {
             Input::PoweredOn { keeps, spool } => return self.power_on(at, keeps, spool, out),
             Input::PoweredOff(None) => {
-                self.machine = None;
+                (self.machine, self.link) = (None, None);
                 return out.push(Output::HangUp);
             }
             Input::PoweredOff(Some(cause)) => Event::DetachRequested(cause),
@@ -118,25 +153,38 @@ impl Unit for ObuUnit {
                 self.home = target;
                 Event::GatewaysPreferred(self.addresses())
             }
-            Input::Opened => Event::Connected { wall: at.wall, signals: Vec::new() },
-            Input::DialFailed => Event::ConnectFailed { why: "refused".to_owned(), random },
+            Input::Opened => Event::Connected { link, wall: at.wall, signals: Vec::new() },
+            Input::DialFailed => {
+                self.link = None;
+                Event::ConnectFailed { link, why: "refused".to_owned(), retry_after: None, random }
+            }
             Input::Received(message) => {
-                self.give(at, Event::FrameReceived, out);
-                Event::MessageReceived { message, random }
+                self.give(at, Event::FrameReceived { link }, out);
+                Event::MessageReceived { link, message, random }
             }
-            // It has no word for it yet.
-            Input::Parked(_) | Input::Woken => return,
-            Input::Pinged => Event::FrameReceived,
+            Input::Parked(sleep) => Event::SuspendRequested(Nap { active: Millis(1), sleep }),
+            // A wake-up that is known for one.
+            Input::Woken => Event::AttachRequested,
+            Input::Pinged => Event::FrameReceived { link },
             Input::Lost(code) => {
-                Event::SocketLost { code: Some(code).filter(|code| *code != 0), why: "closed".to_owned(), random }
+                self.link = None;
+                let code = Some(code).filter(|code| *code != 0);
+                Event::SocketLost { link, code, why: "closed".to_owned(), random }
             }
-            Input::DeadlineReached => Event::DeadlineReached { random },
+            Input::DeadlineReached => {
+                for status in self.work.finish(at) {
+                    out.push(Output::End(status.id, status.verdict));
+                    self.give(at, Event::CommandSaid(status), out);
+                }
+                Event::DeadlineReached { random }
+            }
         };
         self.give(at, event, out);
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        self.machine.as_ref().and_then(Machine::next_deadline)
+        let machine = self.machine.as_ref();
+        machine.and_then(|m| [m.next_deadline(), self.work.next_deadline()].into_iter().flatten().min())
     }
 
     fn backlog(&self) -> usize {

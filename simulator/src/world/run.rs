@@ -446,7 +446,7 @@ fn fleet(settings: &Settings, plant: Option<Plant>, dice: &mut Dice) -> Vec<Vehi
         let Ok(id) = VehicleId::new(&name) else { continue };
         let home = dice.index(settings.gateways);
         let unit: Box<dyn Unit> = if dice.chance(60) {
-            Box::new(ObuUnit::new(id.clone(), settings.gateways, home))
+            Box::new(ObuUnit::new(id.clone(), settings.gateways, home, dice.chance(50)))
         } else {
             let mut unit = SmallUnit::new(id.clone(), settings.gateways, home, patience);
             unit.forgets_commands(plant == Some(Plant::ForgetIds));

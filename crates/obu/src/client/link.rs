@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 use url::Url;
 use waygate_core::limits::FRAME_BYTES_MAX;
+use waygate_core::time::Millis;
 use waygate_wire::Codec;
 
 /// Bytes read from the socket at once: most messages to a vehicle are far smaller.
@@ -28,7 +29,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Longest text of a refusal that is shown, characters.
 const REFUSAL_CHARS_MAX: usize = 200;
 
-type Dial = Pin<Box<dyn Future<Output = Result<Socket, String>> + Send>>;
+type Dial = Pin<Box<dyn Future<Output = Result<Socket, Refusal>> + Send>>;
 
 /// The way to a gateway.
 #[derive(Default)]
@@ -46,14 +47,31 @@ pub(super) enum Link {
 pub(super) enum Input {
     /// The dial has succeeded.
     Dialled,
-    /// It has not, and why.
-    Refused(String),
+    /// It has not.
+    Refused(Refusal),
     /// A message.
     Frame(Bytes),
     /// Another sign of life.
     Sign,
-    /// The socket has ended.
-    Ended { code: Option<u16>, why: String },
+    /// The socket has ended; the future lets go of it.
+    Ended { code: Option<u16>, why: String, rest: Option<Closing> },
+}
+
+/// What remains to be done of a socket that is not used any more.
+pub(super) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Why a dial has failed.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) why: String,
+    /// When to come back, if the gateway said so.
+    pub(super) retry_after: Option<Millis>,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self { why, retry_after: None }
+    }
 }
 
 impl Link {
@@ -77,9 +95,11 @@ impl Link {
                 }
             },
             Self::Open(socket) => {
-                let input = socket.next().await;
-                if matches!(input, Input::Ended { .. }) {
-                    *self = Self::Absent;
+                let mut input = socket.next().await;
+                if let Input::Ended { rest, .. } = &mut input
+                    && let Self::Open(socket) = std::mem::take(self)
+                {
+                    *rest = Some(Box::pin(socket.flush()));
                 }
                 input
             }
@@ -99,7 +119,7 @@ impl Link {
     }
 
     /// Lets go of the link; the future says goodbye to the other side.
-    pub(super) fn close(&mut self, code: u16) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    pub(super) fn close(&mut self, code: u16) -> Option<Closing> {
         match std::mem::take(self) {
             Self::Open(socket) => Some(Box::pin(socket.close(code))),
             Self::Absent | Self::Dialling(_) => None,
@@ -124,13 +144,17 @@ impl Socket {
                     Some(frame) => format!("closed with {}: {}", frame.code, frame.reason),
                     None => "closed without a code".to_owned(),
                 };
-                // The answering Close goes out with this flush, if it still can.
-                let _ = tokio::time::timeout(CLOSE_WAIT, self.0.flush()).await;
-                Input::Ended { code, why }
+                Input::Ended { code, why, rest: None }
             }
-            Some(Err(error)) => Input::Ended { code: None, why: error.to_string() },
-            None => Input::Ended { code: None, why: "the connection ended".to_owned() },
+            Some(Err(error)) => Input::Ended { code: None, why: error.to_string(), rest: None },
+            None => Input::Ended { code: None, why: "the connection ended".to_owned(), rest: None },
         }
+    }
+
+    /// Sends what the library still has to say: the Close that answers one.
+    async fn flush(mut self: Box<Self>) {
+        // If the socket is gone already, there is no one to answer.
+        let _ = tokio::time::timeout(CLOSE_WAIT, self.0.flush()).await;
     }
 
     async fn send(&mut self, codec: Codec, frame: Bytes) -> Result<(), String> {
@@ -157,10 +181,10 @@ impl Socket {
     }
 }
 
-async fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Result<Socket, String> {
+async fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Result<Socket, Refusal> {
     let url = Url::parse(&gateway).map_err(|error| format!("{gateway:?} is no address: {error}"))?;
     if url.scheme() != "ws" {
-        return Err(format!("{gateway:?}: this version dials ws:// addresses only"));
+        return Err(format!("{gateway:?}: this version dials ws:// addresses only").into());
     }
     let host = url.host_str().ok_or_else(|| format!("{gateway:?} names no host"))?.trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);
@@ -179,10 +203,18 @@ async fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Result<S
         Err(Error::Http(response)) => {
             let text = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             let text: String = text.trim().chars().take(REFUSAL_CHARS_MAX).collect();
-            Err(format!("HTTP {} {text}", response.status()))
+            let why = format!("HTTP {} {text}", response.status());
+            Err(Refusal { why, retry_after: retry_after(response.status(), response.headers()) })
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.to_string().into()),
     }
+}
+
+/// When a gateway that is too busy wants to be asked again. A date instead of seconds is of no use without a clock.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Millis> {
+    let busy = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let seconds = headers.get("retry-after").filter(|_| busy)?.to_str().ok()?.trim().parse::<u32>().ok()?;
+    Some(Millis::secs(seconds.into()))
 }
 
 async fn connect(host: &str, port: u16, source: Option<IpAddr>) -> std::io::Result<TcpStream> {

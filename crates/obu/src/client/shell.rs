@@ -1,19 +1,22 @@
 //! The driver of one machine: takes the next event, applies it, performs what is asked for.
 
-use super::link::{Input, Link};
+use super::latest::Latest;
+use super::link::{Closing, Input, Refusal};
+use super::links::Links;
 use super::status::Status;
 use super::{CATALOGUE_MAX, Config, Listener, settings, spool_state};
-use crate::machine::{Action, Event, Machine, Span};
+use crate::machine::{Action, Event, LinkId, Machine, Nap, Span};
 use crate::notice::Notice;
 use crate::spool::{Spool, SpoolError};
-use std::collections::VecDeque;
-use std::future::Future;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use waygate_core::cause::DetachCause;
+use waygate_core::command::{CommandId, CommandStatus};
 use waygate_core::message::Uplink;
 use waygate_core::record::{Position, Record, SignalPath, Telemetry};
 use waygate_core::time::{Mono, Wall};
@@ -28,9 +31,11 @@ pub(super) enum Command {
     Attach,
     Detach(DetachCause),
     Ignition(bool),
+    Suspend(Nap),
+    Woken(String),
+    Begin(CommandId, oneshot::Sender<bool>),
+    Said(CommandStatus),
 }
-
-type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A unit's task.
 pub(super) struct Shell<S> {
@@ -41,13 +46,14 @@ pub(super) struct Shell<S> {
     listener: Option<Listener>,
     status: watch::Sender<Status>,
     origin: Instant,
-    link: Link,
-    /// A socket that was let go of and still says goodbye.
-    closing: Option<Closing>,
+    links: Links,
+    /// Sockets that were let go of and still say goodbye.
+    closing: FuturesUnordered<Closing>,
     /// Signals seen so far.
     signals: Vec<SignalPath>,
-    /// Those of them that were agreed on at the last attach.
-    catalogue: Vec<SignalPath>,
+    latest: Latest,
+    /// Who wants to begin a command and waits for the answer.
+    begins: BTreeMap<CommandId, oneshot::Sender<bool>>,
     actions: Vec<Action>,
     failed: bool,
 }
@@ -64,10 +70,11 @@ impl<S: Spool> Shell<S> {
             listener: config.listener,
             status,
             origin: Instant::now(),
-            link: Link::Absent,
-            closing: None,
+            links: Links::default(),
+            closing: FuturesUnordered::new(),
             signals,
-            catalogue: Vec::new(),
+            latest: Latest::default(),
+            begins: BTreeMap::new(),
             actions: Vec::new(),
             failed: false,
         }
@@ -83,16 +90,14 @@ impl<S: Spool> Shell<S> {
                     Some(command) => self.obey(command).await,
                     None => break,
                 },
-                input = self.link.next() => self.take(input).await,
+                (link, input) = self.links.next() => self.take(link, input).await,
                 () = until(deadline) => self.apply(Event::DeadlineReached { random: rand::random() }).await,
-                () = finish(&mut self.closing) => self.closing = None,
+                Some(()) = self.closing.next() => {}
             }
         }
         // Without a goodbye: the gateway sees a socket that is lost.
-        drop(self.link);
-        if let Some(closing) = self.closing {
-            closing.await;
-        }
+        drop(self.links);
+        while self.closing.next().await.is_some() {}
     }
 
     async fn obey(&mut self, command: Command) {
@@ -103,43 +108,68 @@ impl<S: Spool> Shell<S> {
             Command::Attach => self.apply(Event::AttachRequested).await,
             Command::Detach(cause) => self.apply(Event::DetachRequested(cause)).await,
             Command::Ignition(on) => self.apply(Event::IgnitionSwitched(on)).await,
+            Command::Suspend(nap) => self.apply(Event::SuspendRequested(nap)).await,
+            Command::Woken(payload) => self.apply(Event::Woken { payload }).await,
+            Command::Begin(id, answer) => {
+                self.begins.insert(id, answer);
+                self.apply(Event::BeginAsked(id)).await;
+            }
+            Command::Said(status) => self.apply(Event::CommandSaid(status)).await,
         }
     }
 
     async fn keep(&mut self, record: Record) {
+        let events = self.append(&record);
+        self.apply_all(events).await;
+    }
+
+    /// Adds a record to the spool, and gives the events that follow from it.
+    fn append(&mut self, record: &Record) -> VecDeque<Event> {
         for (path, _) in &record.signals {
             if self.signals.len() < CATALOGUE_MAX && !self.signals.contains(path) {
                 self.signals.push(path.clone());
             }
         }
-        let appended = match self.spool.append(wall_clock(), &record) {
+        self.latest.note(record);
+        let mut events = VecDeque::new();
+        let appended = match self.spool.append(wall_clock(), record) {
             Ok(appended) => appended,
-            Err(error) => return self.fail(&error),
+            Err(error) => {
+                self.fail(&error);
+                return events;
+            }
         };
         self.status.send_modify(|status| status.counters.recorded += 1);
         let position = record.fix.map(|fix| fix.position);
-        self.apply(Event::RecordAdded { seq: appended.seq, position }).await;
+        events.push_back(Event::RecordAdded { seq: appended.seq, position });
         if !appended.dropped.is_empty() {
             let seqs = appended.dropped;
             self.notify(&Notice::RecordsDropped { seqs: seqs.clone(), why: "the spool is full or they are too old" });
-            self.apply(Event::RecordsDropped(seqs)).await;
+            events.push_back(Event::RecordsDropped(seqs));
         }
+        events
     }
 
-    async fn take(&mut self, input: Input) {
+    async fn take(&mut self, link: LinkId, input: Input) {
         let random = rand::random();
         match input {
             Input::Dialled => {
-                self.catalogue.clone_from(&self.signals);
-                self.apply(Event::Connected { wall: wall_clock(), signals: self.signals.clone() }).await;
+                self.links.agree(link, &self.signals);
+                self.apply(Event::Connected { link, wall: wall_clock(), signals: self.signals.clone() }).await;
             }
-            Input::Refused(why) => self.apply(Event::ConnectFailed { why, random }).await,
-            Input::Sign => self.apply(Event::FrameReceived).await,
-            Input::Ended { code, why } => self.apply(Event::SocketLost { code, why, random }).await,
+            Input::Refused(refusal) => {
+                let Refusal { why, retry_after } = refusal;
+                self.apply(Event::ConnectFailed { link, why, retry_after, random }).await;
+            }
+            Input::Sign => self.apply(Event::FrameReceived { link }).await,
+            Input::Ended { code, why, rest } => {
+                self.closing.extend(rest);
+                self.apply(Event::SocketLost { link, code, why, random }).await;
+            }
             Input::Frame(frame) => {
-                self.apply(Event::FrameReceived).await;
+                self.apply(Event::FrameReceived { link }).await;
                 match self.codec.decode_downlink(&frame) {
-                    Ok(message) => self.apply(Event::MessageReceived { message, random }).await,
+                    Ok(message) => self.apply(Event::MessageReceived { link, message, random }).await,
                     // A message of a later version is passed over.
                     Err(error) if error.is_unknown_message() => {}
                     Err(error) => self.notify(&Notice::MessageUnreadable { why: error.to_string() }),
@@ -149,7 +179,10 @@ impl<S: Spool> Shell<S> {
     }
 
     async fn apply(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
+        self.apply_all(VecDeque::from([event])).await;
+    }
+
+    async fn apply_all(&mut self, mut events: VecDeque<Event>) {
         while let Some(event) = events.pop_front() {
             let now = Mono(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX));
             let mut actions = std::mem::take(&mut self.actions);
@@ -166,17 +199,17 @@ impl<S: Spool> Shell<S> {
 
     async fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
-            Action::Connect { gateway } => self.link = Link::dial(gateway, self.codec, self.source),
-            Action::Send(message) => {
-                let frame = self.codec.encode_uplink(&message, &self.catalogue);
-                let sent = self.link.send(self.codec, frame).await;
-                events.extend(sent.err().map(lost));
+            Action::Connect { link, gateway } => self.links.dial(link, gateway, self.codec, self.source),
+            Action::Send { link, message } => {
+                let frame = self.codec.encode_uplink(&message, self.links.catalogue(link));
+                let sent = self.links.send(link, self.codec, frame).await;
+                events.extend(sent.err().map(|why| lost(link, why)));
             }
-            Action::SendRecords { span, bytes_max } => match self.send_records(span, bytes_max).await {
+            Action::SendRecords { link, span, bytes_max } => match self.send_records(link, span, bytes_max).await {
                 Ok(event) => events.extend(event),
                 Err(error) => self.fail(&error),
             },
-            Action::Close { code } => self.closing = self.link.close(code).or(self.closing.take()),
+            Action::Close { link, code } => self.closing.extend(self.links.close(link, code)),
             Action::Settle { seqs, rejected } => {
                 if let Err(error) = self.spool.settle(&seqs, &rejected) {
                     self.fail(&error);
@@ -187,12 +220,26 @@ impl<S: Spool> Shell<S> {
                     self.fail(&error);
                 }
             }
+            Action::RememberCommand(id) => {
+                if let Err(error) = self.spool.remember_command(id) {
+                    self.fail(&error);
+                }
+            }
+            Action::AnswerBegin { id, granted } => {
+                // Who does not wait any more does not begin it either.
+                let _ = self.begins.remove(&id).map(|answer| answer.send(granted));
+            }
+            Action::Snapshot(signals) => {
+                for record in self.latest.snapshot(wall_clock(), &signals) {
+                    events.extend(self.append(&record));
+                }
+            }
             Action::Notify(notice) => self.notify(&notice),
         }
     }
 
     /// Sends records, and gives the events that follow from it.
-    async fn send_records(&mut self, span: Span, bytes_max: usize) -> Result<Vec<Event>, SpoolError> {
+    async fn send_records(&mut self, link: LinkId, span: Span, bytes_max: usize) -> Result<Vec<Event>, SpoolError> {
         // A number that a gateway has seen must survive a power cut.
         self.spool.sync()?;
         let reading = self.spool.read(span.first, span.last, bytes_max)?;
@@ -208,11 +255,11 @@ impl<S: Spool> Shell<S> {
             return Ok(events);
         }
         let (first, last) = (telemetry.first_seq, telemetry.last_seq());
-        let frame = self.codec.encode_uplink(&Uplink::Telemetry(telemetry), &self.catalogue);
+        let frame = self.codec.encode_uplink(&Uplink::Telemetry(telemetry), self.links.catalogue(link));
         let bytes = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        events.push(match self.link.send(self.codec, frame).await {
+        events.push(match self.links.send(link, self.codec, frame).await {
             Ok(()) => Event::RecordsSent { first, last, bytes },
-            Err(why) => lost(why),
+            Err(why) => lost(link, why),
         });
         Ok(events)
     }
@@ -256,20 +303,13 @@ impl<S: Spool> Shell<S> {
     }
 }
 
-fn lost(why: String) -> Event {
-    Event::SocketLost { code: None, why, random: rand::random() }
+fn lost(link: LinkId, why: String) -> Event {
+    Event::SocketLost { link, code: None, why, random: rand::random() }
 }
 
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn finish(closing: &mut Option<Closing>) {
-    match closing {
-        Some(closing) => closing.as_mut().await,
         None => std::future::pending().await,
     }
 }

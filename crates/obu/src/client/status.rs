@@ -70,7 +70,15 @@ impl Counters {
             | Notice::Superseded { .. }
             | Notice::Drained { .. }
             | Notice::Moved { .. }
+            | Notice::Redirected { .. }
+            | Notice::MoveGivenUp { .. }
             | Notice::WaitBegun { .. }
+            | Notice::Slept { .. }
+            | Notice::WokenUp
+            | Notice::WakeUpIgnored { .. }
+            | Notice::CommandArrived(_)
+            | Notice::CommandCancelled(_)
+            | Notice::CommandExpired(_)
             | Notice::Detached
             | Notice::ErrorReported(_)
             | Notice::MessageUnreadable { .. }

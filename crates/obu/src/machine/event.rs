@@ -4,11 +4,18 @@ use super::{Batching, Span};
 use crate::notice::Notice;
 use crate::spool::Token;
 use waygate_core::cause::{DetachCause, RecordFault};
+use waygate_core::command::{CommandId, CommandStatus};
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::message::{Downlink, Uplink};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Position, SignalPath};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
+use waygate_core::wake::WakeChannels;
+
+/// One socket, from its dial to its end. There are two at most: that of the session, and one beside it while the unit moves
+/// from one gateway to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
 
 /// What a machine is told once.
 #[derive(Clone, Debug)]
@@ -23,6 +30,10 @@ pub struct Settings {
     pub batching: Batching,
     /// With the ignition on, a long wait is 2 min, otherwise 12.
     pub ignition_on: bool,
+    /// How it can be woken when it has no socket.
+    pub wake: WakeChannels,
+    /// Whether its owner does commands; otherwise they are rejected.
+    pub takes_commands: bool,
 }
 
 /// What the spool held when the unit started.
@@ -36,15 +47,19 @@ pub struct SpoolState {
     pub settled: SeqRanges,
     /// The token of the last accept.
     pub token: Option<Token>,
+    /// Commands that were begun, the oldest first.
+    pub commands: Vec<CommandId>,
 }
 
 /// What happens. `random` is 64 fresh random bits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The owner wants a session; at start, or after a goodbye.
+    /// The owner wants a session; at start, after a goodbye, or before the end of a sleep.
     AttachRequested,
     /// The gateway that was dialled has accepted the socket.
     Connected {
+        /// On this link.
+        link: LinkId,
         /// The unit's clock.
         wall: Wall,
         /// The signal catalogue to agree on.
@@ -52,13 +67,19 @@ pub enum Event {
     },
     /// It could not be reached, or refused the upgrade.
     ConnectFailed {
+        /// On this link.
+        link: LinkId,
         /// What went wrong.
         why: String,
+        /// When to come back, if the gateway said so.
+        retry_after: Option<Millis>,
         /// For the jitter.
         random: u64,
     },
     /// The socket ended.
     SocketLost {
+        /// Which.
+        link: LinkId,
         /// The close code, if there was one.
         code: Option<u16>,
         /// How it ended.
@@ -67,9 +88,14 @@ pub enum Event {
         random: u64,
     },
     /// Any frame came, a ping included.
-    FrameReceived,
+    FrameReceived {
+        /// On this link.
+        link: LinkId,
+    },
     /// A message came.
     MessageReceived {
+        /// On this link.
+        link: LinkId,
         /// What it says.
         message: Downlink,
         /// For the jitter.
@@ -101,6 +127,17 @@ pub enum Event {
     GatewaysPreferred(Vec<String>),
     /// The owner wants to say goodbye.
     DetachRequested(DetachCause),
+    /// The owner wants to sleep.
+    SuspendRequested(Nap),
+    /// What may be a wake-up has come.
+    Woken {
+        /// As it came.
+        payload: String,
+    },
+    /// The owner is about to begin a command, and asks whether it may.
+    BeginAsked(CommandId),
+    /// The owner says what became of a command.
+    CommandSaid(CommandStatus),
     /// The ignition was switched.
     IgnitionSwitched(bool),
     /// The deadline has passed.
@@ -110,18 +147,36 @@ pub enum Event {
     },
 }
 
+/// A sleep as the owner wishes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nap {
+    /// How long the unit still listens; zero for the timer of the accept.
+    pub active: Millis,
+    /// When it is back at the latest; zero for the timer of the accept, which is also the most.
+    pub sleep: Millis,
+}
+
 /// What is asked for, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Dial this gateway.
     Connect {
+        /// On this link.
+        link: LinkId,
         /// Its address.
         gateway: String,
     },
     /// Send a message.
-    Send(Uplink),
+    Send {
+        /// On this link.
+        link: LinkId,
+        /// What.
+        message: Uplink,
+    },
     /// Read these from the spool, send as many as fit into a frame of `bytes_max`, and say so.
     SendRecords {
+        /// On this link.
+        link: LinkId,
         /// Which.
         span: Span,
         /// The longest frame.
@@ -129,6 +184,8 @@ pub enum Action {
     },
     /// End the socket, or the dial.
     Close {
+        /// Which.
+        link: LinkId,
         /// The close code.
         code: u16,
     },
@@ -141,6 +198,17 @@ pub enum Action {
     },
     /// Keep the token, or forget it.
     KeepToken(Option<Token>),
+    /// Remember a command durably before anything that follows is done.
+    RememberCommand(CommandId),
+    /// The answer to [`Event::BeginAsked`].
+    AnswerBegin {
+        /// The command.
+        id: CommandId,
+        /// Whether it may be begun now.
+        granted: bool,
+    },
+    /// Make a record of the latest value of these signals, of all if none is named, and add it to the spool.
+    Snapshot(Vec<SignalPath>),
     /// Tell the owner.
     Notify(Notice),
 }

@@ -34,6 +34,8 @@ pub(super) enum Next {
     Other,
     /// The same one, after a wait from this to twice this.
     After(Millis),
+    /// The next one, after at least a wait from this to twice this.
+    OtherAfter(Millis),
     /// The same one, after a long wait.
     Long,
     /// The same one, in half a day.
@@ -53,7 +55,9 @@ pub(super) struct Route {
 impl Route {
     pub(super) fn new(gateways: Vec<String>, ignition_on: bool) -> Self {
         let mut route = Self { own: Vec::new(), learnt: Vec::new(), current: String::new(), failures: 0, ignition_on };
-        route.prefer(gateways);
+        if route.prefer(gateways) {
+            route.go_to_preferred();
+        }
         route
     }
 
@@ -66,16 +70,39 @@ impl Route {
         self.ignition_on = on;
     }
 
-    /// Replaces the owner's list and goes to its first; an empty one changes nothing, and says so.
+    /// Replaces the owner's list; an empty one changes nothing, and says so.
     pub(super) fn prefer(&mut self, mut gateways: Vec<String>) -> bool {
         gateways.truncate(GATEWAYS_MAX);
-        let Some(first) = gateways.first() else {
+        if gateways.is_empty() {
             return false;
-        };
-        self.current.clone_from(first);
+        }
         self.own = gateways;
         self.failures = 0;
         true
+    }
+
+    /// Goes to the first of the owner's list.
+    pub(super) fn go_to_preferred(&mut self) {
+        if let Some(first) = self.own.first() {
+            self.current.clone_from(first);
+        }
+    }
+
+    /// Goes to a gateway that was dialled beside the present one.
+    pub(super) fn go_to(&mut self, gateway: String) {
+        self.current = gateway;
+    }
+
+    /// The owner's gateways that come before the current one.
+    pub(super) fn preferred(&self) -> Vec<String> {
+        self.own.iter().take_while(|gateway| **gateway != self.current).cloned().collect()
+    }
+
+    /// All gateways that are known, but for the current one.
+    pub(super) fn others(&self) -> Vec<String> {
+        let mut list = self.list();
+        list.retain(|gateway| *gateway != self.current);
+        list
     }
 
     /// Neighbours that the present gateway named; they replace those named before.
@@ -110,14 +137,15 @@ impl Route {
                     let at = list.iter().position(|gateway| *gateway == self.current).map_or(0, |at| at + 1);
                     self.current = list[at % list.len()].clone();
                 }
-                match PASS_WAITS.get(pass) {
-                    Some(most) => (uniform(Millis(0), *most, random), false),
+                match pass_wait(pass, random) {
+                    Some(wait) => (wait, false),
                     None => self.long_wait(random),
                 }
             }
-            Next::After(backoff) => {
-                let backoff = backoff.clamp(BACKOFF_MIN, BACKOFF_MAX);
-                (uniform(backoff, Millis(backoff.0 * 2), random), false)
+            Next::After(backoff) => (asked_wait(backoff, random), false),
+            Next::OtherAfter(backoff) => {
+                let (wait, long) = self.after_failure(Next::Other, random);
+                (wait.max(asked_wait(backoff, random)), long)
             }
             Next::Long => self.long_wait(random),
             Next::Stop => (uniform(super::STOP_WAIT, Millis(super::STOP_WAIT.0 * 5 / 4), random), true),
@@ -146,7 +174,18 @@ impl Route {
     }
 }
 
-fn usable(gateways: &[GatewayAddress]) -> Vec<String> {
+/// The wait of a pass through a list, with jitter; none after the last pass.
+pub(super) fn pass_wait(pass: usize, random: u64) -> Option<Millis> {
+    PASS_WAITS.get(pass).map(|most| uniform(Millis(0), *most, random))
+}
+
+/// The wait where a gateway asks for one: from that to twice that, within reason.
+pub(super) fn asked_wait(backoff: Millis, random: u64) -> Millis {
+    let backoff = backoff.clamp(BACKOFF_MIN, BACKOFF_MAX);
+    uniform(backoff, Millis(backoff.0 * 2), random)
+}
+
+pub(super) fn usable(gateways: &[GatewayAddress]) -> Vec<String> {
     let urls = gateways.iter().map(|gateway| gateway.url.clone());
     urls.filter(|url| !url.is_empty() && url.len() <= ADDRESS_BYTES_MAX).take(GATEWAYS_MAX).collect()
 }

@@ -1,18 +1,20 @@
 //! A spool on disk: append-only files with a checksum an entry.
 //!
-//! What survives a reboot: the spool's id, the numbers given out, the records, what was acked, the last token. A torn
+//! What survives a reboot: the spool's id, the numbers given out, the records, what was acked, the last token, the
+//! commands that were begun. A torn
 //! end is cut off; since it may have held numbers that a gateway has seen, as many as could have been in it are left out.
 //! Blocking: meant for one unit with a disk of its own.
 
 use super::entry::{Entry, RECORD_ENTRY_BYTES_MIN, State};
 use super::segment::{Scan, Segment, io, sync_dir};
-use super::{Appended, RECORD_BYTES_MAX, Reading, Spool, SpoolError, Token, message_bytes};
+use super::{Appended, RECORD_BYTES_MAX, Reading, Spool, SpoolError, Token, message_bytes, remember};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use waygate_core::cause::RecordFault;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Record;
@@ -120,7 +122,7 @@ impl DiskSpool {
             sealed.push_back(scan.segment);
         }
         recovery.found = state.is_some();
-        let mut state = state.unwrap_or(State { id: fresh, last: 0, settled: SeqRanges::new(), token: None });
+        let mut state = state.unwrap_or_else(|| State::new(fresh));
         recovery.left_out += leave_out_missing(&mut state, &present);
         recovery.unsettled = state.last - state.settled.count();
         let (tail, file) = Segment::create(dir, next_index, &Entry::State(state.clone()))?;
@@ -237,6 +239,7 @@ fn replay(scan: &Scan, state: &mut Option<State>, present: &mut SeqRanges) -> Re
                 known.last = known.last.max(found.last);
                 known.settled.extend(&found.settled);
                 known.token.clone_from(&found.token);
+                known.commands.clone_from(&found.commands);
             }
             (Entry::State(_), Some(_)) => return Err(SpoolError::Mixed(scan.segment.path.clone())),
             (Entry::State(found), None) => *state = Some(found.clone()),
@@ -246,7 +249,8 @@ fn replay(scan: &Scan, state: &mut Option<State>, present: &mut SeqRanges) -> Re
             }
             (Entry::Settled(settled), Some(known)) => known.settled.extend(settled),
             (Entry::Token(token), Some(known)) => known.token.clone_from(token),
-            (Entry::Record { .. } | Entry::Settled(_) | Entry::Token(_), None) => {}
+            (Entry::Command(id), Some(known)) => remember(&mut known.commands, *id),
+            (Entry::Record { .. } | Entry::Settled(_) | Entry::Token(_) | Entry::Command(_), None) => {}
         }
     }
     Ok(())
@@ -293,6 +297,10 @@ impl Spool for DiskSpool {
 
     fn token(&self) -> Option<&Token> {
         self.state.token.as_ref()
+    }
+
+    fn commands(&self) -> Vec<CommandId> {
+        self.state.commands.iter().copied().collect()
     }
 
     fn append(&mut self, now: Wall, record: &Record) -> Result<Appended, SpoolError> {
@@ -378,6 +386,13 @@ impl Spool for DiskSpool {
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError> {
         self.write(&Entry::Token(token.clone()))?;
         self.state.token = token;
+        self.sync()
+    }
+
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError> {
+        self.roll()?;
+        self.write(&Entry::Command(id))?;
+        remember(&mut self.state.commands, id);
         self.sync()
     }
 }

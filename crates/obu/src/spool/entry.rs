@@ -1,8 +1,10 @@
 //! The entries of a spool's files: `length (u32 LE), CRC-32 (u32 LE), payload`; the payload begins with its kind.
 
 use super::Token;
+use std::collections::VecDeque;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
-use waygate_core::limits::{FRAME_BYTES_MAX, SPOOL_RANGES_MAX};
+use waygate_core::limits::{COMMAND_IDS_REMEMBERED, FRAME_BYTES_MAX, SPOOL_RANGES_MAX};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, Record, Telemetry};
 use waygate_core::time::Wall;
@@ -14,7 +16,7 @@ pub(super) const HEADER_BYTES: usize = 8;
 pub(super) const RECORD_ENTRY_BYTES_MIN: u64 = 16;
 
 /// Longest payload: a record that fills a frame, or the state with as many ranges as are kept.
-const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX + SPOOL_RANGES_MAX * 16;
+const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX + (SPOOL_RANGES_MAX + COMMAND_IDS_REMEMBERED) * 16;
 
 /// What is remembered beside the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,15 @@ pub(super) struct State {
     pub(super) last: u64,
     pub(super) settled: SeqRanges,
     pub(super) token: Option<Token>,
+    /// Commands that were begun, the oldest first.
+    pub(super) commands: VecDeque<CommandId>,
+}
+
+impl State {
+    /// Of a spool that begins.
+    pub(super) fn new(id: SpoolId) -> Self {
+        Self { id, last: 0, settled: SeqRanges::new(), token: None, commands: VecDeque::new() }
+    }
 }
 
 /// One entry.
@@ -36,6 +47,8 @@ pub(super) enum Entry {
     Settled(SeqRanges),
     /// The token of an accept, or that it was forgotten.
     Token(Option<Token>),
+    /// A command that was begun.
+    Command(CommandId),
 }
 
 /// What stands at a place of a file.
@@ -56,10 +69,15 @@ impl Entry {
         out.extend_from_slice(&[0; HEADER_BYTES]);
         match self {
             Self::State(state) => {
-                out.push(b'S');
+                out.push(b'Z');
                 out.extend_from_slice(&state.id.0.to_le_bytes());
                 out.extend_from_slice(&state.last.to_le_bytes());
                 write_token(state.token.as_ref(), out);
+                // As many as are remembered, which is far below 64 Ki.
+                out.extend_from_slice(&(state.commands.len() as u16).to_le_bytes());
+                for id in &state.commands {
+                    out.extend_from_slice(&id.to_bytes());
+                }
                 write_ranges(&state.settled, out);
             }
             Self::Record { seq, added, record } => write_record(*seq, *added, record, out),
@@ -70,6 +88,10 @@ impl Entry {
             Self::Token(token) => {
                 out.push(b'T');
                 write_token(token.as_ref(), out);
+            }
+            Self::Command(id) => {
+                out.push(b'C');
+                out.extend_from_slice(&id.to_bytes());
             }
         }
         let payload = &out[start + HEADER_BYTES..];
@@ -96,11 +118,20 @@ impl Entry {
     fn parse(payload: &[u8]) -> Option<Self> {
         let (kind, rest) = payload.split_first()?;
         match kind {
-            b'S' => {
+            // 'S' is the state as it was before units took commands and wake-ups.
+            b'S' | b'Z' => {
                 let (id, rest) = take_u64(rest)?;
                 let (last, rest) = take_u64(rest)?;
                 let (token, rest) = take_token(rest)?;
-                Some(Self::State(State { id: SpoolId(id), last, settled: parse_ranges(rest)?, token }))
+                let (token, commands, rest) = match kind {
+                    b'S' => (token, VecDeque::new(), rest),
+                    _ => {
+                        let (token, rest) = take_wake_key(token, rest)?;
+                        let (commands, rest) = take_commands(rest)?;
+                        (token, commands, rest)
+                    }
+                };
+                Some(Self::State(State { id: SpoolId(id), last, settled: parse_ranges(rest)?, token, commands }))
             }
             b'R' => {
                 let (added, rest) = take_u64(rest)?;
@@ -111,8 +142,10 @@ impl Entry {
             b'A' => Some(Self::Settled(parse_ranges(rest)?)),
             b'T' => {
                 let (token, rest) = take_token(rest)?;
+                let (token, rest) = if rest.is_empty() { (token, rest) } else { take_wake_key(token, rest)? };
                 rest.is_empty().then_some(Self::Token(token))
             }
+            b'C' => CommandId::from_bytes(rest).map(Self::Command),
             _ => None,
         }
     }
@@ -144,8 +177,9 @@ fn parse_ranges(mut bytes: &[u8]) -> Option<SeqRanges> {
 }
 
 fn write_token(token: Option<&Token>, out: &mut Vec<u8>) {
-    for part in [token.map_or(&[][..], |t| &t.bytes), token.map_or(&[][..], |t| t.gateway.as_bytes())] {
-        // A token and an address are far below 64 KiB; a longer one is kept as none.
+    let parts = token.map_or([&[][..]; 3], |t| [&t.bytes, t.gateway.as_bytes(), &t.wake_key]);
+    for part in parts {
+        // A token, an address and a key are far below 64 KiB; a longer one is kept as none.
         let part = if part.len() <= usize::from(u16::MAX) { part } else { &[] };
         out.extend_from_slice(&(part.len() as u16).to_le_bytes());
         out.extend_from_slice(part);
@@ -156,8 +190,19 @@ fn take_token(bytes: &[u8]) -> Option<(Option<Token>, &[u8])> {
     let (token, rest) = take_part(bytes)?;
     let (gateway, rest) = take_part(rest)?;
     let gateway = std::str::from_utf8(gateway).ok()?.to_owned();
-    let token = (!token.is_empty()).then(|| Token { bytes: token.to_vec(), gateway });
+    let token = (!token.is_empty()).then(|| Token { bytes: token.to_vec(), gateway, wake_key: Vec::new() });
     Some((token, rest))
+}
+
+fn take_wake_key(token: Option<Token>, bytes: &[u8]) -> Option<(Option<Token>, &[u8])> {
+    let (key, rest) = take_part(bytes)?;
+    Some((token.map(|token| Token { wake_key: key.to_vec(), ..token }), rest))
+}
+
+fn take_commands(bytes: &[u8]) -> Option<(VecDeque<CommandId>, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk::<2>()?;
+    let (ids, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*count)) * 16)?;
+    Some((ids.chunks_exact(16).filter_map(CommandId::from_bytes).collect(), rest))
 }
 
 fn take_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -1,8 +1,9 @@
 //! A spool in memory: for simulated vehicles, and for units without a disk. A reboot loses it, and its id with it.
 
-use super::{Appended, RECORD_BYTES_MAX, Reading, Spool, SpoolError, Token, message_bytes};
+use super::{Appended, RECORD_BYTES_MAX, Reading, Spool, SpoolError, Token, message_bytes, remember};
 use std::collections::VecDeque;
 use waygate_core::cause::RecordFault;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Record;
@@ -18,6 +19,7 @@ pub struct MemorySpool {
     records: VecDeque<Option<Record>>,
     settled: SeqRanges,
     token: Option<Token>,
+    commands: VecDeque<CommandId>,
 }
 
 /// Below this the queue keeps its memory; a long outage gives it back.
@@ -27,7 +29,7 @@ impl MemorySpool {
     /// An empty spool. `id` must be random.
     pub fn new(id: SpoolId, records_max: usize) -> Self {
         let (records, settled) = (VecDeque::new(), SeqRanges::new());
-        Self { id, records_max: records_max.max(1), last: 0, records, settled, token: None }
+        Self { id, records_max: records_max.max(1), last: 0, records, settled, token: None, commands: VecDeque::new() }
     }
 
     fn first(&self) -> u64 {
@@ -60,6 +62,10 @@ impl Spool for MemorySpool {
 
     fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    fn commands(&self) -> Vec<CommandId> {
+        self.commands.iter().copied().collect()
     }
 
     fn append(&mut self, _now: Wall, record: &Record) -> Result<Appended, SpoolError> {
@@ -118,6 +124,11 @@ impl Spool for MemorySpool {
 
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError> {
         self.token = token;
+        Ok(())
+    }
+
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError> {
+        remember(&mut self.commands, id);
         Ok(())
     }
 }

@@ -63,7 +63,17 @@ impl Output {
                 self.error(&format!("{gateway}: another unit has attached as this vehicle"));
             }
             Notice::Drained { gateway } => self.say(&format!("{gateway} stops, looking for another")),
-            Notice::Moved { from, to } => self.say(&format!("moving from {from} to {to}")),
+            Notice::Redirected { gateway, reason } => {
+                self.say(&format!("{gateway} sends this unit elsewhere: {}", reason.wire()));
+            }
+            Notice::Moved { from, to } => self.say(&format!("moved from {from} to {to}")),
+            Notice::MoveGivenUp { gateway } => self.say(&format!("no other gateway takes it, staying at {gateway}")),
+            Notice::Slept { sleep } => self.say(&format!("asleep for {} s", sleep.as_secs_ceil())),
+            Notice::WokenUp => self.say("woken up"),
+            Notice::WakeUpIgnored { why } => self.error(&format!("a wake-up is ignored: {why}")),
+            Notice::CommandArrived(command) => self.say(&format!("command {} {}", command.id, command.name.as_str())),
+            Notice::CommandCancelled(id) => self.say(&format!("command {id} is cancelled")),
+            Notice::CommandExpired(id) => self.say(&format!("command {id} has expired")),
             Notice::WaitBegun { wait } => {
                 self.error(&format!("no gateway can be reached, trying again in {} s", wait.as_secs_ceil()));
             }
