@@ -455,6 +455,9 @@ impl PresenceTask {
             cell: entry.cell,
             contact: wall_of(&self.state.clock, entry.contact),
             spool,
+            sleep: Millis(0),
+            wake: 0,
+            flags: 0,
         }
     }
 
