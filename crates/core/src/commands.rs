@@ -274,7 +274,12 @@ pub enum Action {
     /// Wake a vehicle. Its attach is seen; if it does not come, [`Event::WakeFailed`] must follow.
     Wake(VehicleId),
     /// What is shown of it has changed; all of it is on disk or on its way there.
-    Changed(Box<Record>),
+    Changed {
+        /// As it is now.
+        record: Box<Record>,
+        /// What was shown before; nothing if it is new here.
+        was: Option<State>,
+    },
 }
 
 /// What is known of a vehicle with commands that have not ended.
