@@ -379,6 +379,11 @@ impl Commands {
         self.targets.keys()
     }
 
+    /// Whether a vehicle has commands that have not ended.
+    pub fn waits_for(&self, vehicle: &VehicleId) -> bool {
+        self.targets.contains_key(vehicle)
+    }
+
     /// How many commands have not ended.
     pub const fn open(&self) -> usize {
         self.open

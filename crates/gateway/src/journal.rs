@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, VehicleId};
 use waygate_core::ingest::Ticket;
@@ -42,6 +43,13 @@ pub enum Job {
         write: Write,
         /// The attach that waits for it.
         answer: Option<(VehicleId, SessionId, Epoch)>,
+    },
+    /// A command. The commands task is told.
+    Command {
+        /// What to write.
+        write: Write,
+        /// Which.
+        id: CommandId,
     },
     /// Telemetry of one ticket.
     Batches {
@@ -98,6 +106,8 @@ pub struct Journal {
     writer: Writer,
     jobs: mpsc::Receiver<Job>,
     answers: mpsc::Sender<Answer>,
+    /// Which command, and whether it is on disk.
+    commands: mpsc::Sender<(CommandId, bool)>,
     feed: Feed,
     health: Arc<Health>,
     commit_delay: Duration,
@@ -112,12 +122,13 @@ impl Journal {
         writer: Writer,
         jobs: mpsc::Receiver<Job>,
         answers: mpsc::Sender<Answer>,
+        commands: mpsc::Sender<(CommandId, bool)>,
         feed: Feed,
         health: Arc<Health>,
         commit_delay: Duration,
         tasks: Tasks,
     ) -> Self {
-        Self { writer, jobs, answers, feed, health, commit_delay, tasks, unwritten: Vec::new() }
+        Self { writer, jobs, answers, commands, feed, health, commit_delay, tasks, unwritten: Vec::new() }
     }
 
     /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed.
@@ -207,6 +218,21 @@ impl Journal {
                     });
                     self.tell(Answer { vehicle, session, epoch, settled }).await;
                 }
+                Job::Command { id, .. } => {
+                    let refused = mine.iter().find_map(|outcome| match outcome {
+                        Outcome::Refused(why) => Some(why),
+                        Outcome::Attached { .. }
+                        | Outcome::Stored
+                        | Outcome::Duplicate
+                        | Outcome::Overlap { .. }
+                        | Outcome::Fenced { .. }
+                        | Outcome::Done => None,
+                    });
+                    if let Some(why) = refused {
+                        tracing::error!(%id, %why, "a command is not stored");
+                    }
+                    self.tell_command(id, refused.is_none()).await;
+                }
                 Job::Batches { committed, mailbox, ticket, .. } => {
                     let letter = verdict(ticket, &mine);
                     if matches!(letter, Letter::Persisted(_)) {
@@ -227,6 +253,7 @@ impl Journal {
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
                 }
+                Job::Command { id, .. } => self.tell_command(id, false).await,
                 Job::Batches { mailbox, ticket, .. } => mailbox.put(Letter::PersistFailed(ticket)),
             }
         }
@@ -236,6 +263,13 @@ impl Journal {
     async fn tell(&self, answer: Answer) {
         if self.answers.send(answer).await.is_err() {
             tracing::debug!("the presence task has ended; an attach is not answered");
+        }
+    }
+
+    /// The commands task reads this queue before all else and never waits for the journal.
+    async fn tell_command(&self, id: CommandId, on_disk: bool) {
+        if self.commands.send((id, on_disk)).await.is_err() {
+            tracing::debug!("the commands task has ended; a command is not answered");
         }
     }
 }
@@ -257,7 +291,7 @@ impl Job {
 
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
-            Self::Presence { write, .. } => std::slice::from_ref(write),
+            Self::Presence { write, .. } | Self::Command { write, .. } => std::slice::from_ref(write),
             Self::Batches { writes, .. } => writes.as_slice(),
         }
         .iter()

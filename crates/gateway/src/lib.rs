@@ -4,6 +4,7 @@
 //! acks: the machines of `waygate-core` do, and the tasks perform what they ask for.
 
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod feed;
 pub mod journal;

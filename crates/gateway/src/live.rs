@@ -120,6 +120,11 @@ impl Live {
         self.ticks.subscribe()
     }
 
+    /// Presence events from now on, for a task of this gateway: it does not count as a viewer.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
     /// The id of an event, by which a reader resumes.
     pub fn id_of(&self, event: &Event) -> String {
         format!("{}-{}", self.incarnation.0, event.number)

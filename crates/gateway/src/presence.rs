@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
+use waygate_core::commands::{Outcome, Record};
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
 use waygate_core::message::{AttachReject, AttachRequest, Downlink, Suspend};
@@ -58,6 +59,15 @@ pub enum Command {
     LinkLost(LinkId),
     /// Another gateway says that a session lost.
     Supersede(Notice, oneshot::Sender<bool>),
+    /// Hand a command to the vehicle's socket, or call it back, if the vehicle is connected here.
+    Hand {
+        /// The command.
+        record: Box<Record>,
+        /// To call it back.
+        recall: bool,
+        /// How it went.
+        reply: oneshot::Sender<Outcome>,
+    },
     /// A question.
     Ask(Box<dyn FnOnce(&State) + Send>),
     /// The gateway stops: every vehicle is sent away.
@@ -261,6 +271,9 @@ impl PresenceTask {
                 let applied = before && self.state.node.registrar().session(&vehicle).is_none();
                 let _ = reply.send(applied);
             }
+            Command::Hand { record, recall, reply } => {
+                let _ = reply.send(self.hand(&record, recall));
+            }
             Command::Ask(question) => question(&self.state),
             Command::Drain => self.drain(),
         }
@@ -359,6 +372,20 @@ impl PresenceTask {
         if let Some(mailbox) = self.state.mailboxes.get(&conn) {
             mailbox.put(letter);
         }
+    }
+
+    /// Looked at as late as possible: nothing is put into the mailbox after its time to live.
+    fn hand(&self, record: &Record, recall: bool) -> Outcome {
+        let session = self.state.node.registrar().session(&record.vehicle);
+        let mailbox = session.and_then(|session| session.conns()[0]).and_then(|conn| self.state.mailboxes.get(&conn));
+        let Some(mailbox) = mailbox else { return Outcome::NotServed };
+        let message = match record.to_send(self.state.clock.now()) {
+            _ if recall => Downlink::CommandCancel(record.id),
+            Some(command) => Downlink::Command(Box::new(command)),
+            None => return Outcome::Expired,
+        };
+        mailbox.put(Letter::Send(message));
+        Outcome::Sent
     }
 
     fn hang_up(&mut self, link: LinkId, why: &HangUp) {
@@ -478,7 +505,8 @@ fn wall_of(clock: &Clock, at: Mono) -> Wall {
     clock.wall() - clock.now().since(at)
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+/// Sleeps until then, or for ever.
+pub async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -1,6 +1,8 @@
 //! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
 
 use crate::clock::Clock;
+use crate::commands::task::{CommandsTask, Means, Queues};
+use crate::commands::{Desk, waking};
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
 use crate::journal::{Health, JOBS_MAX, Journal};
@@ -9,6 +11,7 @@ use crate::operators::Operators;
 use crate::operators::origin::Names;
 use crate::operators::router::router;
 use crate::peers::channels::Channels;
+use crate::peers::commands::CommandService;
 use crate::peers::dialer::Dialer;
 use crate::peers::membership::Configured;
 use crate::peers::service::PeerService;
@@ -128,9 +131,11 @@ impl Gateway {
             operators_url: config.operators.url.clone().unwrap_or(format!("http://{}", addresses.operators)),
         };
         let names = Names::of_url(&me.operators_url);
+        let (node_id, own_region) = (me.id.clone(), me.region.clone());
         let timers = config.timers.timers();
         let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
         let places = places(&reader).await?;
+        let kept = crate::commands::rows::open(&clock, &reader).await?;
 
         let tasks = Tasks::default();
         let live = Live::new(incarnation);
@@ -145,7 +150,19 @@ impl Gateway {
         let (feed, feed_task) = Feed::new(live.clone(), places);
         let delay = Duration::from_millis(config.store.commit_delay_ms);
 
-        let journal = Journal::new(writer, job_queue, answers, feed.clone(), health.clone(), delay, tasks.clone());
+        let (desk, letters) = Desk::new();
+        let (written_sender, written) = mpsc::channel(JOBS_MAX);
+        let (wakes, wake_queue) = mpsc::channel(waking::WAKES_MAX);
+        let journal = Journal::new(
+            writer,
+            job_queue,
+            answers,
+            written_sender,
+            feed.clone(),
+            health.clone(),
+            delay,
+            tasks.clone(),
+        );
         // Ends after all others: what they submitted is still committed.
         let journal = tokio::spawn(journal.run());
         tokio::spawn(feed_task.run());
@@ -161,6 +178,17 @@ impl Gateway {
             reader: reader.clone(),
             tasks: tasks.clone(),
         };
+        let means = Means {
+            clock,
+            presence: presence.clone(),
+            journal: jobs.clone(),
+            channels: channels.clone(),
+            wakes,
+            tasks: tasks.clone(),
+        };
+        let queues = Queues { letters, written, live: live.changes() };
+        tasks.spawn("commands", CommandsTask::new(node_id.clone(), own_region, means, desk.clone()).run(kept, queues));
+        tasks.spawn("waking", waking::without_channel(wake_queue, desk.clone()));
         let seeds = Arc::new(config.peers.seeds.clone());
         let operator_plane = Operators {
             clock,
@@ -169,6 +197,8 @@ impl Gateway {
             live: live.clone(),
             reader: reader.clone(),
             channels: channels.clone(),
+            commands: CommandService { clock, desk: desk.clone(), reader: reader.clone() },
+            me: node_id,
             own,
             health,
             seeds: seeds.clone(),
@@ -186,7 +216,7 @@ impl Gateway {
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
         tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
         let neighbours = neighbours(presence.clone(), &tasks);
-        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, neighbours };
+        let edge = Edge { clock, presence: presence.clone(), desk, journal: jobs, timers, neighbours };
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);

@@ -2,12 +2,13 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, health, live_stream, regions, telemetry, vehicles};
+use super::{Operators, assets, commands, health, live_stream, regions, telemetry, vehicles};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use waygate_wire::proto::commands_server::CommandsServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 
@@ -20,17 +21,21 @@ pub fn router(operators: Operators, names: Names) -> Router {
     let grpc = tonic::service::Routes::new(
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
     )
+    .add_service(CommandsServer::new(operators.commands.clone()))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
         .route("/v1/vehicles", get(vehicles::list))
         .route("/v1/vehicles/{id}", get(vehicles::one))
         .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
+        .route("/v1/vehicles/{id}/commands", get(commands::list).post(commands::take))
+        .route("/v1/commands/{id}", get(commands::one).delete(commands::cancel))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .layer(axum::extract::DefaultBodyLimit::max(commands::BODY_BYTES_MAX))
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
@@ -50,5 +55,6 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 }
 
 async fn not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here")
+    let detail = "this is not answered here; the Allow header names the methods that are";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

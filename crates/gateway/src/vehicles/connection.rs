@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use waygate_core::cause::{OrderCause, RejectCause};
 use waygate_core::cell::Cell;
-use waygate_core::id::ConnId;
+use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::ingest::{Action, Event, Ingest};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, TrackingAccept, Uplink};
@@ -70,6 +70,8 @@ struct Connection {
     edge: Arc<Edge>,
     catalogue: Vec<SignalPath>,
     ingest: Option<Box<Ingest>>,
+    /// Who it is, once its session stands.
+    vehicle: Option<VehicleId>,
     cell: Option<Cell>,
     keepalive: Keepalive,
     /// When a vehicle that said goodbye is hung up on.
@@ -95,6 +97,7 @@ pub async fn run(
         edge,
         catalogue: Vec::new(),
         ingest: None,
+        vehicle: None,
         cell: None,
         keepalive: Keepalive::default(),
         leaving: None,
@@ -270,11 +273,12 @@ impl Connection {
             window_bytes: limits::WINDOW_BYTES_MAX,
             max_frame_bytes: limits::FRAME_BYTES_MAX as u32,
             resume_from: ingest.resume_from(),
-            pending_commands: 0,
+            pending_commands: self.edge.desk.waiting(&accepted.vehicle),
             gateways: self.edge.neighbours.borrow().clone(),
             wake_key: Vec::new(),
         };
         self.ingest = Some(Box::new(ingest));
+        self.vehicle = Some(accepted.vehicle.clone());
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
         self.feed(&Downlink::AttachAccept(Box::new(message)));
     }
@@ -300,11 +304,10 @@ impl Connection {
                 Ok(())
             }
             Uplink::CommandStatus(status) => {
-                // No command was given out on this socket.
-                let text = format!("no command {} is known here", status.id);
-                let refers_to = "command_status".to_owned();
-                let report = ErrorReport { code: error_code::MALFORMED, fatal: false, text, refers_to };
-                self.send(Downlink::Error(report)).await
+                if let Some(vehicle) = self.vehicle.clone() {
+                    self.edge.desk.heard(vehicle, status).await;
+                }
+                Ok(())
             }
             Uplink::TimeRequest(sent) => {
                 self.send(Downlink::TimeReply { sent, server_time: self.edge.clock.wall() }).await

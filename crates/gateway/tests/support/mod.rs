@@ -84,7 +84,18 @@ impl Response {
 
 /// One request over a connection of its own.
 pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    use http_body_util::{BodyExt, Empty};
+    request_with(address, method, path, headers, String::new()).await
+}
+
+/// One request with a body.
+pub async fn request_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Response {
+    use http_body_util::{BodyExt, Full};
     let stream = TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
@@ -93,7 +104,7 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<hyper::body::Bytes>::new()).unwrap();
+    let request = request.body(Full::<hyper::body::Bytes>::from(body)).unwrap();
     let response = sender.send_request(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
