@@ -77,6 +77,15 @@ pub struct Answer {
     pub settled: Option<SeqRanges>,
 }
 
+/// Who is told what became of a write.
+#[derive(Debug)]
+pub struct Answers {
+    /// Attaches: the presence task.
+    pub attaches: mpsc::Sender<Answer>,
+    /// Commands, and whether they are on disk: the commands task.
+    pub commands: mpsc::Sender<(CommandId, bool)>,
+}
+
 /// Whether the store takes writes, for readiness.
 #[derive(Debug, Default)]
 pub struct Health(AtomicU8);
@@ -105,9 +114,7 @@ impl Health {
 pub struct Journal {
     writer: Writer,
     jobs: mpsc::Receiver<Job>,
-    answers: mpsc::Sender<Answer>,
-    /// Which command, and whether it is on disk.
-    commands: mpsc::Sender<(CommandId, bool)>,
+    answers: Answers,
     feed: Feed,
     health: Arc<Health>,
     commit_delay: Duration,
@@ -121,14 +128,13 @@ impl Journal {
     pub fn new(
         writer: Writer,
         jobs: mpsc::Receiver<Job>,
-        answers: mpsc::Sender<Answer>,
-        commands: mpsc::Sender<(CommandId, bool)>,
+        answers: Answers,
         feed: Feed,
         health: Arc<Health>,
         commit_delay: Duration,
         tasks: Tasks,
     ) -> Self {
-        Self { writer, jobs, answers, commands, feed, health, commit_delay, tasks, unwritten: Vec::new() }
+        Self { writer, jobs, answers, feed, health, commit_delay, tasks, unwritten: Vec::new() }
     }
 
     /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed.
@@ -261,14 +267,14 @@ impl Journal {
 
     /// The presence task keeps no more attaches under way than this queue holds, so this never waits for long.
     async fn tell(&self, answer: Answer) {
-        if self.answers.send(answer).await.is_err() {
+        if self.answers.attaches.send(answer).await.is_err() {
             tracing::debug!("the presence task has ended; an attach is not answered");
         }
     }
 
     /// The commands task reads this queue before all else and never waits for the journal.
     async fn tell_command(&self, id: CommandId, on_disk: bool) {
-        if self.commands.send((id, on_disk)).await.is_err() {
+        if self.answers.commands.send((id, on_disk)).await.is_err() {
             tracing::debug!("the commands task has ended; a command is not answered");
         }
     }

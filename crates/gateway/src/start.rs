@@ -5,7 +5,7 @@ use crate::commands::task::{CommandsTask, Means, Queues};
 use crate::commands::{Desk, waking};
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
-use crate::journal::{Health, JOBS_MAX, Journal};
+use crate::journal::{Answers, Health, JOBS_MAX, Journal};
 use crate::live::Live;
 use crate::operators::Operators;
 use crate::operators::origin::Names;
@@ -152,17 +152,9 @@ impl Gateway {
 
         let (desk, letters) = Desk::new();
         let (written_sender, written) = mpsc::channel(JOBS_MAX);
+        let answers = Answers { attaches: answers, commands: written_sender };
         let (wakes, wake_queue) = mpsc::channel(waking::WAKES_MAX);
-        let journal = Journal::new(
-            writer,
-            job_queue,
-            answers,
-            written_sender,
-            feed.clone(),
-            health.clone(),
-            delay,
-            tasks.clone(),
-        );
+        let journal = Journal::new(writer, job_queue, answers, feed.clone(), health.clone(), delay, tasks.clone());
         // Ends after all others: what they submitted is still committed.
         let journal = tokio::spawn(journal.run());
         tokio::spawn(feed_task.run());

@@ -51,7 +51,7 @@ pub async fn open(clock: &Clock, reader: &Reader) -> Result<Vec<Record>, ReadErr
 
 #[cfg(test)]
 mod tests {
-    use super::{record, row};
+    use super::{CommandRecord, record, row};
     use crate::clock::Clock;
     use waygate_core::command::{CommandId, CommandName, Policy};
     use waygate_core::commands::{Progress, Record};
@@ -81,7 +81,7 @@ mod tests {
             steps: Vec::new(),
         };
         let mut stored = row(&clock, &there);
-        let age = |stored| clock.now().since(record(&clock, stored).unwrap().taken).0;
+        let age = |stored: &CommandRecord| clock.now().since(record(&clock, stored).unwrap().taken).0;
         assert!((5000..6000).contains(&age(&stored)));
         // Written ten seconds ago, and by a clock that was set back since.
         stored.updated = Wall(stored.updated.0 - 10_000);
