@@ -277,7 +277,12 @@ pub enum Action {
     /// Wake a vehicle. Its attach is seen; if it does not come, [`Event::WakeFailed`] must follow.
     Wake(VehicleId),
     /// What is shown of it has changed; all of it is on disk or on its way there.
-    Changed(Box<Record>),
+    Changed {
+        /// As it is now.
+        record: Box<Record>,
+        /// What was shown before; nothing if it is new here.
+        was: Option<State>,
+    },
 }
 
 /// What is known of a vehicle with commands that have not ended.
@@ -375,6 +380,11 @@ impl Commands {
     /// Vehicles with commands that have not ended.
     pub fn vehicles(&self) -> impl Iterator<Item = &VehicleId> {
         self.targets.keys()
+    }
+
+    /// Whether a vehicle has commands that have not ended.
+    pub fn waits_for(&self, vehicle: &VehicleId) -> bool {
+        self.targets.contains_key(vehicle)
     }
 
     /// How many commands have not ended.

@@ -58,6 +58,9 @@ pub const COMMANDS_HANDED_MAX: usize = 100_000;
 /// Steps kept of one command: each state once a gateway.
 pub const COMMAND_STEPS_MAX: usize = 32;
 
+/// Bytes of a step's text: with all else a record fits into 64 KiB.
+pub const COMMAND_STEP_TEXT_BYTES_MAX: usize = 128;
+
 /// Ids of commands that a vehicle remembers, so that none is done twice.
 pub const COMMAND_IDS_REMEMBERED: usize = 256;
 

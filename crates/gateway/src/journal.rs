@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, VehicleId};
 use waygate_core::ingest::Ticket;
@@ -52,6 +53,13 @@ pub enum Job {
     },
     /// What became known of vehicles' timelines.
     Transitions(Vec<Write>),
+    /// A command. The commands task is told.
+    Command {
+        /// What to write.
+        write: Write,
+        /// Which.
+        id: CommandId,
+    },
     /// Telemetry of one ticket.
     Batches {
         /// What to write.
@@ -76,6 +84,15 @@ pub struct Answer {
     pub epoch: Epoch,
     /// What is settled of its spool, or that it failed.
     pub settled: Option<SeqRanges>,
+}
+
+/// Who is told what became of a write.
+#[derive(Debug)]
+pub struct Answers {
+    /// Attaches: the presence task.
+    pub attaches: mpsc::Sender<Answer>,
+    /// Commands, and whether they are on disk: the commands task.
+    pub commands: mpsc::Sender<(CommandId, bool)>,
 }
 
 /// Whether the store takes writes, for readiness.
@@ -106,7 +123,7 @@ impl Health {
 pub struct Journal {
     writer: Writer,
     jobs: mpsc::Receiver<Job>,
-    answers: mpsc::Sender<Answer>,
+    answers: Answers,
     feed: Feed,
     health: Arc<Health>,
     commit_delay: Duration,
@@ -120,7 +137,7 @@ impl Journal {
     pub fn new(
         writer: Writer,
         jobs: mpsc::Receiver<Job>,
-        answers: mpsc::Sender<Answer>,
+        answers: Answers,
         feed: Feed,
         health: Arc<Health>,
         commit_delay: Duration,
@@ -210,6 +227,21 @@ impl Journal {
                 }
                 // Whoever asked may have given up.
                 Job::Fence { reply, .. } => drop(reply.send(settled(mine))),
+                Job::Command { id, .. } => {
+                    let refused = mine.iter().find_map(|outcome| match outcome {
+                        Outcome::Refused(why) => Some(why),
+                        Outcome::Attached { .. }
+                        | Outcome::Stored
+                        | Outcome::Duplicate
+                        | Outcome::Overlap { .. }
+                        | Outcome::Fenced { .. }
+                        | Outcome::Done => None,
+                    });
+                    if let Some(why) = refused {
+                        tracing::error!(%id, %why, "a command is not stored");
+                    }
+                    self.tell_command(id, refused.is_none()).await;
+                }
                 Job::Batches { committed, mailbox, ticket, .. } => {
                     let letter = verdict(ticket, &mine);
                     if matches!(letter, Letter::Persisted(_)) {
@@ -235,6 +267,7 @@ impl Journal {
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
                 }
+                Job::Command { id, .. } => self.tell_command(id, false).await,
                 Job::Batches { mailbox, ticket, .. } => mailbox.put(Letter::PersistFailed(ticket)),
             }
         }
@@ -242,8 +275,15 @@ impl Journal {
 
     /// The presence task keeps no more attaches under way than this queue holds, so this never waits for long.
     async fn tell(&self, answer: Answer) {
-        if self.answers.send(answer).await.is_err() {
+        if self.answers.attaches.send(answer).await.is_err() {
             tracing::debug!("the presence task has ended; an attach is not answered");
+        }
+    }
+
+    /// The commands task reads this queue before all else and never waits for the journal.
+    async fn tell_command(&self, id: CommandId, on_disk: bool) {
+        if self.answers.commands.send((id, on_disk)).await.is_err() {
+            tracing::debug!("the commands task has ended; a command is not answered");
         }
     }
 }
@@ -265,7 +305,9 @@ impl Job {
 
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
-            Self::Presence { write, .. } | Self::Fence { write, .. } => std::slice::from_ref(write),
+            Self::Presence { write, .. } | Self::Fence { write, .. } | Self::Command { write, .. } => {
+                std::slice::from_ref(write)
+            }
             Self::Batches { writes, .. } | Self::Transitions(writes) => writes.as_slice(),
         }
         .iter()

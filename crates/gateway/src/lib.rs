@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod areas;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod feed;
 pub mod hooks;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Notify, oneshot};
+use waygate_core::command::Command;
 use waygate_core::id::ConnId;
 use waygate_core::ingest::Ticket;
 use waygate_core::message::Downlink;
@@ -21,6 +22,8 @@ pub enum Letter {
     Send(Downlink),
     /// Send it to the vehicle, and say when it was written to the socket.
     Deliver(Downlink, oneshot::Sender<()>),
+    /// Send it this command, whose time to live was what it says at this moment.
+    Command(Box<Command>, Mono),
     /// Ask the vehicle to show that it is there. Answered with the next frame, dropped with the socket.
     Probe(oneshot::Sender<()>),
     /// The session stands; the token to give to the vehicle.

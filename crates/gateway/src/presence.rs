@@ -3,9 +3,14 @@
 //! It never waits for a disk, a vehicle or a peer: writes that find the journal busy are kept, one a vehicle;
 //! a stream without room is not written to; an attach that would wait too long is told to come later.
 
+mod command;
 pub mod leaving;
+mod state;
 
-use self::leaving::{ContextRequest, Draining, Gathering};
+pub use command::{Command, Link, Presence};
+pub use state::State;
+
+use self::leaving::{Draining, Gathering};
 use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::journal::{Answer, Job};
@@ -16,21 +21,19 @@ use crate::timeline::{News, Timeline};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use waygate_core::admission::{Class, Verdict};
 use waygate_core::cause::{DetachCause, RejectCause};
-use waygate_core::cell::Cell;
 use waygate_core::drain::Event as DrainEvent;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
-use waygate_core::message::{AttachReject, AttachRequest, Downlink, Suspend};
+use waygate_core::message::{AttachReject, AttachRequest, Downlink};
 use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
 use waygate_core::redirect::Territory;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::{Action as SessionAction, Phase, Session};
-use waygate_core::sync::Frame;
 use waygate_core::time::{Millis, Mono, Wall};
-use waygate_core::view::{AgeKind, Liveness, Sight};
+use waygate_core::view::Liveness;
 use waygate_core::wake::WakeChannels;
 use waygate_store::{PresenceRecord, Write};
 
@@ -51,161 +54,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A vehicle that was silent for longer is asked for the present value of all its signals when it is back.
 const SNAPSHOT_AFTER: Millis = Millis::secs(10 * 60);
-
-/// Something for the presence task.
-pub enum Command {
-    /// A vehicle asks for a session.
-    Attach(Arc<Mailbox>, Box<AttachRequest>),
-    /// A vehicle is in another tracking area.
-    Moved(ConnId, Cell),
-    /// A vehicle said goodbye.
-    Detach(ConnId, DetachCause),
-    /// A vehicle goes to sleep once its socket ends.
-    Suspend(ConnId, Suspend),
-    /// A connection has ended.
-    Lost(ConnId),
-    /// A stream to a peer was opened.
-    LinkOpened(LinkId, Link),
-    /// A peer sent a frame.
-    FrameReceived(LinkId, Frame),
-    /// A stream ended.
-    LinkLost(LinkId),
-    /// Another gateway says that a session lost.
-    Supersede(Notice, oneshot::Sender<bool>),
-    /// Another gateway has a vehicle now, and asks what is settled here.
-    Context(ContextRequest),
-    /// A connection knows what another gateway has stored.
-    Gathered(ConnId),
-    /// Ask a vehicle on its socket whether it is there; dropped if it has none here, or loses it.
-    Probe(VehicleId, oneshot::Sender<()>),
-    /// Send something to a vehicle; `written` is dropped if it has no socket here, or loses it.
-    SendTo {
-        /// To whom.
-        vehicle: VehicleId,
-        /// What.
-        message: Downlink,
-        /// Told once it was written to the socket.
-        written: oneshot::Sender<()>,
-    },
-    /// A question.
-    Ask(Box<dyn FnOnce(&State) + Send>),
-    /// The gateway is about to stop: vehicles are sent elsewhere over this time, and it is told when all have left.
-    Drain(Millis, oneshot::Sender<()>),
-    /// The gateway stops: every vehicle is sent away.
-    SendAway,
-}
-
-/// The gateway's end of a stream to a peer.
-#[derive(Debug)]
-pub struct Link {
-    /// Whether this node dialled it.
-    pub dialled: bool,
-    /// Takes frames for the peer.
-    pub frames: mpsc::Sender<Frame>,
-    /// Ends the stream.
-    pub hang_up: tokio_util::sync::CancellationToken,
-}
-
-/// The way to the presence task. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Presence {
-    commands: mpsc::Sender<Command>,
-}
-
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Command")
-    }
-}
-
-impl Presence {
-    /// A way to a task that reads `commands`.
-    pub fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands }
-    }
-
-    /// Asks for a session; `false` if the task cannot even be asked.
-    pub fn try_attach(&self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) -> bool {
-        self.commands.try_send(Command::Attach(mailbox, request)).is_ok()
-    }
-
-    /// Gives the task a command, waiting for room.
-    pub async fn tell(&self, command: Command) {
-        if self.commands.send(command).await.is_err() {
-            tracing::debug!("the presence task has ended");
-        }
-    }
-
-    /// Asks the task; `None` if it has ended. The question must be answered quickly.
-    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&State) -> T + Send + 'static) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Ask(Box::new(move |state| {
-            let _ = reply.send(question(state));
-        }));
-        self.tell(command).await;
-        answer.await.ok()
-    }
-}
-
-/// What the task owns.
-#[derive(Debug)]
-pub struct State {
-    /// The core.
-    pub node: Node,
-    /// The clocks.
-    pub clock: Clock,
-    /// Load control.
-    pub gate: Gate,
-    mailboxes: BTreeMap<ConnId, Arc<Mailbox>>,
-    links: BTreeMap<LinkId, Link>,
-}
-
-impl State {
-    /// What is shown of a vehicle.
-    pub fn sight(&self, vehicle: &VehicleId) -> Option<Sight> {
-        self.node.view().sight(self.clock.now(), vehicle).map(|sight| self.measured(sight))
-    }
-
-    /// Vehicles after `after`, at most `scan_max` looked at; where to go on.
-    pub fn scan(&self, after: Option<&VehicleId>, scan_max: usize, mut keep: impl FnMut(Sight)) -> Option<VehicleId> {
-        self.node.view().scan(self.clock.now(), after, scan_max, |sight| keep(self.measured(sight)))
-    }
-
-    /// Since the last frame of a vehicle that is served here; `None` if it is not.
-    pub fn contact_age(&self, vehicle: &VehicleId) -> Option<Millis> {
-        let standing = |session: &&Session| !matches!(session.phase(), Phase::Yielded(..));
-        let session = self.node.registrar().session(vehicle).filter(standing)?;
-        let heard = self.mailbox_of(vehicle).map(|mailbox| mailbox.last_heard());
-        let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
-        Some(self.clock.now().since(contact))
-    }
-
-    /// Whether this gateway is about to stop.
-    pub fn draining(&self) -> bool {
-        self.node.view().me().draining
-    }
-
-    /// The mailbox of the connection that a vehicle's session has at this moment.
-    fn mailbox_of(&self, vehicle: &VehicleId) -> Option<&Arc<Mailbox>> {
-        self.node.registrar().session(vehicle)?.conns()[0].and_then(|conn| self.mailboxes.get(&conn))
-    }
-
-    /// How many sockets are attached.
-    pub fn sockets(&self) -> usize {
-        self.mailboxes.len()
-    }
-
-    /// A vehicle connected here was heard more lately than its log entry says.
-    fn measured(&self, mut sight: Sight) -> Sight {
-        if sight.owner == self.node.view().me().id
-            && let Some(age) = self.contact_age(&sight.vehicle)
-        {
-            sight.age = age.min(sight.age);
-            sight.age_kind = AgeKind::Measured;
-        }
-        sight
-    }
-}
 
 /// Where what the task wants done is done.
 #[derive(Debug)]
@@ -347,6 +195,9 @@ impl PresenceTask {
                 if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
                     mailbox.put(Letter::Deliver(message, written));
                 }
+            }
+            Command::Hand { record, recall, reply } => {
+                let _ = reply.send(self.state.hand(&record, recall));
             }
             Command::Ask(question) => question(&self.state),
             Command::Context(request) => self.tell_context(request),
@@ -602,7 +453,8 @@ fn wall_of(clock: &Clock, at: Mono) -> Wall {
     clock.wall() - clock.now().since(at)
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+/// Sleeps until then, or for ever.
+pub async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

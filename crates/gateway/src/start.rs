@@ -3,10 +3,12 @@
 use crate::admission::Gate;
 use crate::areas::region_map;
 use crate::clock::Clock;
+use crate::commands::task::{CommandsTask, Means, Queues};
+use crate::commands::{Desk, waking};
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
 use crate::hooks::Hooks;
-use crate::journal::{Health, JOBS_MAX, Journal};
+use crate::journal::{Answers, Health, JOBS_MAX, Journal};
 use crate::live::Live;
 use crate::operators::Operators;
 use crate::operators::origin::Names;
@@ -14,6 +16,7 @@ use crate::operators::router::router;
 use crate::pager::Pager;
 use crate::pager::task::Parts;
 use crate::peers::channels::Channels;
+use crate::peers::commands::CommandService;
 use crate::peers::dialer::Dialer;
 use crate::peers::membership::Configured;
 use crate::peers::service::PeerService;
@@ -148,9 +151,11 @@ impl Gateway {
             draining: false,
         };
         let names = Names::of_url(&me.operators_url);
+        let (node_id, own_region) = (me.id.clone(), me.region.clone());
         let timers = config.timers.timers();
         let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
         let places = places(&reader).await?;
+        let kept = crate::commands::rows::open(&clock, &reader).await?;
 
         let tasks = Tasks::default();
         let live = Live::new(incarnation);
@@ -165,6 +170,10 @@ impl Gateway {
         let (feed, feed_task) = Feed::new(live.clone(), places);
         let delay = Duration::from_millis(config.store.commit_delay_ms);
 
+        let (desk, letters) = Desk::new();
+        let (written_sender, written) = mpsc::channel(JOBS_MAX);
+        let answers = Answers { attaches: answers, commands: written_sender };
+        let (wakes, wake_queue) = mpsc::channel(waking::WAKES_MAX);
         let journal = Journal::new(writer, job_queue, answers, feed.clone(), health.clone(), delay, tasks.clone());
         // Ends after all others: what they submitted is still committed.
         let journal = tokio::spawn(journal.run());
@@ -192,6 +201,17 @@ impl Gateway {
             reader: reader.clone(),
             tasks: tasks.clone(),
         };
+        let means = Means {
+            clock,
+            presence: presence.clone(),
+            journal: jobs.clone(),
+            channels: channels.clone(),
+            wakes,
+            tasks: tasks.clone(),
+        };
+        let queues = Queues { letters, written, live: live.changes() };
+        tasks.spawn("commands", CommandsTask::new(node_id.clone(), own_region, means, desk.clone()).run(kept, queues));
+        tasks.spawn("waking", waking::by_pager(wake_queue, pager.clone(), desk.clone()));
         let seeds = Arc::new(config.peers.seeds.clone());
         let operator_plane = Operators {
             clock,
@@ -200,6 +220,8 @@ impl Gateway {
             live: live.clone(),
             reader: reader.clone(),
             channels: channels.clone(),
+            commands: CommandService { clock, desk: desk.clone(), reader: reader.clone() },
+            me: node_id,
             own,
             health,
             seeds: seeds.clone(),
@@ -222,6 +244,7 @@ impl Gateway {
         let edge = Edge {
             clock,
             presence: presence.clone(),
+            desk,
             journal: jobs,
             timers,
             territory,

@@ -12,6 +12,7 @@ mod downlink;
 pub mod error;
 mod json;
 pub mod operator;
+pub mod orders;
 pub mod peer;
 mod scan;
 pub mod telemetry;

@@ -132,7 +132,7 @@ impl World {
             }
             Action::SendToVehicle { record, recall, ask } => return Some(self.send_command(g, &record, recall, ask)),
             Action::Wake(vehicle) => self.wake(g, vehicle),
-            Action::Changed(record) => self.judge_told(g, &record),
+            Action::Changed { record, was: _ } => self.judge_told(g, &record),
         }
         None
     }

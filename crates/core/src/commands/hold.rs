@@ -8,7 +8,9 @@ use super::{
 };
 use crate::command::CommandId;
 use crate::id::{NodeId, RegionId, VehicleId};
-use crate::limits::{COMMANDS_ENDED_MAX, COMMANDS_OPEN_MAX, COMMANDS_OPEN_PER_VEHICLE_MAX};
+use crate::limits::{
+    COMMAND_STEP_TEXT_BYTES_MAX, COMMANDS_ENDED_MAX, COMMANDS_OPEN_MAX, COMMANDS_OPEN_PER_VEHICLE_MAX,
+};
 use crate::time::{Mono, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,7 +205,7 @@ impl Commands {
             answer(&asks, &entry.record, out);
             return self.tend(now, id, out);
         }
-        out.push(Action::Changed(Box::new(entry.record.clone())));
+        out.push(Action::Changed { record: Box::new(entry.record.clone()), was: None });
         let (vehicle, policy) = (entry.record.vehicle.clone(), entry.record.policy.clone());
         if entry.record.origin == self.me && entry.record.keepers.is_empty() {
             self.seek_keeper(now, id, BTreeSet::new(), asks, now + KEEPER_WAIT, out);
@@ -312,7 +314,7 @@ impl Commands {
             Source::Replica => None,
         };
         if let Some(gateway) = place.filter(|_| state != before.state()) {
-            let text = entry.record.said().text;
+            let text = shortened(entry.record.said().text);
             entry.record.step(Step { at: now, state, gateway: gateway.clone(), text });
         }
         if entry.record.is_recalled() && !before.is_recalled() {
@@ -328,7 +330,8 @@ impl Commands {
             };
         }
         let (saved, ended) = (entry.saved, entry.record.end != before.end);
-        let shown = saved.then(|| Action::Changed(Box::new(entry.record.clone())));
+        let shown =
+            saved.then(|| Action::Changed { record: Box::new(entry.record.clone()), was: Some(before.state()) });
         if before.end.is_none() && ended {
             self.close(now, id);
         }
@@ -520,6 +523,13 @@ impl Commands {
     pub(super) fn open_of(&self, vehicle: &VehicleId) -> Vec<CommandId> {
         self.targets.get(vehicle).map(|target| target.open.iter().copied().collect()).unwrap_or_default()
     }
+}
+
+/// The text of a step, cut to its bound.
+fn shortened(mut text: String) -> String {
+    let cut = (0..=COMMAND_STEP_TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(cut.unwrap_or_default());
+    text
 }
 
 /// How a command ends that was cancelled before it was sent.

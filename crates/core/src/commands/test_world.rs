@@ -321,7 +321,7 @@ impl World {
                     }
                 }
                 Action::Wake(_) => self.wakes += 1,
-                Action::Changed(record) => {
+                Action::Changed { record, was: _ } => {
                     assert!(self.gateways[me].disk.contains_key(&record.id), "told before it was on disk");
                 }
             }

@@ -17,8 +17,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use waygate_core::commands::Record;
 use waygate_core::id::VehicleId;
 use waygate_core::record::Position;
 use waygate_wire::operator::{Hello, Instant, Missed, Positions, StreamEvent, Vehicle};
@@ -40,6 +41,7 @@ const REGIONS_ASKED_MAX: usize = 1024;
 struct Filter {
     presence: bool,
     positions: bool,
+    commands: bool,
     vehicles: BTreeSet<String>,
     regions: BTreeSet<String>,
     area: Option<Area>,
@@ -49,13 +51,19 @@ impl Filter {
     fn read(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters = Parameters::read(query)?;
         let kinds = parameters.list("kind")?;
-        if let Some(unknown) = kinds.iter().find(|kind| !matches!(kind.as_str(), "presence" | "positions")) {
-            return Err(Problem::parameter("kind", format!("kind {unknown:?} is not one of presence, positions")));
+        if let Some(unknown) = kinds.iter().find(|kind| !matches!(kind.as_str(), "presence" | "positions" | "commands"))
+        {
+            return Err(Problem::parameter(
+                "kind",
+                format!("kind {unknown:?} is not one of presence, positions, commands"),
+            ));
         }
         let wants = |kind: &str| kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind);
         let filter = Self {
             presence: wants("presence"),
             positions: wants("positions"),
+            // Only for those who ask: readers of old do not know them.
+            commands: kinds.iter().any(|wanted| wanted == "commands"),
             vehicles: parameters.list("vehicle")?.into_iter().collect(),
             regions: parameters.list("region")?.into_iter().collect(),
             area: parameters.bbox()?,
@@ -85,10 +93,11 @@ pub async fn follow(
     let filter = Filter::read(query.as_deref())?;
     let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = operators.live.read(last_id);
+    let commands = filter.commands.then(|| operators.commands.desk.changes());
     let (sender, receiver) = mpsc::channel(QUEUE);
     let tasks = operators.tasks.clone();
     let stopping = tasks.stopping();
-    let session = Session { operators, filter, sender, by_region: BTreeMap::new() };
+    let session = Session { operators, filter, sender, by_region: BTreeMap::new(), commands };
     tasks.spawn("stream", async move {
         tokio::select! {
             _ = session.run(reader) => {}
@@ -108,6 +117,8 @@ struct Session {
     sender: mpsc::Sender<Result<SseEvent, Infallible>>,
     /// Which region last spoke for a vehicle, if positions are filtered by region.
     by_region: BTreeMap<String, String>,
+    /// Commands kept here, if they are asked for.
+    commands: Option<broadcast::Receiver<Arc<Record>>>,
 }
 
 impl Session {
@@ -137,6 +148,11 @@ impl Session {
                     Ok(tick) => self.tell_positions(&tick).await?,
                     // Only the latest counts, and it comes with the vehicle's next record.
                     Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                command = next_command(&mut self.commands) => match command {
+                    Ok(record) => self.tell_command(&record).await?,
+                    Err(RecvError::Lagged(events)) => self.send(StreamEvent::Missed(Missed { events }), None).await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
                 _ = regions.tick(), if changed => {
@@ -180,6 +196,14 @@ impl Session {
             // It came while nobody read: the vehicles were not told one by one.
             Change::Node(_, events) => self.send(StreamEvent::Missed(Missed { events: *events }), None).await,
         }
+    }
+
+    async fn tell_command(&self, record: &Record) -> Result<(), Gone> {
+        if !self.filter.vehicles.is_empty() && !self.filter.vehicles.contains(record.vehicle.as_str()) {
+            return Ok(());
+        }
+        let info = self.operators.command_info(record, Vec::new());
+        self.send(StreamEvent::Command(Box::new(info)), None).await
     }
 
     async fn tell_positions(&mut self, tick: &Arc<Tick>) -> Result<(), Gone> {
@@ -242,5 +266,12 @@ impl Session {
             sse = sse.id(id);
         }
         self.sender.send(Ok(sse)).await.map_err(|_| Gone)
+    }
+}
+
+async fn next_command(commands: &mut Option<broadcast::Receiver<Arc<Record>>>) -> Result<Arc<Record>, RecvError> {
+    match commands {
+        Some(commands) => commands.recv().await,
+        None => std::future::pending().await,
     }
 }

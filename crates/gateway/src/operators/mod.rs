@@ -1,6 +1,7 @@
 //! What operators ask over HTTP, and the console.
 
 pub mod assets;
+pub mod commands;
 pub mod health;
 pub mod history;
 pub mod live_stream;
@@ -20,11 +21,13 @@ use crate::feed::Feed;
 use crate::journal::Health;
 use crate::live::Live;
 use crate::peers::channels::Channels;
+use crate::peers::commands::CommandService;
 use crate::peers::service::PeerService;
 use crate::presence::Presence;
 use crate::tasks::Tasks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
+use waygate_core::id::NodeId;
 use waygate_store::Reader;
 
 /// Everything an operator's question needs. Cheap to clone.
@@ -42,6 +45,10 @@ pub struct Operators {
     pub reader: Reader,
     /// The peers.
     pub channels: Channels,
+    /// What peers are answered about commands.
+    pub commands: CommandService,
+    /// This gateway's name.
+    pub me: NodeId,
     /// What peers are answered, for questions this gateway answers by itself.
     pub own: PeerService,
     /// Whether the store takes writes.

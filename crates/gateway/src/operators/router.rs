@@ -2,12 +2,13 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, health, live_stream, page, regions, telemetry, timeline, vehicles};
+use super::{Operators, assets, commands, health, live_stream, page, regions, telemetry, timeline, vehicles};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use waygate_wire::proto::commands_server::CommandsServer;
 use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
@@ -26,6 +27,7 @@ pub fn router(operators: Operators, names: Names) -> Router {
     .add_service(HandoverServer::new(service.clone()))
     .add_service(TimelineServer::new(service.clone()))
     .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+    .add_service(CommandsServer::new(operators.commands.clone()))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
@@ -35,11 +37,14 @@ pub fn router(operators: Operators, names: Names) -> Router {
         .route("/v1/vehicles/{id}/timeline", get(timeline::list))
         .route("/v1/vehicles/{id}/page", post(page::page))
         .route("/v1/vehicles/{id}/snapshot", post(page::snapshot))
+        .route("/v1/vehicles/{id}/commands", get(commands::list).post(commands::take))
+        .route("/v1/commands/{id}", get(commands::one).delete(commands::cancel))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .layer(axum::extract::DefaultBodyLimit::max(commands::BODY_BYTES_MAX))
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
@@ -59,8 +64,6 @@ async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Respons
 }
 
 async fn not_allowed() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this method is not answered here; the header Allow names those that are",
-    )
+    let detail = "this is not answered here; the Allow header names the methods that are";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

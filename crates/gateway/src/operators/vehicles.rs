@@ -99,7 +99,7 @@ pub async fn one(
     Ok(Json(VehicleDetail {
         vehicle: with_position(&sight, told),
         signals: told.map(|told| signals(&told.signals)).unwrap_or_default(),
-        waiting_commands: 0,
+        waiting_commands: operators.commands.desk.waiting(&vehicle).into(),
         view: peers.view(missing),
     }))
 }

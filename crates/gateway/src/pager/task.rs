@@ -8,7 +8,7 @@ use super::{PageReply, Pager, outcome};
 use crate::clock::Clock;
 use crate::hooks::{Hooks, WakeUp};
 use crate::live::{Change, Event as LiveEvent, Live};
-use crate::presence::{Command, State};
+use crate::presence::{Command, State, sleep_until};
 use crate::tasks::Tasks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -182,9 +182,16 @@ impl PagerTask {
 
     /// The gateway that serves the vehicle wakes it; one question to it at a time.
     fn wake_elsewhere(&mut self, vehicle: VehicleId) {
-        if self.elsewhere.len() >= PAGES_MAX || !self.elsewhere.insert(vehicle.clone()) {
+        if self.elsewhere.contains(&vehicle) {
             return;
         }
+        if self.elsewhere.len() >= PAGES_MAX {
+            let detail = "too many vehicles are being woken at other gateways".to_owned();
+            let _ =
+                self.pager.ended.send(Ended { vehicle, outcome: PageOutcome::Unreachable, took: Millis(0), detail });
+            return;
+        }
+        self.elsewhere.insert(vehicle.clone());
         let (pager, done) = (self.pager.clone(), self.done.clone());
         self.spawn(async move {
             if let Some(reply) = pager.route(&vehicle, WAKE_WAIT, true).await {
@@ -300,12 +307,5 @@ fn facts(state: &State, vehicle: &VehicleId) -> Facts {
         connected: sight.known == Known::Online && sight.stale.is_none() && (!own || socket),
         epoch: sight.epoch,
         wake: sight.wake,
-    }
-}
-
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! The other gateways: presence streams with each, and questions on telemetry that they hold.
 
 pub mod channels;
+pub mod commands;
 pub mod dialer;
 pub mod handover;
 pub mod membership;

@@ -26,14 +26,15 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use waygate_core::cause::{OrderCause, RejectCause};
 use waygate_core::cell::Cell;
-use waygate_core::id::ConnId;
+use waygate_core::command::Command as CommandMessage;
+use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::ingest::{Action, Event, Ingest};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, Uplink};
 use waygate_core::record::{Lane, SignalPath, Telemetry};
 use waygate_core::redirect::Mover;
 use waygate_core::session::Accepted;
-use waygate_core::time::Millis;
+use waygate_core::time::{Millis, Mono, Wall};
 use waygate_wire::{Codec, WireError, error::code as error_code};
 
 /// How long the AttachRequest may take after the upgrade.
@@ -71,6 +72,10 @@ struct Connection {
     edge: Arc<Edge>,
     catalogue: Vec<SignalPath>,
     ingest: Option<Box<Ingest>>,
+    /// Who it is, once its session stands.
+    vehicle: Option<VehicleId>,
+    /// When the session was accepted, and what the vehicle was told that the time was.
+    accepted: (Mono, Wall),
     cell: Option<Cell>,
     mover: Mover,
     /// Whether another gateway is being asked what it has stored of the spool.
@@ -103,6 +108,8 @@ pub async fn run(
         edge,
         catalogue: Vec::new(),
         ingest: None,
+        vehicle: None,
+        accepted: (Mono(0), Wall(0)),
         cell: None,
         mover: Mover::default(),
         gathering: false,
@@ -261,6 +268,7 @@ impl Connection {
                     self.feed(&message);
                     delivered.push(written);
                 }
+                Letter::Command(command, at) => self.command(command, at),
                 Letter::Probe(asker) => {
                     self.keepalive.probe();
                     self.probes.push(asker);
@@ -291,26 +299,35 @@ impl Connection {
 
     fn accept(&mut self, accepted: Accepted, token: Vec<u8>) {
         let ingest = Ingest::new(&accepted);
+        self.accepted = (self.edge.clock.now(), self.edge.clock.wall());
         (self.cell, self.gathering) = (accepted.cell, accepted.gathers);
         let message = AttachAccept {
             token,
             epoch: accepted.epoch,
             session: accepted.session,
-            server_time: self.edge.clock.wall(),
+            server_time: self.accepted.1,
             areas: accepted.cell.map(Cell::tracking_areas).unwrap_or_default(),
             timers: self.edge.timers,
             window_records: limits::WINDOW_RECORDS_MAX,
             window_bytes: limits::WINDOW_BYTES_MAX,
             max_frame_bytes: limits::FRAME_BYTES_MAX as u32,
             resume_from: ingest.resume_from(),
-            pending_commands: 0,
+            pending_commands: self.edge.desk.waiting(&accepted.vehicle),
             gateways: self.gateways(),
             wake_key: self.edge.wake_key_of(&accepted.vehicle),
         };
         self.ingest = Some(Box::new(ingest));
+        self.vehicle = Some(accepted.vehicle.clone());
         tracing::debug!(vehicle = %accepted.vehicle, conn = self.mailbox.conn().0, "attached");
         self.feed(&Downlink::AttachAccept(Box::new(message)));
         self.redirect_from(accepted.centre);
+    }
+
+    /// Sends a command, dated on the clock that the accept told: the wall clock may have been set since.
+    fn command(&mut self, mut command: Box<CommandMessage>, at: Mono) {
+        let (accepted, server_time) = self.accepted;
+        command.sent = server_time + at.since(accepted);
+        self.feed(&Downlink::Command(command));
     }
 
     async fn receive(&mut self, frame: Bytes) -> Result<(), End> {
@@ -334,11 +351,10 @@ impl Connection {
                 Ok(())
             }
             Uplink::CommandStatus(status) => {
-                // No command was given out on this socket.
-                let text = format!("no command {} is known here", status.id);
-                let refers_to = "command_status".to_owned();
-                let report = ErrorReport { code: error_code::MALFORMED, fatal: false, text, refers_to };
-                self.send(Downlink::Error(report)).await
+                if let Some(vehicle) = self.vehicle.clone() {
+                    self.edge.desk.heard(vehicle, status).await;
+                }
+                Ok(())
             }
             Uplink::TimeRequest(sent) => {
                 self.send(Downlink::TimeReply { sent, server_time: self.edge.clock.wall() }).await

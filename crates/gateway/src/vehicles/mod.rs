@@ -11,6 +11,7 @@ pub mod upgrade;
 
 use crate::admission::Pressure;
 use crate::clock::Clock;
+use crate::commands::Desk;
 use crate::journal::Job;
 use crate::presence::Presence;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Edge {
     pub clock: Clock,
     /// The way to the presence task.
     pub presence: Presence,
+    /// The way to the commands task.
+    pub desk: Desk,
     /// The way to the journal.
     pub journal: mpsc::Sender<Job>,
     /// The timers of sessions.

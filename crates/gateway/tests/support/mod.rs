@@ -97,7 +97,8 @@ pub async fn post(address: SocketAddr, path: &str, body: Value) -> (u16, Value) 
     (response.status, serde_json::from_str(&response.body).unwrap_or(Value::String(response.body)))
 }
 
-async fn request_with(
+/// One request with a body.
+pub async fn request_with(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -113,7 +114,7 @@ async fn request_with(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(hyper::body::Bytes::from(body))).unwrap();
+    let request = request.body(Full::<hyper::body::Bytes>::from(body)).unwrap();
     let response = sender.send_request(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

@@ -73,6 +73,25 @@ impl CommandState {
     }
 }
 
+impl From<waygate_core::commands::State> for CommandState {
+    fn from(state: waygate_core::commands::State) -> Self {
+        use waygate_core::commands::State;
+        match state {
+            State::Queued => Self::Queued,
+            State::Paging => Self::Paging,
+            State::Sent => Self::Sent,
+            State::Accepted => Self::Accepted,
+            State::Running => Self::Running,
+            State::Succeeded => Self::Succeeded,
+            State::Failed => Self::Failed,
+            State::Rejected => Self::Rejected,
+            State::Expired => Self::Expired,
+            State::Cancelled => Self::Cancelled,
+            State::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// What is done while the vehicle cannot be given the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,6 @@
 //! The events of `GET /v1/stream`.
 
-use super::{Instant, Regions, Vehicle};
+use super::{CommandInfo, Instant, Regions, Vehicle};
 use serde::{Deserialize, Serialize};
 
 /// The first event of a stream.
@@ -54,6 +54,8 @@ pub enum StreamEvent {
     Presence(Box<Vehicle>),
     /// Vehicles moved.
     Positions(Positions),
+    /// A command changed; only if `kind=commands` is asked for.
+    Command(Box<CommandInfo>),
     /// What is known of the regions changed.
     Regions(Box<Regions>),
     /// The reader was too slow, or came back too late.
@@ -76,6 +78,7 @@ impl StreamEvent {
             Self::Hello(_) => "hello",
             Self::Presence(_) => "presence",
             Self::Positions(_) => "positions",
+            Self::Command(_) => "command",
             Self::Regions(_) => "regions",
             Self::Missed(_) => "missed",
         }
@@ -87,6 +90,7 @@ impl StreamEvent {
             Self::Hello(data) => serde_json::to_string(data),
             Self::Presence(data) => serde_json::to_string(data),
             Self::Positions(data) => serde_json::to_string(data),
+            Self::Command(data) => serde_json::to_string(data),
             Self::Regions(data) => serde_json::to_string(data),
             Self::Missed(data) => serde_json::to_string(data),
         }
@@ -98,6 +102,7 @@ impl StreamEvent {
             "hello" => serde_json::from_str(data).map(Self::Hello),
             "presence" => serde_json::from_str(data).map(|v| Self::Presence(Box::new(v))),
             "positions" => serde_json::from_str(data).map(Self::Positions),
+            "command" => serde_json::from_str(data).map(|c| Self::Command(Box::new(c))),
             "regions" => serde_json::from_str(data).map(|r| Self::Regions(Box::new(r))),
             "missed" => serde_json::from_str(data).map(Self::Missed),
             _ => return Ok(None),

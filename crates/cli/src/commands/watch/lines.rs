@@ -56,6 +56,10 @@ fn words_of(event: StreamEvent) -> Vec<String> {
         }
         StreamEvent::Presence(vehicle) => vec![format!("{} presence  {}", now(), presence_words(&vehicle))],
         StreamEvent::Positions(Positions { positions }) => positions.iter().map(position_words).collect(),
+        StreamEvent::Command(command) => {
+            let (id, vehicle, name) = (&command.id, &command.vehicle, &command.name);
+            vec![format!("{} command   {id} {vehicle} {name} {}", now(), command.state.name())]
+        }
         StreamEvent::Regions(regions) => vec![format!("{} regions   {}", regions.time, regions_words(&regions))],
         StreamEvent::Missed(missed) => vec![format!("{} missed    {} events", now(), missed.events)],
     };

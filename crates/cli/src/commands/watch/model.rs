@@ -82,6 +82,8 @@ impl Model {
                     self.position(now, position);
                 }
             }
+            // Not asked for.
+            StreamEvent::Command(_) => {}
             StreamEvent::Regions(regions) => self.regions = Some(*regions),
             StreamEvent::Missed(missed) => {
                 self.change(now, format!("{} events were missed; listed again", missed.events))

@@ -1,0 +1,93 @@
+//! Commands as the store keeps them: written with the node's wall clock, so that an age goes on while it is down.
+
+use crate::clock::Clock;
+use waygate_core::commands::Record;
+use waygate_core::time::Wall;
+use waygate_store::{CommandRecord, Cursor, ReadError, Reader};
+use waygate_wire::orders::{record_from_bytes, record_to_bytes};
+
+/// Rows read at once at the start.
+const LOAD_PAGE: u32 = 1024;
+
+/// The row of a record.
+pub fn row(clock: &Clock, record: &Record) -> CommandRecord {
+    let (now, wall) = (clock.now(), clock.wall());
+    CommandRecord {
+        id: record.id.0,
+        vehicle: record.vehicle.clone(),
+        ended: record.is_ended(),
+        expires: wall + record.expires().since(now),
+        updated: wall,
+        body: record_to_bytes(record, now),
+    }
+}
+
+/// The record of a row; `None`, and a line in the log, if it cannot be read. Its age is never younger than it was
+/// when it was written, whatever the clock did meanwhile.
+pub fn record(clock: &Clock, row: &CommandRecord) -> Option<Record> {
+    let since = clock.wall().0.saturating_sub(row.updated.0).max(0);
+    let then = clock.mono_of(Wall(clock.wall().0.saturating_sub(since)));
+    match record_from_bytes(&row.body, then) {
+        Ok(record) => Some(record),
+        Err(fault) => {
+            tracing::error!(vehicle = %row.vehicle, %fault, "a stored command cannot be read");
+            None
+        }
+    }
+}
+
+/// The commands that had not ended when the gateway did.
+pub async fn open(clock: &Clock, reader: &Reader) -> Result<Vec<Record>, ReadError> {
+    let (mut after, mut records) = (None::<Cursor>, Vec::new());
+    loop {
+        let page = reader.commands_open(after, LOAD_PAGE).await?;
+        records.extend(page.items.iter().filter_map(|row| record(clock, row)));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(records),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandRecord, record, row};
+    use crate::clock::Clock;
+    use waygate_core::command::{CommandId, CommandName, Policy};
+    use waygate_core::commands::{Progress, Record};
+    use waygate_core::id::{NodeId, VehicleId};
+    use waygate_core::time::{Millis, Wall};
+
+    #[test]
+    fn an_age_goes_on_while_the_gateway_is_down_and_never_gets_younger() {
+        let clock = Clock::start();
+        let there = Record {
+            id: CommandId::new(clock.wall(), 7),
+            vehicle: VehicleId::new("LUX-1").unwrap(),
+            name: CommandName::new("lock").unwrap(),
+            arguments: String::new(),
+            policy: Policy::Queue,
+            wake: true,
+            taken: clock.now().before(Millis(5000)),
+            ttl: Millis::secs(60),
+            origin: NodeId::new("west-1").unwrap(),
+            by: String::new(),
+            request: None,
+            keepers: Default::default(),
+            attempting: false,
+            cancel: false,
+            wakes: 0,
+            progress: Progress::Queued,
+            end: None,
+            steps: Vec::new(),
+        };
+        let mut stored = row(&clock, &there);
+        let age = |stored: &CommandRecord| clock.now().since(record(&clock, stored).unwrap().taken).0;
+        assert!((5000..6000).contains(&age(&stored)));
+        // Written ten seconds ago, and by a clock that was set back since.
+        stored.updated = Wall(stored.updated.0 - 10_000);
+        assert!((15_000..16_000).contains(&age(&stored)));
+        stored.updated = Wall(stored.updated.0 + 99_000_000);
+        assert!((5000..6000).contains(&age(&stored)));
+    }
+}

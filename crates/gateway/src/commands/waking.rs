@@ -1,0 +1,47 @@
+//! Waking vehicles for commands: the queue of those to be woken goes to the pager, and what did not come is told.
+
+use super::Desk;
+use crate::pager::Pager;
+use std::collections::BTreeSet;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use waygate_core::commands::Event;
+use waygate_core::id::VehicleId;
+use waygate_wire::operator::PageOutcome;
+
+/// Vehicles that may wait to be woken; beyond it a wake-up fails at once.
+pub const WAKES_MAX: usize = 4096;
+
+/// Has every vehicle of the queue woken, until the queue ends. The attach of one that comes is seen by itself; of one that
+/// does not, [`Event::WakeFailed`] tells.
+pub async fn by_pager(mut queue: mpsc::Receiver<VehicleId>, pager: Pager, desk: Desk) {
+    let mut ended = pager.ended();
+    let mut asked = BTreeSet::new();
+    loop {
+        tokio::select! {
+            vehicle = queue.recv() => match vehicle {
+                Some(vehicle) => {
+                    asked.insert(vehicle.clone());
+                    pager.wake(vehicle).await;
+                }
+                None => return,
+            },
+            page = ended.recv() => match page {
+                Ok(page) => {
+                    let failed = page.outcome == PageOutcome::Unreachable;
+                    if asked.remove(&page.vehicle) && failed {
+                        desk.happened(Event::WakeFailed(page.vehicle, page.detail)).await;
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "ends of pages were missed: what is being woken counts as not woken");
+                    for vehicle in std::mem::take(&mut asked) {
+                        let why = "what became of its wake-up was missed".to_owned();
+                        desk.happened(Event::WakeFailed(vehicle, why)).await;
+                    }
+                }
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}

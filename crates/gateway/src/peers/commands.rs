@@ -1,0 +1,218 @@
+//! Commands between gateways: what this one answers, and how it calls others.
+
+use crate::clock::Clock;
+use crate::commands::{Desk, rows};
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use waygate_core::command::CommandId;
+use waygate_core::commands::{Answer, Outcome, Record, Refusal, Report};
+use waygate_core::id::{NodeId, VehicleId};
+use waygate_store::Reader;
+use waygate_wire::error::FieldFault;
+use waygate_wire::orders::{
+    outcome_from_proto, outcome_to_proto, record_from_proto, record_to_proto, report_from_proto, report_to_proto,
+};
+use waygate_wire::proto;
+use waygate_wire::proto::commands_client::CommandsClient;
+use waygate_wire::proto::commands_server::Commands;
+
+/// How long a peer may take: an operator waits for a copy, and a delivery that takes longer may have happened.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Commands of one answer.
+pub const FOUND_MAX: usize = 100;
+
+/// What peers are answered about commands. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CommandService {
+    /// The clocks.
+    pub clock: Clock,
+    /// The way to the commands task.
+    pub desk: Desk,
+    /// The store.
+    pub reader: Reader,
+}
+
+fn malformed(fault: FieldFault) -> Status {
+    Status::invalid_argument(fault.to_string())
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the gateway stops")
+}
+
+fn refusal(why: Refusal) -> String {
+    format!("{why:?}")
+}
+
+fn ack(answer: Option<Answer>) -> Result<Response<proto::CommandAck>, Status> {
+    let (taken, detail) = match answer.ok_or_else(stopping)? {
+        Answer::Stored(_) | Answer::Delivery(_) => (true, String::new()),
+        Answer::Refused(why) => (false, refusal(why)),
+    };
+    Ok(Response::new(proto::CommandAck { taken, detail }))
+}
+
+#[tonic::async_trait]
+impl Commands for CommandService {
+    async fn replicate(
+        &self,
+        request: Request<proto::ReplicateCommand>,
+    ) -> Result<Response<proto::CommandAck>, Status> {
+        let request = request.into_inner();
+        let from = NodeId::new(&request.from).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let record = request.command.ok_or_else(|| Status::invalid_argument("command: is missing"))?;
+        let record = record_from_proto(record, self.clock.now()).map_err(malformed)?;
+        ack(self.desk.keep(Box::new(record), from).await)
+    }
+
+    async fn deliver(&self, request: Request<proto::CommandRecord>) -> Result<Response<proto::DeliverReply>, Status> {
+        let record = record_from_proto(request.into_inner(), self.clock.now()).map_err(malformed)?;
+        let outcome = match self.desk.deliver(Box::new(record)).await.ok_or_else(stopping)? {
+            Answer::Delivery(outcome) => outcome,
+            Answer::Stored(_) | Answer::Refused(_) => return Err(Status::internal("no delivery was answered")),
+        };
+        Ok(Response::new(proto::DeliverReply { outcome: outcome_to_proto(outcome).into() }))
+    }
+
+    async fn report(&self, request: Request<proto::CommandReport>) -> Result<Response<proto::CommandAck>, Status> {
+        ack(self.desk.report(report_from_proto(request.into_inner()).map_err(malformed)?).await)
+    }
+
+    async fn find(&self, request: Request<proto::FindCommands>) -> Result<Response<proto::FoundCommands>, Status> {
+        let request = request.into_inner();
+        let records = match CommandId::from_bytes(&request.id) {
+            Some(id) => self.one(id).await.map(|record| record.into_iter().collect()),
+            None => {
+                let vehicle = VehicleId::new(&request.vehicle);
+                let vehicle = vehicle.map_err(|error| Status::invalid_argument(error.to_string()))?;
+                self.of(&vehicle, (request.limit as usize).clamp(1, FOUND_MAX)).await
+            }
+        };
+        let records = records.map_err(|Unreadable| Status::internal("the store cannot be read"))?;
+        Ok(self.found(&records))
+    }
+
+    async fn cancel(&self, request: Request<proto::CancelCommand>) -> Result<Response<proto::FoundCommands>, Status> {
+        let id = CommandId::from_bytes(&request.into_inner().id);
+        let id = id.ok_or_else(|| Status::invalid_argument("id: must have 16 bytes, a UUID"))?;
+        match self.cancelled(id).await.ok_or_else(stopping)? {
+            Ok(record) => Ok(self.found(&record.into_iter().collect::<Vec<_>>())),
+            Err(_) => Err(Status::unavailable("it cannot be stored now")),
+        }
+    }
+}
+
+/// The store cannot be read; the log says why.
+#[derive(Debug)]
+pub struct Unreadable;
+
+impl CommandService {
+    fn found(&self, records: &[Record]) -> Response<proto::FoundCommands> {
+        let now = self.clock.now();
+        let commands = records.iter().map(|record| record_to_proto(record, now)).collect();
+        Response::new(proto::FoundCommands { commands })
+    }
+
+    /// A command that is kept here, in memory or in the store.
+    pub async fn one(&self, id: CommandId) -> Result<Option<Record>, Unreadable> {
+        if let Some(record) = self.desk.ask(move |commands| commands.record(id).cloned()).await.flatten() {
+            return Ok(Some(record));
+        }
+        let row = self.reader.command(id.0).await.map_err(|error| {
+            tracing::error!(%error, "a command cannot be read");
+            Unreadable
+        })?;
+        Ok(row.and_then(|row| rows::record(&self.clock, &row)))
+    }
+
+    /// Commands to a vehicle that are kept here, newest first.
+    pub async fn of(&self, vehicle: &VehicleId, limit: usize) -> Result<Vec<Record>, Unreadable> {
+        let rows = self.reader.commands_of(vehicle, limit as u32).await.map_err(|error| {
+            tracing::error!(%error, "commands cannot be read");
+            Unreadable
+        })?;
+        let asked = vehicle.clone();
+        let known = self.desk.ask(move |commands| commands.of(&asked).take(limit).cloned().collect::<Vec<_>>()).await;
+        let mut found = known.unwrap_or_default();
+        for record in rows.iter().filter_map(|row| rows::record(&self.clock, row)) {
+            if found.iter().all(|known| known.id != record.id) {
+                found.push(record);
+            }
+        }
+        found.sort_by_key(|record| std::cmp::Reverse(record.id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Cancels a command that is kept here; `None` within if it is not. One that had ended stays as it is.
+    pub async fn cancelled(&self, id: CommandId) -> Option<Result<Option<Record>, Refusal>> {
+        match self.desk.cancel(id).await? {
+            Answer::Stored(record) => Some(Ok(Some(*record))),
+            Answer::Refused(Refusal::NotFound) => Some(Ok(self.one(id).await.unwrap_or_default())),
+            Answer::Refused(why) => Some(Err(why)),
+            Answer::Delivery(_) => None,
+        }
+    }
+}
+
+/// Gives a peer a copy: whether it has it on disk.
+pub async fn replicate(channel: Option<Channel>, record: &Record, me: &NodeId, clock: &Clock) -> bool {
+    let Some(mut client) = channel.map(CommandsClient::new) else { return false };
+    let command = Some(record_to_proto(record, clock.now()));
+    let request = proto::ReplicateCommand { command, from: me.as_str().to_owned() };
+    match tokio::time::timeout(DEADLINE, client.replicate(request)).await {
+        Ok(Ok(reply)) => reply.into_inner().taken,
+        Ok(Err(status)) => {
+            tracing::debug!(message = status.message(), "a peer did not take a copy of a command");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Has a peer hand a command to its vehicle.
+pub async fn deliver(channel: Option<Channel>, record: &Record, clock: &Clock) -> Outcome {
+    let Some(mut client) = channel.map(CommandsClient::new) else { return Outcome::NotServed };
+    let request = record_to_proto(record, clock.now());
+    match tokio::time::timeout(DEADLINE, client.deliver(request)).await {
+        Ok(Ok(reply)) => outcome_from_proto(reply.into_inner().outcome),
+        Ok(Err(status)) => {
+            tracing::debug!(message = status.message(), "a peer did not deliver a command");
+            Outcome::NoAnswer
+        }
+        Err(_) => Outcome::NoAnswer,
+    }
+}
+
+/// Tells a peer what a vehicle said: whether it need not be told again.
+pub async fn report(channel: Option<Channel>, report: &Report) -> bool {
+    let Some(mut client) = channel.map(CommandsClient::new) else { return false };
+    let request = report_to_proto(report);
+    match tokio::time::timeout(DEADLINE, client.report(request)).await {
+        Ok(Ok(reply)) => {
+            let ack = reply.into_inner();
+            ack.taken || ack.detail == refusal(Refusal::NotFound)
+        }
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+/// Asks a peer for commands; `None` if it did not answer.
+pub async fn find(channel: Option<Channel>, request: proto::FindCommands, clock: &Clock) -> Option<Vec<Record>> {
+    let reply = channel.map(CommandsClient::new)?.find(request).await.ok()?;
+    Some(read(reply.into_inner(), clock))
+}
+
+/// Asks a peer to cancel a command; `None` if it did not answer.
+pub async fn cancel(channel: Option<Channel>, id: CommandId, clock: &Clock) -> Option<Vec<Record>> {
+    let request = proto::CancelCommand { id: id.to_bytes().to_vec(), by: String::new() };
+    let reply = channel.map(CommandsClient::new)?.cancel(request).await.ok()?;
+    Some(read(reply.into_inner(), clock))
+}
+
+fn read(found: proto::FoundCommands, clock: &Clock) -> Vec<Record> {
+    let now = clock.now();
+    found.commands.into_iter().filter_map(|record| record_from_proto(record, now).ok()).collect()
+}

@@ -1,0 +1,87 @@
+//! What the presence task owns, as it is asked about.
+
+use super::Link;
+use crate::admission::Gate;
+use crate::clock::Clock;
+use crate::mailbox::{Letter, Mailbox};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use waygate_core::commands::{Outcome, Record};
+use waygate_core::id::{ConnId, VehicleId};
+use waygate_core::message::Downlink;
+use waygate_core::node::{LinkId, Node};
+use waygate_core::session::{Phase, Session};
+use waygate_core::time::Millis;
+use waygate_core::view::{AgeKind, Sight};
+
+/// What the task owns.
+#[derive(Debug)]
+pub struct State {
+    /// The core.
+    pub node: Node,
+    /// The clocks.
+    pub clock: Clock,
+    /// Load control.
+    pub gate: Gate,
+    pub(super) mailboxes: BTreeMap<ConnId, Arc<Mailbox>>,
+    pub(super) links: BTreeMap<LinkId, Link>,
+}
+
+impl State {
+    /// What is shown of a vehicle.
+    pub fn sight(&self, vehicle: &VehicleId) -> Option<Sight> {
+        self.node.view().sight(self.clock.now(), vehicle).map(|sight| self.measured(sight))
+    }
+
+    /// Vehicles after `after`, at most `scan_max` looked at; where to go on.
+    pub fn scan(&self, after: Option<&VehicleId>, scan_max: usize, mut keep: impl FnMut(Sight)) -> Option<VehicleId> {
+        self.node.view().scan(self.clock.now(), after, scan_max, |sight| keep(self.measured(sight)))
+    }
+
+    /// Since the last frame of a vehicle that is served here; `None` if it is not.
+    pub fn contact_age(&self, vehicle: &VehicleId) -> Option<Millis> {
+        let standing = |session: &&Session| !matches!(session.phase(), Phase::Yielded(..));
+        let session = self.node.registrar().session(vehicle).filter(standing)?;
+        let heard = self.mailbox_of(vehicle).map(|mailbox| mailbox.last_heard());
+        let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
+        Some(self.clock.now().since(contact))
+    }
+
+    /// Whether this gateway is about to stop.
+    pub fn draining(&self) -> bool {
+        self.node.view().me().draining
+    }
+
+    /// The mailbox of the connection that a vehicle's session has at this moment.
+    pub(super) fn mailbox_of(&self, vehicle: &VehicleId) -> Option<&Arc<Mailbox>> {
+        self.node.registrar().session(vehicle)?.conns()[0].and_then(|conn| self.mailboxes.get(&conn))
+    }
+
+    /// How many sockets are attached.
+    pub fn sockets(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// A vehicle connected here was heard more lately than its log entry says.
+    fn measured(&self, mut sight: Sight) -> Sight {
+        if sight.owner == self.node.view().me().id
+            && let Some(age) = self.contact_age(&sight.vehicle)
+        {
+            sight.age = age.min(sight.age);
+            sight.age_kind = AgeKind::Measured;
+        }
+        sight
+    }
+    /// Hands a command to the vehicle's socket, or calls it back. Looked at as late as possible: nothing is put into the
+    /// mailbox after its time to live.
+    pub(super) fn hand(&self, record: &Record, recall: bool) -> Outcome {
+        let Some(mailbox) = self.mailbox_of(&record.vehicle) else { return Outcome::NotServed };
+        let now = self.clock.now();
+        mailbox.put(match record.to_send(now) {
+            _ if recall => Letter::Send(Downlink::CommandCancel(record.id)),
+            Some(command) => Letter::Command(Box::new(command), now),
+            None => return Outcome::Expired,
+        });
+        Outcome::Sent
+    }
+}
