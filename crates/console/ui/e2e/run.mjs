@@ -36,13 +36,23 @@ function watched(page, origin) {
   return faults
 }
 
+/** Whether the gateway knows this resource of a vehicle; one that does not answers 404 without a problem. */
+async function knows(resource) {
+  const answer = await fetch(new URL(`/v1/vehicles/none${resource}`, gateway))
+  return answer.status !== 404 || (answer.headers.get('content-type') ?? '').startsWith('application/problem')
+}
+
 let passed = 0
 let failed = 0
 await withBrowser(async (browser) => {
   const decoder = await browser.newPage()
-  for (const { name, needsKill, offline, run } of TESTS.filter((test) => test.name.includes(words))) {
+  for (const { name, needsKill, needs, offline, run } of TESTS.filter((test) => test.name.includes(words))) {
     if (needsKill && killPid === null) {
       say(`SKIPPED ${name}: WAYGATE_KILL_PID is not set`)
+      continue
+    }
+    if (needs && !(await knows(needs))) {
+      say(`SKIPPED ${name}: this gateway has no ${needs}`)
       continue
     }
     const link = new Link(gateway)
