@@ -120,6 +120,7 @@ describe('the strip of the last day', () => {
       ['idle', 0.6, 0.4],
     ])
     expect(shareWords(drawn)).toBe('Online 60 % · idle 40 %')
+    expect(shareWords(drawn, 1)).toBe('Online 60 %')
     expect(segmentWords(drawn.segments[0]!)).toBe('Online for 10 min')
   })
 

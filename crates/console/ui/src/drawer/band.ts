@@ -52,9 +52,11 @@ export function band(newestFirst: readonly Episode[], now_ms: number, tail: Tail
   return { from_ms, to_ms: now_ms, segments: drawn(fused(inside), from_ms, whole), shares: shares(inside, whole) }
 }
 
-/** In words, for who does not see it: "Online 94 %, idle 6 %". */
-export function shareWords({ shares }: Band): string {
-  const words = shares.map(({ state, share }) => `${STATE_WORDS[state].word.toLowerCase()} ${percent(share)}`)
+/** The largest shares in words: "Online 94 % · idle 6 %". */
+export function shareWords({ shares }: Band, most = shares.length): string {
+  const words = shares
+    .slice(0, most)
+    .map(({ state, share }) => `${STATE_WORDS[state].word.toLowerCase()} ${percent(share)}`)
   const all = words.join(' · ')
   return all.charAt(0).toUpperCase() + all.slice(1)
 }

@@ -9,6 +9,8 @@ const SVG = 'http://www.w3.org/2000/svg'
 /** Units of the drawing; it is stretched to its place. */
 const WIDTH = 1000
 const HEIGHT = 10
+/** As many shares as fit below it. */
+const SHARES = 2
 
 export class Strip {
   private readonly svg = document.createElementNS(SVG, 'svg')
@@ -33,7 +35,7 @@ export class Strip {
     const whole = (band.to_ms - band.from_ms) / 1000
     this.svg.setAttribute('aria-label', `The last ${longSpan(whole)}: ${shareWords(band)}`)
     setText(this.start, `${longSpan(whole)} ago`)
-    setText(this.words, shareWords(band))
+    setText(this.words, shareWords(band, SHARES))
     const rects = [...this.svg.children]
     band.segments.forEach((segment, i) => {
       const rect = rects[i] ?? this.svg.appendChild(titled())

@@ -84,7 +84,8 @@ export class Way {
   }
 
   draw(vehicle: Vehicle): void {
-    setText(this.speedNow, speed_kmh(vehicle.position?.speed))
+    // Of one that is not connected nobody knows how fast it is by now.
+    setText(this.speedNow, speed_kmh(vehicle.state === 'online' ? vehicle.position?.speed : null))
     if (!this.marking) setText(this.note, this.historyWords)
   }
 
