@@ -46,6 +46,8 @@ causes! {
     Congestion = ("congestion", 4000, RetrySame),
     /// The attach could not be made durable.
     StoreUnavailable = ("store_unavailable", 4002, RetrySame),
+    /// Several vehicles attach with this one's name, and one of them is connected; carries a backoff.
+    Cloned = ("cloned", 4003, RetrySame),
     /// The gateway is about to stop.
     Draining = ("draining", 4100, RetryOther),
     /// The request does not say what it must, or says it wrongly.
@@ -54,6 +56,8 @@ causes! {
     ClockOff = ("clock_off", 4201, FixThenRetry),
     /// The token's epoch cannot be adopted: drop the token, attach anew.
     EpochSync = ("epoch_sync", 4202, FixThenRetry),
+    /// No gateway here has the key that the token names: drop the token, attach anew.
+    ContextUnknown = ("context_unknown", 4203, FixThenRetry),
     /// The vehicle may not attach. No gateway of this version sends it; a vehicle obeys it all the same.
     Forbidden = ("forbidden", 4300, Stop),
 }

@@ -3,7 +3,7 @@
 //! A command is sent at least once and done at most once: the vehicle remembers its id. It is never begun after
 //! its time to live, which is counted in ages, so that no two clocks have to agree.
 
-use crate::time::{Millis, Wall};
+use crate::time::{Millis, Mono, Wall};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -133,10 +133,35 @@ pub struct Command {
     pub arguments: String,
     /// When it was taken, by the clock of the gateway that took it; for people.
     pub issued: Wall,
-    /// How long it may still be begun, from the moment the message arrives.
+    /// How long it may still be begun, from the moment it was sent.
     pub ttl: Millis,
+    /// When it was sent, on the clock that the accept told, counted on; zero if that is not told.
+    pub sent: Wall,
     /// What was asked for.
     pub policy: Policy,
+}
+
+/// What ties a vehicle's clock to that of its gateway: the accept of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockTie {
+    /// When the attach was asked for, on the vehicle's clock.
+    pub asked: Mono,
+    /// The gateway's clock when it was accepted, as told.
+    pub server_time: Wall,
+}
+
+impl Command {
+    /// How long it may still be begun when it arrives. What it spent on its way is over: at most the time since the
+    /// attach was asked for by the vehicle's clock, less the time since the accept by the gateway's. So it is never begun
+    /// late, however long a link holds it back, and whatever either clock shows.
+    pub fn ttl_left(&self, arrived: Mono, tie: ClockTie) -> Millis {
+        if self.sent == Wall(0) {
+            return self.ttl;
+        }
+        let here = arrived.since(tie.asked).0;
+        let there = u64::try_from(self.sent.0.saturating_sub(tie.server_time.0)).unwrap_or(0);
+        Millis(self.ttl.0.saturating_sub(here.saturating_sub(there)))
+    }
 }
 
 /// What a vehicle says of a command.

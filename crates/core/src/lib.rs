@@ -15,9 +15,12 @@
 //! depends on it go out. The driver around a machine waits for the next event or deadline, applies it and
 //! performs the actions in order.
 
+pub mod admission;
 pub mod cause;
 pub mod cell;
+pub mod clones;
 pub mod command;
+pub mod commands;
 pub mod epoch;
 pub mod id;
 pub mod ingest;

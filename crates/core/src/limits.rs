@@ -43,6 +43,21 @@ pub const COMMAND_TEXT_BYTES_MAX: usize = 512;
 /// Longest time to live of a command: 30 days, as long as its outcome is kept.
 pub const COMMAND_TTL_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 
+/// Commands to one vehicle that have not ended: more than a person or a program can mean.
+pub const COMMANDS_OPEN_PER_VEHICLE_MAX: usize = 64;
+
+/// Commands at one gateway that have not ended, those it keeps for others among them: about 100 MiB.
+pub const COMMANDS_OPEN_MAX: usize = 100_000;
+
+/// Commands that have ended and are still known in memory, for late words and repeated requests.
+pub const COMMANDS_ENDED_MAX: usize = 20_000;
+
+/// Commands handed to vehicles for other gateways, so that the vehicle's word finds its way back.
+pub const COMMANDS_HANDED_MAX: usize = 100_000;
+
+/// Steps kept of one command: each state once a gateway.
+pub const COMMAND_STEPS_MAX: usize = 32;
+
 /// Ids of commands that a vehicle remembers, so that none is done twice.
 pub const COMMAND_IDS_REMEMBERED: usize = 256;
 

@@ -11,7 +11,7 @@ use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
-use crate::view::{Liveness, NodeInfo, View};
+use crate::view::{Known, Liveness, NodeInfo, Sight, View};
 use std::collections::BTreeMap;
 
 /// One open stream to a peer.
@@ -21,7 +21,7 @@ pub struct LinkId(pub u64);
 /// What happens at a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// At the register. The epoch the directory knows is filled in here.
+    /// At the register. What the directory knows of a vehicle that attaches is filled in here.
     Session(RegistrarEvent),
     /// A stream to a peer was opened, by this node or by the peer.
     LinkOpened {
@@ -156,6 +156,7 @@ impl Node {
                     out.push(Action::HangUp(id, HangUp::Silent));
                     self.lose(id, out);
                 }
+                self.register(now, RegistrarEvent::Ticked, out);
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
             }
         }
@@ -168,8 +169,11 @@ impl Node {
     }
 
     fn register(&mut self, now: Mono, mut event: RegistrarEvent, out: &mut Vec<Action>) {
-        if let RegistrarEvent::AttachRequested { request, known, .. } = &mut event {
+        if let RegistrarEvent::AttachRequested { request, known, connected_elsewhere, .. } = &mut event {
             *known = self.view.known_epoch(&request.vehicle).max(*known);
+            let elsewhere = |sight: &Sight| sight.owner != self.view.me().id && sight.stale.is_none();
+            let sight = self.view.sight(now, &request.vehicle).filter(elsewhere);
+            *connected_elsewhere |= sight.is_some_and(|sight| sight.known == Known::Online);
         }
         let mut published = Vec::new();
         if let RegistrarEvent::PersistFailed { vehicle, .. } = &event {
@@ -189,6 +193,7 @@ impl Node {
                 | SessionAction::Send(..)
                 | SessionAction::Accept(..)
                 | SessionAction::Close(..)
+                | SessionAction::ReportClone(_)
                 | SessionAction::Supersede { .. }) => out.push(Action::Session(action)),
             }
         }

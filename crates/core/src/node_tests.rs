@@ -1,4 +1,6 @@
 use super::{Event, LinkId, Node};
+use crate::cause::RejectCause;
+use crate::clones::SUSPECT;
 use crate::epoch::Epoch;
 use crate::id::SessionId;
 use crate::log::LiveState;
@@ -222,6 +224,78 @@ fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails
     world.run(Millis::secs(1));
     assert!(world.gateways[0].node.registrar().session(&vehicle(0)).is_none());
     assert_eq!(world.gateways[0].sockets.len(), 0);
+}
+
+/// Two units with one identity, each with its own token, attach in turns at these gateways.
+fn take_turns(world: &mut World, turns: usize, at: [usize; 2]) {
+    let mut tokens = [world.tokens[0].take(), None];
+    for turn in 0..turns {
+        let unit = (turn + 1) % 2;
+        world.tokens[0] = tokens[unit].take();
+        world.attaches(0, at[unit]);
+        world.run(Millis::secs(4));
+        tokens[unit] = world.tokens[0].take();
+    }
+}
+
+#[test]
+fn clones_are_found_wherever_they_attach_and_one_keeps_its_session() {
+    for at in [[0, 0], [0, 1]] {
+        let mut world = settled(2);
+        take_turns(&mut world, 10, at);
+        for g in at {
+            assert_eq!(world.gateways[g].reported, [vehicle(0)], "told once an episode at {g} of {at:?}");
+            assert!(world.gateways[g].node.registrar().suspected_clone(&vehicle(0), world.now(g)));
+        }
+        // From the fifth on one unit is refused, and the other resumes the session that it has.
+        let refused: Vec<_> = world.rejects.iter().map(|(_, cause)| *cause).collect();
+        assert_eq!(refused, [RejectCause::Cloned; 3], "{at:?}");
+        assert_eq!(known(&world, 0), (Known::Online, None));
+        world.run(SUSPECT);
+        assert!(at.iter().all(|g| !world.gateways[*g].node.registrar().suspected_clone(&vehicle(0), world.now(*g))));
+        world.attaches(0, 1);
+        world.run(Millis::secs(4));
+        assert_eq!(world.rejects.len(), 3, "no one is refused for ever");
+    }
+}
+
+#[test]
+fn a_vehicle_that_hands_over_back_and_forth_is_no_clone() {
+    for delays_ms in [vec![20], vec![0, 900, 300]] {
+        let mut world = World::new(3, delays_ms, &[0; 3]);
+        world.run(Millis::secs(5));
+        for n in 0..40 {
+            world.attaches(0, [0, 1, 0, 2][n % 4]);
+            world.run(Millis::secs(1));
+        }
+        assert_eq!(world.rejects, []);
+        assert!(world.gateways.iter().all(|gateway| gateway.reported.is_empty()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// One vehicle that keeps its token, but for one time: however it roams and flaps, it is one.
+    #[test]
+    fn a_vehicle_by_itself_is_never_taken_for_two(
+        steps in prop::collection::vec((0usize..3, any::<bool>(), 1u64..20), 1..40), forgets_at in 0usize..40
+    ) {
+        let mut world = World::new(3, vec![20, 400], &[0, 7_000_000, -7_000_000]);
+        world.run(Millis::secs(5));
+        for (n, (g, loses, wait_s)) in steps.into_iter().enumerate() {
+            if n == forgets_at {
+                world.tokens[0] = None;
+            }
+            if let Some((at, conn)) = world.rides[0].filter(|_| loses) {
+                world.loses(at, conn, world.at);
+            }
+            world.attaches(0, g);
+            world.run(Millis::secs(wait_s));
+        }
+        prop_assert_eq!(&world.rejects, &[]);
+        prop_assert!(world.gateways.iter().all(|gateway| gateway.reported.is_empty()));
+    }
 }
 
 #[test]

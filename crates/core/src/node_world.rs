@@ -2,11 +2,11 @@
 //! clocks that differ, and vehicles that carry their token from one gateway to the next.
 
 use super::super::{Action, Event, HangUp, LinkId, Node};
-use crate::cause::DetachCause;
+use crate::cause::{DetachCause, RejectCause};
 use crate::epoch::Epoch;
 use crate::id::{ConnId, Incarnation, NodeId, RegionId, SessionId, SpoolId, VehicleId};
 use crate::log::Entry;
-use crate::message::{AttachKind, AttachRequest};
+use crate::message::{AttachKind, AttachRequest, Downlink};
 use crate::ranges::SeqRanges;
 use crate::record::SpoolReport;
 use crate::registrar::Event as RegistrarEvent;
@@ -60,6 +60,8 @@ pub struct Gateway {
     disk: BTreeMap<VehicleId, Entry>,
     to_disk: VecDeque<(VehicleId, Entry)>,
     pub sockets: BTreeMap<ConnId, usize>,
+    /// The vehicles of which operators were told that there seem to be several.
+    pub reported: Vec<VehicleId>,
     /// What a live feed made of `VehicleChanged` and `NodeChanged` shows.
     feed: BTreeMap<VehicleId, Shown>,
 }
@@ -91,6 +93,8 @@ pub struct World {
     delays_ms: Vec<u64>,
     /// How many batches were sent.
     pub batches: usize,
+    /// Attaches that were rejected, and where.
+    pub rejects: Vec<(usize, RejectCause)>,
 }
 
 impl World {
@@ -104,6 +108,7 @@ impl World {
             disk: BTreeMap::new(),
             to_disk: VecDeque::new(),
             sockets: BTreeMap::new(),
+            reported: Vec::new(),
             feed: BTreeMap::new(),
         };
         Self {
@@ -119,6 +124,7 @@ impl World {
             ids: 0,
             delays_ms,
             batches: 0,
+            rejects: Vec::new(),
         }
     }
 
@@ -199,6 +205,8 @@ impl World {
                     self.does(to, Event::Session(RegistrarEvent::Superseded { vehicle, session, epoch, by }));
                 }
             }
+            SessionAction::ReportClone(vehicle) => self.gateways[g].reported.push(vehicle),
+            SessionAction::Send(_, Downlink::AttachReject(reject)) => self.rejects.push((g, reject.cause)),
             SessionAction::Send(..) => {}
             SessionAction::Publish(..) => panic!("a publication ends at the node"),
         }
@@ -260,7 +268,9 @@ impl World {
         };
         let wall = Wall(NOON + self.gateways[g].skew_ms + self.at.0 as i64);
         let (request, fresh) = (Box::new(request), SessionId(self.id()));
-        self.does(g, Event::Session(RegistrarEvent::AttachRequested { conn, request, known: None, wall, fresh }));
+        let (known, connected_elsewhere) = (None, false);
+        let event = RegistrarEvent::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh };
+        self.does(g, Event::Session(event));
     }
 
     /// The vehicle says goodbye.

@@ -5,6 +5,7 @@
 
 use crate::cause::{DetachCause, RejectCause};
 use crate::cell::Cell;
+use crate::clones::{Clones, Verdict};
 use crate::epoch::Epoch;
 use crate::id::{ConnId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState};
@@ -13,7 +14,7 @@ use crate::ranges::SeqRanges;
 use crate::session::{Action, Attempt, Event as SessionEvent, Phase, Session};
 use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
-use crate::token::{Claims, KeyRing};
+use crate::token::{BadToken, Claims, KeyRing};
 use crate::view::NodeInfo;
 use crate::wake::WakeChannels;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ pub enum Event {
         request: Box<AttachRequest>,
         /// The highest epoch the directory knows of it.
         known: Option<Epoch>,
+        /// Whether the directory shows it as connected to another gateway.
+        connected_elsewhere: bool,
         /// The gateway's clock.
         wall: Wall,
         /// Random: the session, if it becomes a new one.
@@ -92,6 +95,8 @@ pub enum Event {
         /// What was kept, its contact on the clock of this life.
         entry: Entry,
     },
+    /// Once a second or so.
+    Ticked,
     /// The time of [`Registrar::next_deadline`] has come.
     DeadlineReached,
 }
@@ -108,13 +113,16 @@ pub struct Registrar {
     sessions: BTreeMap<VehicleId, Session>,
     conns: BTreeMap<ConnId, VehicleId>,
     deadlines: BTreeSet<(Mono, VehicleId)>,
+    clones: Clones,
+    /// Vehicles whose entry says that there seem to be two of them.
+    flagged: BTreeSet<VehicleId>,
 }
 
 impl Registrar {
     /// An empty register.
     pub fn new(me: NodeInfo, timers: Timers, keys: KeyRing) -> Self {
         let (sessions, conns, deadlines) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { me, timers, keys, sessions, conns, deadlines }
+        Self { me, timers, keys, sessions, conns, deadlines, clones: Clones::default(), flagged: BTreeSet::new() }
     }
 
     /// The session of a vehicle.
@@ -137,6 +145,20 @@ impl Registrar {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
+    /// Whether there seem to be several vehicles of this name.
+    pub fn suspected_clone(&self, vehicle: &VehicleId, now: Mono) -> bool {
+        self.clones.suspects(vehicle, now)
+    }
+
+    /// Whether a request goes on with a session that lives here; if it does, it is cheap to let in.
+    pub fn resumes(&self, request: &AttachRequest) -> bool {
+        let session = self.sessions.get(&request.vehicle).filter(|_| request.kind == AttachKind::Resume);
+        session.zip(request.token.as_ref()).is_some_and(|(session, token)| {
+            let claims = self.keys.open(&request.vehicle, token);
+            claims.is_ok_and(|claims| session.resumable(claims.session, claims.epoch))
+        })
+    }
+
     /// The token a vehicle is given for a session.
     pub fn token(&self, vehicle: &VehicleId, session: SessionId, epoch: Epoch) -> Vec<u8> {
         self.keys.seal(&Claims {
@@ -152,11 +174,17 @@ impl Registrar {
     /// The machine.
     pub fn apply(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
         match event {
-            Event::AttachRequested { conn, request, known, wall, fresh } => {
-                match self.examine(conn, &request, known, wall, fresh) {
+            Event::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh } => {
+                let attempt = self.claims(conn, &request, wall).and_then(|claims| {
+                    self.contest(now, &request, claims.as_ref(), known, connected_elsewhere, out)?;
+                    Ok(self.attempt(conn, &request, claims, known, wall, fresh))
+                });
+                match attempt {
                     Ok(attempt) => {
                         self.conns.insert(conn, request.vehicle.clone());
+                        let vehicle = request.vehicle.clone();
                         self.drive(now, now, request.vehicle, SessionEvent::AttachBegun(attempt), out);
+                        self.flag(now, vehicle, out);
                     }
                     Err(reject) => {
                         let code = reject.cause.close_code();
@@ -166,7 +194,8 @@ impl Registrar {
                 }
             }
             Event::Persisted { vehicle, session, epoch, settled } => {
-                self.drive(now, now, vehicle, SessionEvent::Persisted { session, epoch, settled }, out);
+                self.drive(now, now, vehicle.clone(), SessionEvent::Persisted { session, epoch, settled }, out);
+                self.flag(now, vehicle, out);
             }
             Event::PersistFailed { vehicle, session, epoch } => {
                 self.drive(now, now, vehicle, SessionEvent::PersistFailed { session, epoch }, out);
@@ -186,11 +215,12 @@ impl Registrar {
                 let current = self.sessions.get(&vehicle).map(|s| (s.id(), s.epoch()));
                 if current == Some((session, epoch)) && by > epoch {
                     self.drive(now, now, vehicle, SessionEvent::Outranked { by }, out);
+                } else {
+                    self.clones.vouch(&vehicle, session, epoch);
                 }
             }
-            Event::Outranked { vehicle, by } => {
-                self.drive(now, now, vehicle, SessionEvent::Outranked { by }, out);
-            }
+            Event::Outranked { vehicle, by } => self.outrank(now, vehicle, by, out),
+            Event::Ticked => self.unflag(now, out),
             Event::Restored { vehicle, entry } => self.restore(now, vehicle, &entry, out),
             Event::DeadlineReached => {
                 while let Some((_, vehicle)) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned() {
@@ -200,16 +230,25 @@ impl Registrar {
         }
     }
 
-    /// Turns a request into an attempt with its epoch, or says why not.
-    fn examine(
-        &self,
-        conn: ConnId,
-        request: &AttachRequest,
-        known: Option<Epoch>,
-        wall: Wall,
-        fresh: SessionId,
-    ) -> Result<Attempt, AttachReject> {
-        let reject = |cause, text: String| AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text };
+    /// Says of a vehicle that there seem to be two of it, if so.
+    fn flag(&mut self, now: Mono, vehicle: VehicleId, out: &mut Vec<Action>) {
+        if self.clones.suspects(&vehicle, now) {
+            self.flagged.insert(vehicle.clone());
+            self.drive(now, now, vehicle, SessionEvent::CloneSuspected(true), out);
+        }
+    }
+
+    /// Takes back what is suspected no more.
+    fn unflag(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let over: Vec<_> = self.flagged.iter().filter(|vehicle| !self.clones.suspects(vehicle, now)).cloned().collect();
+        for vehicle in over {
+            self.flagged.remove(&vehicle);
+            self.drive(now, now, vehicle, SessionEvent::CloneSuspected(false), out);
+        }
+    }
+
+    /// What the token of a request says, or why the request cannot be taken.
+    fn claims(&self, conn: ConnId, request: &AttachRequest, wall: Wall) -> Result<Option<Claims>, AttachReject> {
         if self.conns.contains_key(&conn) {
             return Err(reject(RejectCause::BadMessage, "this connection has attached already".to_owned()));
         }
@@ -220,16 +259,59 @@ impl Registrar {
                 return Err(reject(RejectCause::ClockOff, text));
             }
         }
-        let claims = match &request.token {
-            Some(token) => match self.keys.open(&request.vehicle, token) {
-                Ok(claims) if claims.epoch.too_far_ahead(wall) => {
-                    return Err(reject(RejectCause::EpochSync, "the token's epoch lies over 24 h ahead".to_owned()));
-                }
-                Ok(claims) => Some(claims),
-                Err(bad) => return Err(reject(RejectCause::EpochSync, bad.to_string())),
-            },
-            None => None,
+        let Some(token) = &request.token else {
+            return Ok(None);
         };
+        match self.keys.open(&request.vehicle, token) {
+            Ok(claims) if claims.epoch.too_far_ahead(wall) => {
+                Err(reject(RejectCause::EpochSync, "the token's epoch lies over 24 h ahead".to_owned()))
+            }
+            Ok(claims) => Ok(Some(claims)),
+            Err(bad @ BadToken::Forged) => Err(reject(RejectCause::EpochSync, bad.to_string())),
+            Err(bad @ BadToken::UnknownKey) => Err(reject(RejectCause::ContextUnknown, bad.to_string())),
+        }
+    }
+
+    /// Looks whether an attach pushes out a connected session other than the one that it presents.
+    fn contest(
+        &mut self,
+        now: Mono,
+        request: &AttachRequest,
+        claims: Option<&Claims>,
+        known: Option<Epoch>,
+        connected_elsewhere: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), AttachReject> {
+        let served = self.sessions.get(&request.vehicle);
+        let here = served.and_then(Session::entry).filter(|entry| entry.state == LiveState::Connected);
+        let presented = claims.map(|claims| claims.epoch);
+        let newest = known.max(here.as_ref().map(|entry| entry.epoch));
+        if (here.is_none() && !connected_elsewhere) || presented >= newest {
+            return Ok(());
+        }
+        let open = connected_elsewhere || served.is_some_and(|s| matches!(s.phase(), Phase::Connected(_)));
+        match self.clones.contest(now, &request.vehicle, (presented, request.spool.id), open) {
+            Verdict::Wins { news } => {
+                out.extend(news.then(|| Action::ReportClone(request.vehicle.clone())));
+                Ok(())
+            }
+            Verdict::Refused { backoff } => {
+                let text = "another vehicle of this name is connected; is the identity in use twice?".to_owned();
+                Err(AttachReject { backoff, ..reject(RejectCause::Cloned, text) })
+            }
+        }
+    }
+
+    /// Turns a request into an attempt with its epoch.
+    fn attempt(
+        &self,
+        conn: ConnId,
+        request: &AttachRequest,
+        claims: Option<Claims>,
+        known: Option<Epoch>,
+        wall: Wall,
+        fresh: SessionId,
+    ) -> Attempt {
         let served = self.sessions.get(&request.vehicle);
         let presented = claims.as_ref().map(|claims| claims.epoch);
         let cell = request.position.and_then(Cell::of);
@@ -249,7 +331,19 @@ impl Registrar {
         let elsewhere =
             claims.filter(|claims| claims.node != self.me.id).map(|claims| (claims.node, claims.session, claims.epoch));
         let (spool, wake) = (request.spool.clone(), request.wake);
-        Ok(Attempt { conn: Some(conn), epoch, session, spool, cell, wake, elsewhere })
+        Attempt { conn: Some(conn), epoch, session, spool, cell, wake, elsewhere }
+    }
+
+    /// A higher epoch was seen elsewhere.
+    fn outrank(&mut self, now: Mono, vehicle: VehicleId, by: Epoch, out: &mut Vec<Action>) {
+        let connected = self.sessions.get(&vehicle).filter(|session| matches!(session.phase(), Phase::Connected(_)));
+        let before = connected.and_then(Session::entry).map(|entry| (entry.session, entry.epoch));
+        self.drive(now, now, vehicle.clone(), SessionEvent::Outranked { by }, out);
+        if let Some((session, epoch)) = before.filter(|_| !self.sessions.contains_key(&vehicle))
+            && self.clones.ousted(now, &vehicle, session, epoch)
+        {
+            out.push(Action::ReportClone(vehicle));
+        }
     }
 
     fn restore(&mut self, now: Mono, vehicle: VehicleId, entry: &Entry, out: &mut Vec<Action>) {
@@ -290,6 +384,10 @@ impl Registrar {
             self.sessions.remove(&vehicle);
         }
     }
+}
+
+fn reject(cause: RejectCause, text: String) -> AttachReject {
+    AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text }
 }
 
 #[cfg(test)]

@@ -63,12 +63,20 @@ struct Bench {
     now: Mono,
     wall: Wall,
     conns: u64,
+    connected_elsewhere: bool,
     said: Vec<Action>,
 }
 
 impl Bench {
     fn new(region: &str) -> Self {
-        Self { registrar: registrar(region), now: START, wall: NOON, conns: 0, said: Vec::new() }
+        Self {
+            registrar: registrar(region),
+            now: START,
+            wall: NOON,
+            conns: 0,
+            connected_elsewhere: false,
+            said: Vec::new(),
+        }
     }
 
     fn does(&mut self, event: Event) -> &[Action] {
@@ -82,7 +90,8 @@ impl Bench {
         self.conns += 1;
         let (conn, fresh) = (ConnId(self.conns), SessionId(1000 + self.conns));
         let wall = self.wall;
-        self.does(Event::AttachRequested { conn, request: Box::new(request), known, wall, fresh });
+        let (request, connected_elsewhere) = (Box::new(request), self.connected_elsewhere);
+        self.does(Event::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh });
         conn
     }
 
@@ -101,6 +110,7 @@ impl Bench {
             | Action::Accept(..)
             | Action::Publish(..)
             | Action::Close(..)
+            | Action::ReportClone(_)
             | Action::Supersede { .. } => None,
         })
     }
@@ -144,6 +154,15 @@ fn a_resume_goes_on_with_the_session_as_long_as_it_lives() {
         for _ in 0..deadlines {
             bench.now = bench.registrar.next_deadline().unwrap();
             bench.does(Event::DeadlineReached);
+        }
+        let resume = request(&vehicle(1), AttachKind::Resume, Some(token.clone()));
+        assert!(bench.registrar.resumes(&resume));
+        for other in [
+            AttachRequest { kind: AttachKind::Handover, ..resume.clone() },
+            AttachRequest { token: None, ..resume.clone() },
+            AttachRequest { vehicle: vehicle(2), ..resume },
+        ] {
+            assert!(!bench.registrar.resumes(&other), "{other:?}");
         }
         let (resumed, _) = bench.attaches(request(&vehicle(1), AttachKind::Resume, Some(token)), None).unwrap();
         assert_eq!((resumed.session, resumed.epoch), (first.session, first.epoch), "after {deadlines} deadlines");
@@ -240,7 +259,7 @@ fn a_late_answer_of_the_disk_that_names_another_attach_does_nothing() {
 }
 
 #[test]
-fn a_token_that_is_not_this_vehicles_own_asks_for_an_epoch_sync() {
+fn a_token_that_is_not_this_vehicles_own_is_not_taken_and_the_cause_says_why() {
     let mut south = Bench::new("west");
     south.registrar = Registrar::new(
         NodeInfo { region: RegionId::new("south").unwrap(), ..south.registrar.me.clone() },
@@ -252,12 +271,18 @@ fn a_token_that_is_not_this_vehicles_own_asks_for_an_epoch_sync() {
     let (_, own) = bench.first_attach();
     let mut flipped = own.clone();
     flipped[3] ^= 1;
-    let tokens =
-        [("its region is unknown", unknown_region), ("a bit is flipped", flipped), ("it is empty", Vec::new())];
-    for (why, token) in tokens {
+    let mut rotated = own.clone();
+    rotated[1] = 77;
+    let tokens = [
+        ("its region is unknown", unknown_region, RejectCause::ContextUnknown, 4203),
+        ("its key is unknown", rotated, RejectCause::ContextUnknown, 4203),
+        ("a bit is flipped", flipped, RejectCause::EpochSync, 4202),
+        ("it is empty", Vec::new(), RejectCause::EpochSync, 4202),
+    ];
+    for (why, token, cause, code) in tokens {
         bench.asks(request(&vehicle(1), AttachKind::Resume, Some(token)), None);
-        assert_eq!(bench.rejected(), Some(RejectCause::EpochSync), "{why}");
-        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), 4202)), "{why}");
+        assert_eq!(bench.rejected(), Some(cause), "{why}");
+        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), code)), "{why}");
     }
     bench.asks(request(&vehicle(2), AttachKind::Resume, Some(own)), None);
     assert_eq!(bench.rejected(), Some(RejectCause::EpochSync), "it is another vehicle's");
@@ -294,6 +319,92 @@ fn a_vehicle_whose_clock_is_more_than_a_day_off_is_told_so() {
         let clock = Some(Wall(NOON.0.wrapping_add(off_ms)));
         bench.asks(AttachRequest { clock, ..request(&vehicle(1), AttachKind::Initial, None) }, None);
         assert_eq!(bench.rejected(), rejected, "{off_ms} ms");
+    }
+}
+
+/// What becomes of an attach of a vehicle that is connected here already.
+fn attaches_again(bench: &mut Bench, token: Option<Vec<u8>>, known: Option<Epoch>) -> (Option<RejectCause>, Vec<u8>) {
+    bench.now = bench.now + Millis::secs(1);
+    let kind = if token.is_some() { AttachKind::Resume } else { AttachKind::Initial };
+    match bench.attaches(request(&vehicle(1), kind, token), known) {
+        Some((_, token)) => (None, token),
+        None => (bench.rejected(), Vec::new()),
+    }
+}
+
+#[test]
+fn units_that_push_each_other_out_are_reported_and_the_one_that_is_connected_stays() {
+    let mut bench = Bench::new("west");
+    let (_, token) = bench.first_attach();
+    let mut tokens = [Some(token), None];
+    for n in 0..4 {
+        let unit = (n + 1) % 2;
+        let (rejected, token) = attaches_again(&mut bench, tokens[unit].take(), None);
+        assert_eq!(rejected, None, "the newest wins");
+        tokens[unit] = Some(token);
+        assert_eq!(bench.registrar.suspected_clone(&vehicle(1), bench.now), n == 3, "{n}");
+    }
+    let [newest, older] = tokens;
+    for presented in [older.clone(), None, older] {
+        let (rejected, _) = attaches_again(&mut bench, presented, None);
+        assert_eq!(rejected, Some(RejectCause::Cloned));
+        assert!(bench.said.contains(&Action::Close(ConnId(bench.conns), 4003)));
+        assert_eq!(bench.registrar.session(&vehicle(1)).unwrap().phase(), Phase::Connected(ConnId(5)));
+    }
+    assert_eq!(attaches_again(&mut bench, newest, None).0, None, "it presents the newest token: nothing is contested");
+    assert!(bench.registrar.session(&vehicle(1)).unwrap().entry().unwrap().cloned, "everyone is told");
+    bench.now = bench.now + crate::clones::SUSPECT;
+    assert!(!bench.registrar.suspected_clone(&vehicle(1), bench.now));
+    bench.does(Event::Ticked);
+    assert!(!bench.registrar.session(&vehicle(1)).unwrap().entry().unwrap().cloned, "and told when it is over");
+}
+
+#[test]
+fn who_presents_the_session_it_leaves_never_counts_as_a_double() {
+    type Next = fn(&mut Bench, u64, Vec<u8>) -> Option<Vec<u8>>;
+    let table: [(&str, Next); 5] = [
+        ("it resumes over an open socket", |_, _, token| Some(token)),
+        ("it resumes after a loss", |bench, n, token| {
+            bench.loses(n);
+            Some(token)
+        }),
+        ("it lost its token, once", |_, n, token| Some(token).filter(|_| n != 5)),
+        ("it loses each token and its socket with it", |bench, n, _| {
+            bench.loses(n);
+            bench.now = bench.registrar.next_deadline().unwrap();
+            bench.does(Event::DeadlineReached);
+            None
+        }),
+        ("it says goodbye each time and keeps no token", |bench, n, _| {
+            bench.does(Event::DetachRequested(ConnId(n), DetachCause::Service));
+            None
+        }),
+    ];
+    for (why, next) in table {
+        let mut bench = Bench::new("west");
+        let (_, mut token) = bench.first_attach();
+        for n in 1..20 {
+            let presented = next(&mut bench, n, token);
+            let rejected;
+            (rejected, token) = attaches_again(&mut bench, presented, None);
+            assert_eq!(rejected, None, "{why}");
+            assert!(!bench.registrar.suspected_clone(&vehicle(1), bench.now), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_the_directory_shows_elsewhere_is_pushed_out_too() {
+    for (elsewhere, last) in [(true, Some(RejectCause::Cloned)), (false, None)] {
+        let mut bench = Bench::new("west");
+        bench.connected_elsewhere = elsewhere;
+        for n in 0..5 {
+            // The double at the other gateway attached meanwhile, which ended the session here.
+            let known = Epoch(Epoch::of_clock(NOON).0 + n * 1000);
+            let (rejected, _) = attaches_again(&mut bench, None, Some(known));
+            assert_eq!(rejected, last.filter(|_| n == 4));
+            bench.does(Event::DetachRequested(ConnId(n + 1), DetachCause::Service));
+        }
     }
 }
 
@@ -378,6 +489,8 @@ proptest! {
         let (mut last, mut token) = (None, None);
         for (at, skew_hours) in attaches {
             let bench = &mut gateways[at];
+            // No gateway here hears that it was left: attaches as fast as this would be those of a clone.
+            bench.now = bench.now + Millis::secs(21);
             bench.wall = Wall(NOON.0 + skew_hours * HOUR_MS);
             let attached = match bench.attaches(request(&vehicle(1), AttachKind::Handover, token.take()), last) {
                 Some(attached) => attached,
@@ -405,7 +518,11 @@ proptest! {
             let current = bench.registrar.session(&vehicle).map(|s| (s.id(), s.epoch()));
             match what {
                 0..=2 => {
-                    open.insert(bench.asks(request(&vehicle, AttachKind::Initial, None), None));
+                    let conn = bench.asks(request(&vehicle, AttachKind::Initial, None), None);
+                    // So many without a token look like a clone's, and are sent away.
+                    if bench.rejected().is_none() {
+                        open.insert(conn);
+                    }
                     under_way.extend(bench.attempt());
                 }
                 3 | 4 => if let Some((vehicle, session, epoch)) = under_way.pop() {

@@ -62,6 +62,8 @@ pub enum Action {
         /// The winner's.
         by: Epoch,
     },
+    /// Tell operators that there seem to be several of this vehicle; once as long as it is suspect.
+    ReportClone(VehicleId),
 }
 
 /// What an accepted connection needs to take telemetry.

@@ -141,6 +141,7 @@ fn words(actions: &[Action]) -> String {
         Action::Accept(conn, _) => format!("accept {}", conn.0),
         Action::Publish(_, entry) => format!("publish {}", state(entry)),
         Action::Close(conn, code) => format!("close {} {code}", conn.0),
+        Action::ReportClone(vehicle) => format!("report {vehicle}"),
         Action::Supersede { session, by, .. } => format!("supersede {} by {}", session.0, by.0),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(", ")

@@ -24,9 +24,20 @@ pub struct Claims {
     pub epoch: Epoch,
 }
 
+/// Names one of a region's keys, so that a key can be replaced while tokens of the former one are still about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u8);
+
 /// The keys of the regions of one cluster.
 #[derive(Clone, Default)]
-pub struct KeyRing(BTreeMap<RegionId, Vec<u8>>);
+pub struct KeyRing(BTreeMap<RegionId, RegionKeys>);
+
+/// The keys of one region: one seals, all open.
+#[derive(Clone)]
+struct RegionKeys {
+    seals: KeyId,
+    keys: BTreeMap<KeyId, Vec<u8>>,
+}
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,30 +45,43 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// The token is not one of this cluster's, or not this vehicle's.
+/// Why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token was not issued by a gateway of this cluster for this vehicle")]
-pub struct BadToken;
+pub enum BadToken {
+    /// It is no token, or its seal is not right.
+    #[error("the token was not issued by a gateway of this cluster for this vehicle")]
+    Forged,
+    /// It is well formed, and no gateway of this configuration can tell whether it is right.
+    #[error("the token names a key that this gateway does not have; attach without it")]
+    UnknownKey,
+}
 
-const VERSION: u8 = 1;
+/// Names the key that sealed it.
+const VERSION: u8 = 2;
+/// Without a key's id: sealed with key 0. Still opened, so that an upgrade cuts no vehicle off.
+const VERSION_WITHOUT_KEY_ID: u8 = 1;
 const MAC_BYTES: usize = 16;
 
 impl KeyRing {
-    /// Adds or replaces a region's key.
+    /// Makes this key, with id 0, a region's only one.
     pub fn insert(&mut self, region: RegionId, key: Vec<u8>) {
-        self.0.insert(region, key);
+        let seals = KeyId(0);
+        self.0.insert(region, RegionKeys { seals, keys: BTreeMap::from([(seals, key)]) });
     }
 
-    fn mac(&self, region: &RegionId, vehicle: &VehicleId, body: &[u8]) -> Option<Hmac<Sha256>> {
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(self.0.get(region)?).ok()?;
-        mac.update(body);
-        mac.update(vehicle.as_str().as_bytes());
-        Some(mac)
+    /// Adds a key to a region's, in the place of one with the same id. The first that is added seals.
+    pub fn add(&mut self, region: RegionId, id: KeyId, key: Vec<u8>) {
+        let of_region = self.0.entry(region).or_insert_with(|| RegionKeys { seals: id, keys: BTreeMap::new() });
+        of_region.keys.insert(id, key);
     }
 
     /// Makes the token of `claims`; empty if the region has no key.
     pub fn seal(&self, claims: &Claims) -> Vec<u8> {
-        let mut body = vec![VERSION];
+        let Some((id, key)) = self.0.get(&claims.region).and_then(|of| Some((of.seals, of.keys.get(&of.seals)?)))
+        else {
+            return Vec::new();
+        };
+        let mut body = vec![VERSION, id.0];
         for number in [claims.incarnation.0, claims.session.0, claims.epoch.0] {
             body.extend_from_slice(&number.to_be_bytes());
         }
@@ -66,7 +90,7 @@ impl KeyRing {
             body.push(text.len() as u8);
             body.extend_from_slice(text.as_bytes());
         }
-        match self.mac(&claims.region, &claims.vehicle, &body) {
+        match mac(key, &claims.vehicle, &body) {
             Some(mac) => {
                 body.extend_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);
                 body
@@ -77,42 +101,53 @@ impl KeyRing {
 
     /// Reads a token that `vehicle` presented.
     pub fn open(&self, vehicle: &VehicleId, token: &[u8]) -> Result<Claims, BadToken> {
-        let (body, tag) = token.len().checked_sub(MAC_BYTES).map(|at| token.split_at(at)).ok_or(BadToken)?;
-        let (version, rest) = body.split_first().ok_or(BadToken)?;
-        if *version != VERSION {
-            return Err(BadToken);
-        }
+        let (body, tag) = token.len().checked_sub(MAC_BYTES).map(|at| token.split_at(at)).ok_or(BadToken::Forged)?;
+        let (version, rest) = body.split_first().ok_or(BadToken::Forged)?;
+        let (id, rest) = match *version {
+            VERSION => rest.split_first().map(|(id, rest)| (KeyId(*id), rest)).ok_or(BadToken::Forged)?,
+            VERSION_WITHOUT_KEY_ID => (KeyId(0), rest),
+            _ => return Err(BadToken::Forged),
+        };
         let (incarnation, rest) = take_u64(rest)?;
         let (session, rest) = take_u64(rest)?;
         let (epoch, rest) = take_u64(rest)?;
         let (region, rest) = take_text(rest)?;
         let (node, rest) = take_text(rest)?;
         if !rest.is_empty() {
-            return Err(BadToken);
+            return Err(BadToken::Forged);
         }
         let claims = Claims {
             vehicle: vehicle.clone(),
-            region: RegionId::new(region).map_err(|_| BadToken)?,
-            node: NodeId::new(node).map_err(|_| BadToken)?,
+            region: RegionId::new(region).map_err(|_| BadToken::Forged)?,
+            node: NodeId::new(node).map_err(|_| BadToken::Forged)?,
             incarnation: Incarnation(incarnation),
             session: SessionId(session),
             epoch: Epoch(epoch),
         };
-        let mac = self.mac(&claims.region, vehicle, body).ok_or(BadToken)?;
-        mac.verify_truncated_left(tag).map_err(|_| BadToken)?;
+        let key = self.0.get(&claims.region).and_then(|of| of.keys.get(&id)).ok_or(BadToken::UnknownKey)?;
+        let mac = mac(key, vehicle, body).ok_or(BadToken::Forged)?;
+        mac.verify_truncated_left(tag).map_err(|_| BadToken::Forged)?;
         Ok(claims)
     }
 }
 
+/// Over all that the token says, and over whose it is.
+fn mac(key: &[u8], vehicle: &VehicleId, body: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
+    mac.update(body);
+    mac.update(vehicle.as_str().as_bytes());
+    Some(mac)
+}
+
 fn take_u64(bytes: &[u8]) -> Result<(u64, &[u8]), BadToken> {
-    let (head, rest) = bytes.split_first_chunk::<8>().ok_or(BadToken)?;
+    let (head, rest) = bytes.split_first_chunk::<8>().ok_or(BadToken::Forged)?;
     Ok((u64::from_be_bytes(*head), rest))
 }
 
 fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), BadToken> {
-    let (len, rest) = bytes.split_first().ok_or(BadToken)?;
-    let (text, rest) = rest.split_at_checked(usize::from(*len)).ok_or(BadToken)?;
-    Ok((std::str::from_utf8(text).map_err(|_| BadToken)?, rest))
+    let (len, rest) = bytes.split_first().ok_or(BadToken::Forged)?;
+    let (text, rest) = rest.split_at_checked(usize::from(*len)).ok_or(BadToken::Forged)?;
+    Ok((std::str::from_utf8(text).map_err(|_| BadToken::Forged)?, rest))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use waygate_core::id::{InvalidId, NodeId, RegionId};
 use waygate_core::time::Millis;
 use waygate_core::timers::{TimerConflict, Timers};
+use waygate_core::token::KeyId;
 
 /// Everything a gateway is told at start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Config {
     /// The other gateways.
     #[serde(default)]
     pub peers: PeersConfig,
+    /// How many attaches are taken at once.
+    #[serde(default)]
+    pub admission: AdmissionConfig,
     /// The store.
     #[serde(default)]
     pub store: StoreConfig,
@@ -93,6 +97,22 @@ impl Default for OperatorsConfig {
 pub struct PeersConfig {
     /// Their operators' addresses, `http://host:port`.
     pub seeds: Vec<String>,
+}
+
+/// How many attaches are taken at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionConfig {
+    /// The longest expected wait of an attach, milliseconds; beyond it vehicles are told to come back.
+    pub attach_wait_max_ms: u64,
+    /// Attaches taken in a second, if there is a ceiling.
+    pub attaches_per_second_max: Option<u32>,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self { attach_wait_max_ms: 2000, attaches_per_second_max: None }
+    }
 }
 
 /// The store.
@@ -175,9 +195,59 @@ impl TimersConfig {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterConfig {
-    /// The key that authenticates a region's session tokens, 32 bytes as hex, by region. Without this
-    /// region's own, one is made and kept in the data directory.
-    pub token_keys: BTreeMap<String, String>,
+    /// The keys that authenticate a region's session tokens, by region. Without this region's own, one is made
+    /// and kept in the data directory.
+    pub token_keys: BTreeMap<String, TokenKeys>,
+}
+
+/// The keys of one region: 32 bytes as hex each.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a key as 64 hexadecimal digits, or a list of \"ID:64 hexadecimal digits\"")]
+pub enum TokenKeys {
+    /// One, with id 0.
+    One(String),
+    /// Several, each after its id and a colon. The first seals, all open.
+    Several(Vec<String>),
+}
+
+impl std::fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenKeys")
+    }
+}
+
+/// Keys that one region may have at once: the one in use, its successor, and what was forgotten to be removed.
+const REGION_KEYS_MAX: usize = 8;
+
+impl TokenKeys {
+    /// The keys with their ids, or what is wrong, without showing any of a key.
+    fn read(&self) -> Result<Vec<(KeyId, Vec<u8>)>, String> {
+        let key = |hex: &str| from_hex(hex).filter(|key| key.len() == 32);
+        let listed = match self {
+            Self::One(hex) => {
+                let key = key(hex).ok_or("must be 64 hexadecimal digits (32 bytes)")?;
+                return Ok(vec![(KeyId(0), key)]);
+            }
+            Self::Several(listed) => listed,
+        };
+        if listed.is_empty() || listed.len() > REGION_KEYS_MAX {
+            return Err(format!("has {} keys; it must have 1 to {REGION_KEYS_MAX}", listed.len()));
+        }
+        let mut keys: Vec<(KeyId, Vec<u8>)> = Vec::new();
+        for (text, number) in listed.iter().zip(1..) {
+            let (id, hex) = text.split_once(':').ok_or_else(|| format!("entry {number} must be \"ID:KEY\""))?;
+            let id: u8 = id.parse().map_err(|_| format!("entry {number}: the id must be 0 to 255"))?;
+            let key = key(hex).ok_or_else(|| format!("entry {number}: the key must be 64 hexadecimal digits"))?;
+            if keys.iter().any(|(other, _)| other.0 == id) {
+                return Err(format!("entry {number}: the id {id} is there already; each key has its own"));
+            }
+            if let Some((same, _)) = keys.iter().find(|(_, other)| *other == key) {
+                return Err(format!("entry {number}: this key is there already, with the id {}", same.0));
+            }
+            keys.push((KeyId(id), key));
+        }
+        Ok(keys)
+    }
 }
 
 impl std::fmt::Debug for ClusterConfig {
@@ -216,11 +286,13 @@ pub enum ConfigError {
         /// What is wrong.
         source: InvalidId,
     },
-    /// A token key is not 32 bytes as hex.
-    #[error("[cluster] token_keys.{region}: must be 64 hexadecimal digits (32 bytes)")]
+    /// The token keys of a region cannot be used.
+    #[error("[cluster] token_keys.{region}: {what}")]
     TokenKey {
         /// Of which region.
         region: String,
+        /// What is wrong.
+        what: String,
     },
     /// Timers contradict each other.
     #[error("[timers] {0}")]
@@ -234,6 +306,10 @@ pub enum ConfigError {
         what: String,
     },
 }
+
+/// What an attach may wait, milliseconds: long enough for a commit, and with what a resume may have more, shorter than
+/// the 15 s after which a vehicle goes elsewhere.
+const ATTACH_WAIT_MS: std::ops::RangeInclusive<u64> = 100..=8000;
 
 impl Config {
     /// Reads a file, then the environment: `WAYGATE_NODE__ID` is `[node] id`.
@@ -270,14 +346,15 @@ impl Config {
         Ok((id, region))
     }
 
-    /// The keys of the regions, as bytes.
-    pub fn token_keys(&self) -> Result<Vec<(RegionId, Vec<u8>)>, ConfigError> {
-        let read = |(region, hex): (&String, &String)| {
-            let fault = || ConfigError::TokenKey { region: region.clone() };
-            let id = RegionId::new(region).map_err(|_| fault())?;
-            Ok((id, from_hex(hex).filter(|key| key.len() == 32).ok_or_else(fault)?))
-        };
-        self.cluster.token_keys.iter().map(read).collect()
+    /// The keys of the regions with their ids, as bytes; the first of each region seals.
+    pub fn token_keys(&self) -> Result<Vec<(RegionId, KeyId, Vec<u8>)>, ConfigError> {
+        let mut all = Vec::new();
+        for (region, keys) in &self.cluster.token_keys {
+            let fault = |what| ConfigError::TokenKey { region: region.clone(), what };
+            let of = RegionId::new(region).map_err(|invalid| fault(invalid.to_string()))?;
+            all.extend(keys.read().map_err(fault)?.into_iter().map(|(id, key)| (of.clone(), id, key)));
+        }
+        Ok(all)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -287,6 +364,15 @@ impl Config {
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
+        }
+        if !ATTACH_WAIT_MS.contains(&self.admission.attach_wait_max_ms) {
+            let (least, most) = (ATTACH_WAIT_MS.start(), ATTACH_WAIT_MS.end());
+            let what = format!("is {}, it must be {least} to {most}", self.admission.attach_wait_max_ms);
+            return Err(ConfigError::Bounds { key: "[admission] attach_wait_max_ms", what });
+        }
+        if self.admission.attaches_per_second_max == Some(0) {
+            let what = "is 0: no vehicle could attach; leave it out for no ceiling".to_owned();
+            return Err(ConfigError::Bounds { key: "[admission] attaches_per_second_max", what });
         }
         let unspecified = |key, listen: SocketAddr, url: &Option<String>| {
             let what = format!("[{key}] listen is {listen}: say in [{key}] url where others reach it");

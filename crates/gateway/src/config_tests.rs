@@ -29,9 +29,54 @@ fn timers_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn load_control_that_lets_no_one_in_is_refused() {
+    for (key, wanted) in [
+        ("attach_wait_max_ms = 99", "[admission] attach_wait_max_ms: is 99, it must be 100 to 8000"),
+        ("attach_wait_max_ms = 8001", "[admission] attach_wait_max_ms: is 8001"),
+        ("attaches_per_second_max = 0", "[admission] attaches_per_second_max: is 0"),
+    ] {
+        let text = load(&format!("{SMALLEST}[admission]\n{key}\n")).unwrap_err().to_string();
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
+#[test]
 fn a_short_token_key_is_refused_without_showing_it() {
     let text = load(&format!("{SMALLEST}[cluster.token_keys]\nwest = \"abcdef\"\n")).unwrap_err().to_string();
     assert!(text.contains("token_keys.west") && !text.contains("abcdef"), "{text}");
+}
+
+#[test]
+fn a_region_may_have_several_keys_and_the_first_seals() {
+    let key = |byte: &str| byte.repeat(32);
+    let (a, b) = (key("0a"), key("0b"));
+    let config =
+        load(&format!("{SMALLEST}[cluster.token_keys]\nwest = [\"7:{a}\", \"0:{b}\"]\neast = \"{b}\"\n")).unwrap();
+    let keys = config.token_keys().unwrap();
+    let read: Vec<_> = keys.iter().map(|(region, id, key)| (region.as_str(), id.0, key[0])).collect();
+    assert_eq!(read, [("east", 0, 0x0b), ("west", 7, 0x0a), ("west", 0, 0x0b)]);
+}
+
+#[test]
+fn a_list_of_token_keys_that_cannot_be_used_is_refused_without_showing_a_key() {
+    let secret = "5e".repeat(32);
+    let other = |n: u8| format!("\"{n}:{}\"", format!("{n:02x}").repeat(32));
+    let many = (1..=9).map(other).collect::<Vec<_>>().join(", ");
+    for (list, wanted) in [
+        (String::new(), "has 0 keys; it must have 1 to 8"),
+        (many, "has 9 keys; it must have 1 to 8"),
+        (format!("\"{secret}\""), "entry 1 must be \"ID:KEY\""),
+        (format!("\"256:{secret}\""), "entry 1: the id must be 0 to 255"),
+        (format!("{}, \"x:{secret}\"", other(1)), "entry 2: the id must be 0 to 255"),
+        (format!("\"1:{secret}5e\""), "entry 1: the key must be 64 hexadecimal digits"),
+        (format!("{}, \"1:{secret}\"", other(1)), "entry 2: the id 1 is there already"),
+        (format!("\"1:{secret}\", \"2:{secret}\""), "entry 2: this key is there already, with the id 1"),
+    ] {
+        let text = load(&format!("{SMALLEST}[cluster.token_keys]\nwest = [{list}]\n")).unwrap_err().to_string();
+        assert!(text.contains("token_keys.west") && text.contains(wanted) && !text.contains("5e5e"), "{text}");
+    }
+    let text = load(&format!("{SMALLEST}[cluster.token_keys]\nwest = 5\n")).unwrap_err().to_string();
+    assert!(text.contains("a key as 64 hexadecimal digits, or a list"), "{text}");
 }
 
 #[test]

@@ -245,7 +245,12 @@ impl Job {
     fn bytes(&self) -> usize {
         let bytes = |write: &Write| match write {
             Write::Batch(batch) => batch.columns.len(),
-            Write::Attach { .. } | Write::Presence(_) | Write::Forget { .. } => 0,
+            Write::Command(command) => command.body.len(),
+            Write::Attach { .. }
+            | Write::Presence(_)
+            | Write::Forget { .. }
+            | Write::Fence { .. }
+            | Write::Transition(_) => 0,
         };
         self.writes().map(bytes).sum()
     }

@@ -3,6 +3,7 @@
 //! [`Gateway::bind`] starts one; it runs until [`Gateway::shutdown`]. Nothing here decides about presence or
 //! acks: the machines of `waygate-core` do, and the tasks perform what they ask for.
 
+pub mod admission;
 pub mod clock;
 pub mod config;
 pub mod feed;

@@ -1,8 +1,9 @@
 //! The presence task: owns the node of the core, gives it what happens and performs what it asks for.
 //!
 //! It never waits for a disk, a vehicle or a peer: writes that find the journal busy are kept, one a vehicle;
-//! a stream without room is not written to; an attach that finds too many before it is told to come later.
+//! a stream without room is not written to; an attach that would wait too long is told to come later.
 
+use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::journal::{Answer, Job};
 use crate::live::{Change, Live};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use waygate_core::admission::{Class, Verdict};
 use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::cell::Cell;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
@@ -34,6 +36,9 @@ pub const ATTACHES_MAX: usize = 4096;
 
 /// How often streams to peers are given what is new.
 const FLUSH: Duration = Duration::from_millis(100);
+
+/// A flag of a stored state: two units seem to use the identity.
+const FLAG_CLONED: u8 = 1;
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -93,7 +98,7 @@ impl Presence {
         Self { commands }
     }
 
-    /// Asks for a session; `false` if too many wait already.
+    /// Asks for a session; `false` if the task cannot even be asked.
     pub fn try_attach(&self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) -> bool {
         self.commands.try_send(Command::Attach(mailbox, request)).is_ok()
     }
@@ -123,6 +128,8 @@ pub struct State {
     pub node: Node,
     /// The clocks.
     pub clock: Clock,
+    /// Load control.
+    pub gate: Gate,
     mailboxes: BTreeMap<ConnId, Arc<Mailbox>>,
     links: BTreeMap<LinkId, Link>,
 }
@@ -172,13 +179,13 @@ pub struct PresenceTask {
     journal: mpsc::Sender<Job>,
     notices: mpsc::Sender<(NodeId, Notice)>,
     live: Live,
-    attaches: usize,
     unsaved: BTreeMap<VehicleId, Entry>,
     vanished: BTreeSet<VehicleId>,
     draining: bool,
 }
 
 impl PresenceTask {
+    #[allow(clippy::too_many_arguments, reason = "the two ends of every queue, each given once")]
     /// A task over a node whose earlier life is restored already.
     pub fn new(
         node: Node,
@@ -188,8 +195,9 @@ impl PresenceTask {
         journal: mpsc::Sender<Job>,
         notices: mpsc::Sender<(NodeId, Notice)>,
         live: Live,
+        gate: Gate,
     ) -> Self {
-        let state = State { node, clock, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
+        let state = State { node, clock, gate, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
         Self {
             state,
             commands,
@@ -197,7 +205,6 @@ impl PresenceTask {
             journal,
             notices,
             live,
-            attaches: 0,
             unsaved: BTreeMap::new(),
             vanished: BTreeSet::new(),
             draining: false,
@@ -269,10 +276,13 @@ impl PresenceTask {
     fn attach(&mut self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) {
         let conn = mailbox.conn();
         if self.draining {
-            let (cause, text) = (RejectCause::Draining, "this gateway stops".to_owned());
-            let reject = AttachReject { cause, backoff: Millis(0), redirect: Vec::new(), text };
-            mailbox.put(Letter::Send(Downlink::AttachReject(reject)));
-            return mailbox.put(Letter::Close(cause.close_code()));
+            return refuse(&mailbox, RejectCause::Draining, Millis(0), "this gateway stops");
+        }
+        let resumes = self.state.node.registrar().resumes(&request);
+        let class = if resumes { Class::Resume } else { Class::Other };
+        let room = self.journal.capacity() > 0;
+        if let Verdict::Refused { backoff } = self.state.gate.ask(self.state.clock.now(), class, room) {
+            return refuse(&mailbox, RejectCause::Congestion, backoff, "too many vehicles attach at once");
         }
         self.state.mailboxes.insert(conn, mailbox);
         let mut random = [0; 8];
@@ -281,12 +291,13 @@ impl PresenceTask {
             return self.send(conn, Letter::Close(1011));
         }
         let (wall, fresh) = (self.state.clock.wall(), SessionId(u64::from_le_bytes(random)));
-        self.register(RegistrarEvent::AttachRequested { conn, request, known: None, wall, fresh });
+        let (known, connected_elsewhere) = (None, false);
+        self.register(RegistrarEvent::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh });
     }
 
     fn answered(&mut self, answer: Answer) {
-        self.attaches = self.attaches.saturating_sub(1);
         let Answer { vehicle, session, epoch, settled } = answer;
+        self.state.gate.answered(self.state.clock.now(), settled.is_some());
         self.register(match settled {
             Some(settled) => RegistrarEvent::Persisted { vehicle, session, epoch, settled },
             None => RegistrarEvent::PersistFailed { vehicle, session, epoch },
@@ -327,19 +338,23 @@ impl PresenceTask {
                 let presence = self.record(&vehicle, &entry, Some(spool));
                 let write = Write::Attach { presence, spool };
                 let job = Job::Presence { write, answer: Some((vehicle.clone(), session, epoch)) };
-                if self.attaches < ATTACHES_MAX && self.journal.try_send(job).is_ok() {
+                if self.state.gate.waiting() < ATTACHES_MAX as u64 && self.journal.try_send(job).is_ok() {
                     // What was to be saved of it is overtaken.
                     self.unsaved.remove(&vehicle);
-                    self.attaches += 1;
+                    self.state.gate.begun(self.state.clock.now());
                 } else {
-                    metrics::counter!("waygate_attaches_refused_total", "cause" => "store_busy").increment(1);
                     self.register(RegistrarEvent::PersistFailed { vehicle, session, epoch });
                 }
             }
             SessionAction::Persist { vehicle, entry, .. } => {
                 self.unsaved.insert(vehicle, entry);
             }
-            SessionAction::Send(conn, message) => self.send(conn, Letter::Send(message)),
+            SessionAction::Send(conn, message) => {
+                if let Downlink::AttachReject(reject) = &message {
+                    count_refused(reject.cause);
+                }
+                self.send(conn, Letter::Send(message));
+            }
             SessionAction::Accept(conn, accepted) => {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
@@ -349,6 +364,10 @@ impl PresenceTask {
             SessionAction::Supersede { node, vehicle, session, epoch, by } => {
                 // Best effort: the winning entry tells the same by gossip.
                 let _ = self.notices.try_send((node, Notice { vehicle, session, epoch, by }));
+            }
+            SessionAction::ReportClone(vehicle) => {
+                metrics::counter!("waygate_cloned_identities_total").increment(1);
+                tracing::warn!(%vehicle, "there seem to be several of this vehicle: they push each other out");
             }
             // The node publishes by itself.
             SessionAction::Publish(..) => {}
@@ -385,6 +404,7 @@ impl PresenceTask {
     }
 
     fn tick(&mut self) {
+        self.state.gate.share(self.state.clock.now());
         self.apply(Event::Ticked);
         for vehicle in std::mem::take(&mut self.vanished) {
             if self.state.sight(&vehicle).is_none() {
@@ -455,6 +475,9 @@ impl PresenceTask {
             cell: entry.cell,
             contact: wall_of(&self.state.clock, entry.contact),
             spool,
+            sleep: entry.sleep,
+            wake: entry.wake.bits(),
+            flags: if entry.cloned { FLAG_CLONED } else { 0 },
         }
     }
 
@@ -469,6 +492,19 @@ impl PresenceTask {
         }
         self.flush();
     }
+}
+
+/// Rejects an attach before anything is kept of it.
+fn refuse(mailbox: &Mailbox, cause: RejectCause, backoff: Millis, text: &str) {
+    count_refused(cause);
+    let reject = AttachReject { cause, backoff, redirect: Vec::new(), text: text.to_owned() };
+    mailbox.put(Letter::Send(Downlink::AttachReject(reject)));
+    mailbox.put(Letter::Close(cause.close_code()));
+}
+
+/// Counts an attach that was rejected.
+pub fn count_refused(cause: RejectCause) {
+    metrics::counter!("waygate_attaches_refused_total", "cause" => cause.wire()).increment(1);
 }
 
 fn wall_of(clock: &Clock, at: Mono) -> Wall {
@@ -491,9 +527,9 @@ pub fn restored(clock: &Clock, record: &PresenceRecord) -> Option<(VehicleId, En
         cause: DetachCause::from_number(record.cause),
         cell: record.cell,
         contact: clock.mono_of(record.contact),
-        sleep: Millis(0),
-        wake: WakeChannels::NONE,
-        cloned: false,
+        sleep: record.sleep,
+        wake: WakeChannels::from_bits(record.wake),
+        cloned: record.flags & FLAG_CLONED != 0,
     };
     Some((record.vehicle.clone(), entry))
 }

@@ -1,5 +1,6 @@
 //! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
 
+use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
 use crate::feed::{Feed, Place};
@@ -26,10 +27,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use waygate_core::admission::Settings;
 use waygate_core::id::RegionId;
 use waygate_core::message::GatewayAddress;
 use waygate_core::node::{Action, Event, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
+use waygate_core::time::Millis;
 use waygate_core::token::KeyRing;
 use waygate_core::view::{Liveness, NodeInfo};
 use waygate_store::{OpenError, OpenOptions, ReadError, Reader, Store};
@@ -149,8 +152,10 @@ impl Gateway {
         // Ends after all others: what they submitted is still committed.
         let journal = tokio::spawn(journal.run());
         tokio::spawn(feed_task.run());
+        let gate = Gate::new(admission(&config), clock.now());
+        let pressure = gate.pressure();
         let presence_task =
-            PresenceTask::new(node, clock, command_queue, answer_queue, jobs.clone(), notices, live.clone());
+            PresenceTask::new(node, clock, command_queue, answer_queue, jobs.clone(), notices, live.clone(), gate);
         tokio::spawn(presence_task.run());
 
         let own = PeerService {
@@ -186,7 +191,7 @@ impl Gateway {
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
         tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
         let neighbours = neighbours(presence.clone(), &tasks);
-        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, neighbours };
+        let edge = Edge { clock, presence: presence.clone(), journal: jobs, timers, neighbours, pressure };
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
@@ -214,6 +219,14 @@ impl Gateway {
         }
         self.reader.close().await;
         tracing::info!("stopped");
+    }
+}
+
+fn admission(config: &Config) -> Settings {
+    Settings {
+        wait_max: Millis(config.admission.attach_wait_max_ms),
+        queue_max: ATTACHES_MAX as u64,
+        per_second_max: config.admission.attaches_per_second_max,
     }
 }
 
@@ -247,9 +260,9 @@ async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
 fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, StartError> {
     let mut ring = KeyRing::default();
     let mut own = false;
-    for (of, key) in config.token_keys()? {
+    for (of, id, key) in config.token_keys()? {
         own |= of == *region;
-        ring.insert(of, key);
+        ring.add(of, id, key);
     }
     if !own {
         ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE))?);

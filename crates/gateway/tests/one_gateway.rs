@@ -111,3 +111,25 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(accept["epoch"], first["epoch"], "the session is resumed across the restart");
     west.gateway.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_sleeping_vehicle_is_asleep_until_it_said_it_is_back_also_after_a_restart_of_its_gateway() {
+    let west = start("west", "").await;
+    let (mut vehicle, accept) = Vehicle::attach(west.vehicles(), "LUX-1", json!({})).await;
+    assert_eq!(accept["timers"]["sleep_s"], 86_400);
+    vehicle.send(json!({"type": "suspend", "sleep_s": 3600, "wake": ["mqtt", "pigeon"]})).await;
+    vehicle.socket.close(None).await.unwrap();
+    let asleep = eventually(west.operators(), "/v1/vehicles/LUX-1", |answer| answer["state"] == "asleep").await;
+    let back_s = asleep["update_expected_in_s"].as_f64().unwrap();
+    assert!((3500.0..=3600.0).contains(&back_s), "{asleep}");
+    assert_eq!(asleep["wake"], json!(["mqtt"]), "a channel of a later version cannot be used");
+    let support::Running { gateway, dir } = west;
+    gateway.shutdown().await;
+    let config = support::config("west", dir.path(), "");
+    let gateway = waygate_gateway::Gateway::bind(waygate_gateway::Config::parse(&config).unwrap()).await.unwrap();
+    let again = support::Running { gateway, dir };
+    let (_, kept) = again.get("/v1/vehicles/LUX-1").await;
+    assert_eq!((&kept["state"], &kept["wake"]), (&json!("asleep"), &json!(["mqtt"])), "{kept}");
+    assert!((3400.0..=back_s).contains(&kept["update_expected_in_s"].as_f64().unwrap()), "{kept}");
+    again.gateway.shutdown().await;
+}

@@ -407,13 +407,14 @@ impl Machine {
             return false;
         }
         match cause {
-            RejectCause::EpochSync => {
+            RejectCause::EpochSync | RejectCause::ContextUnknown => {
                 out.push(Action::KeepToken(None));
                 self.token.take().is_some()
             }
             RejectCause::ClockOff => !std::mem::replace(&mut self.clock_off, true),
             RejectCause::Congestion
             | RejectCause::StoreUnavailable
+            | RejectCause::Cloned
             | RejectCause::Draining
             | RejectCause::BadMessage
             | RejectCause::Forbidden => false,

@@ -205,14 +205,26 @@ fn a_gateway_that_stops_sends_the_unit_to_the_next() {
 
 #[test]
 fn a_token_that_is_not_taken_is_dropped_at_once_and_only_once() {
+    for cause in [RejectCause::EpochSync, RejectCause::ContextUnknown] {
+        let mut unit = Unit::attached(&["a", "b"]);
+        unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
+        assert!(unit.connected().token.is_some());
+        assert_eq!(unit.receive(rejecting(cause)).asked(), [CLOSE, A::KeepToken(None), connect("a")]);
+        let request = unit.connected();
+        assert_eq!((request.kind, request.token), (AttachKind::Initial, None));
+        assert_eq!(unit.receive(rejecting(cause)).asked(), [CLOSE]);
+        assert_eq!(unit.machine.state(), State::Waiting);
+    }
+}
+
+#[test]
+fn a_unit_that_has_a_double_keeps_its_token_and_waits_at_the_same_gateway() {
     let mut unit = Unit::attached(&["a", "b"]);
     unit.apply(Event::SocketLost { code: None, why: String::new(), random: 0 }).wait();
-    assert!(unit.connected().token.is_some());
-    assert_eq!(unit.receive(rejecting(RejectCause::EpochSync)).asked(), [CLOSE, A::KeepToken(None), connect("a")]);
-    let request = unit.connected();
-    assert_eq!((request.kind, request.token), (AttachKind::Initial, None));
-    assert_eq!(unit.receive(rejecting(RejectCause::EpochSync)).asked(), [CLOSE]);
-    assert_eq!(unit.machine.state(), State::Waiting);
+    let token = unit.connected().token;
+    assert_eq!(unit.receive(rejecting(RejectCause::Cloned)).asked(), [CLOSE]);
+    assert_eq!(unit.wait().asked(), [connect("a")]);
+    assert_eq!(unit.connected().token, token);
 }
 
 #[test]

@@ -8,16 +8,15 @@
 //!
 //! State by vehicle may be written more than once without harm; batches move exactly once, by the mark.
 
-use crate::bytes::put_ranges;
 use crate::ledger::{Ledger, OpenBlock, SpoolState};
 use crate::recovery::FoldMark;
-use crate::signal::put_value;
+use crate::retention::Aged;
+use crate::slice::Slice;
 use crate::tail::{Generation, TailBatch, VehicleTail};
-use crate::write::{Latest, PresenceRecord};
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 use std::mem;
 use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::time::Wall;
 
 /// A block stops growing once it has this many bytes: a few pages, so that a day of a vehicle is a few reads.
 const BLOCK_BYTES: u64 = 8 * 1024;
@@ -31,6 +30,9 @@ const PACE: usize = 4;
 /// What a vehicle costs in a slice beside its batches, in bytes of the same effort.
 const VEHICLE_COST_BYTES: usize = 64;
 
+/// What a command costs beside its body, and a transition: less than each took in the journal, for the pace.
+const ROW_COST_BYTES: usize = 32;
+
 /// The fold that is under way, if one is.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
@@ -41,55 +43,6 @@ pub(crate) struct Fold {
     spent: VecDeque<(i64, usize)>,
     debt: usize,
     last_block: i64,
-}
-
-/// What one slice writes, table by table.
-#[derive(Debug, Default)]
-pub(crate) struct Slice {
-    pub(crate) new_blocks: Rows,
-    pub(crate) grown_blocks: Rows,
-    pub(crate) closed_blocks: Rows,
-    pub(crate) spools: Rows,
-    pub(crate) presence: Rows,
-    pub(crate) forgotten: Rows,
-    pub(crate) latest: Rows,
-    pub(crate) signals: Rows,
-    /// Journal rows up to here are deleted.
-    pub(crate) delete_through: i64,
-    pub(crate) mark: FoldMark,
-    /// Who is folded with it; to leave the frozen generation once the slice is on disk.
-    pub(crate) vehicles: Vec<VehicleId>,
-}
-
-/// Rows of one table: their numbers as a JSON array of arrays, their bytes one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    json: String,
-    pub(crate) pool: Vec<u8>,
-}
-
-impl Rows {
-    fn push(&mut self, row: std::fmt::Arguments<'_>) {
-        let separator = if self.json.is_empty() { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(self.json, "{separator}[{row}]");
-    }
-
-    pub(crate) fn json(&self) -> String {
-        format!("[{}]", self.json)
-    }
-}
-
-/// A number or null, in JSON.
-struct Nullable<T>(Option<T>);
-
-impl<T: std::fmt::Display> std::fmt::Display for Nullable<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            None => f.write_str("null"),
-            Some(n) => n.fmt(f),
-        }
-    }
 }
 
 impl Fold {
@@ -118,8 +71,14 @@ impl Fold {
         self.spent = frozen.rows.iter().copied().collect();
     }
 
-    /// The slice that goes with a commit of `committed` bytes, if there is one to do.
-    pub(crate) fn next_slice(&mut self, frozen: &Generation, ledger: &mut Ledger, committed: usize) -> Option<Slice> {
+    /// The slice that goes with a commit of `committed` bytes, if there is one to do. `wall` tells the age of things.
+    pub(crate) fn next_slice(
+        &mut self,
+        frozen: &Generation,
+        ledger: &mut Ledger,
+        committed: usize,
+        wall: fn() -> Wall,
+    ) -> Option<Slice> {
         let folding = self.mark.target != self.mark.through;
         if !folding && self.spent.is_empty() {
             self.debt = 0;
@@ -155,6 +114,7 @@ impl Fold {
             }
         }
         slice.mark = self.mark;
+        slice.aged = Aged::at(wall(), slice.added);
         Some(slice)
     }
 
@@ -165,18 +125,23 @@ impl Fold {
         match &tail.presence {
             None => {}
             Some(None) => slice.forgotten.push(format_args!("{number}")),
-            Some(Some(record)) => push_presence(&mut slice.presence, number, record),
+            Some(Some(record)) => slice.presence(number, record),
         }
         if let Some(latest) = &tail.latest {
-            push_latest(&mut slice.latest, number, latest);
+            slice.latest(number, latest);
         }
         for (path, (t, value)) in &tail.signals {
-            let at = slice.signals.pool.len();
-            put_value(&mut slice.signals.pool, value);
-            let len = slice.signals.pool.len() - at;
-            cost += len;
-            slice.signals.push(format_args!("{number},\"{}\",{},{at},{len}", path.as_str(), t.0));
+            cost += slice.signal(number, path, *t, value);
         }
+        for record in tail.commands.values() {
+            cost += ROW_COST_BYTES + record.body.len();
+            slice.command(number, record);
+        }
+        for record in tail.transitions.values() {
+            cost += ROW_COST_BYTES;
+            slice.transition(number, record);
+        }
+        slice.cut_back(number, tail);
         let mut batches = BTreeMap::<SpoolId, Vec<&TailBatch>>::new();
         for batch in &tail.batches {
             cost += batch.sealed().len();
@@ -188,7 +153,7 @@ impl Fold {
                 batches.sort_by_key(|batch| (batch.at.t_min, batch.at.first_seq));
                 self.blocks(slice, number, *spool, state, &batches);
             }
-            push_spool(&mut slice.spools, number, *spool, state);
+            slice.spool(number, *spool, state);
         }
         cost
     }
@@ -244,46 +209,4 @@ impl Fold {
             state.open = (!full).then_some(block);
         }
     }
-}
-
-fn push_presence(rows: &mut Rows, number: i64, record: &PresenceRecord) {
-    rows.push(format_args!(
-        "{number},{},{},{},{},{},{},{}",
-        record.epoch.0 as i64,
-        record.session.0 as i64,
-        record.state,
-        record.cause,
-        Nullable(record.cell.map(|cell| cell.index() as i64)),
-        record.contact.0,
-        Nullable(record.spool.map(|spool| spool.0 as i64)),
-    ));
-}
-
-fn push_latest(rows: &mut Rows, number: i64, latest: &Latest) {
-    let fix = &latest.fix;
-    rows.push(format_args!(
-        "{number},{},{},{},{},{},{},{}",
-        latest.t.0,
-        fix.position.lat_e7,
-        fix.position.lon_e7,
-        Nullable(fix.alt_cm),
-        Nullable(fix.speed_cms),
-        Nullable(fix.heading_cdeg),
-        Nullable(fix.hdop_centi),
-    ));
-}
-
-fn push_spool(rows: &mut Rows, number: i64, spool: SpoolId, state: &SpoolState) {
-    let at = rows.pool.len();
-    put_ranges(&mut rows.pool, &state.settled);
-    let len = rows.pool.len() - at;
-    let open = state.open;
-    rows.push(format_args!(
-        "{number},{},{at},{len},{},{},{},{}",
-        spool.0 as i64,
-        Nullable(open.map(|block| block.id)),
-        Nullable(open.map(|block| block.bytes)),
-        Nullable(open.map(|block| block.t_min.0)),
-        Nullable(open.map(|block| block.t_max.0)),
-    ));
 }

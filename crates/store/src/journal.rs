@@ -5,13 +5,12 @@
 //! track of.
 
 use crate::bytes::{Bytes, put_i64, put_option, put_ranges, put_u64};
+use crate::records::{put_command, put_presence, put_transition, take_command, take_presence, take_transition};
 use crate::sealed::{self, Sealed};
 use crate::signal::{put_value, take_value};
-use crate::write::{Batch, Latest, PresenceRecord};
+use crate::write::{Batch, CommandRecord, Latest, PresenceRecord, TransitionRecord};
 use std::ops::Range;
-use waygate_core::cell::Cell;
-use waygate_core::epoch::Epoch;
-use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Fix, Position, SignalPath, SignalValue};
 use waygate_core::time::Wall;
@@ -22,13 +21,18 @@ pub(crate) enum Entry {
     Presence { vehicle: i64, record: PresenceRecord },
     Forget { vehicle: i64 },
     Batch(BatchEntry),
+    Command { vehicle: i64, record: CommandRecord },
+    Transition { vehicle: i64, record: TransitionRecord },
 }
 
 impl Entry {
     /// The number of the vehicle it is about.
     pub(crate) fn vehicle(&self) -> i64 {
         match self {
-            Self::Presence { vehicle, .. } | Self::Forget { vehicle } => *vehicle,
+            Self::Presence { vehicle, .. }
+            | Self::Forget { vehicle }
+            | Self::Command { vehicle, .. }
+            | Self::Transition { vehicle, .. } => *vehicle,
             Self::Batch(batch) => batch.vehicle,
         }
     }
@@ -36,7 +40,7 @@ impl Entry {
     /// The spool it settles numbers of.
     pub(crate) fn spool(&self) -> Option<SpoolId> {
         match self {
-            Self::Presence { .. } | Self::Forget { .. } => None,
+            Self::Presence { .. } | Self::Forget { .. } | Self::Command { .. } | Self::Transition { .. } => None,
             Self::Batch(batch) => Some(batch.spool),
         }
     }
@@ -68,6 +72,8 @@ const CHECKSUM_BYTES: usize = 4;
 const PRESENCE: u8 = 1;
 const FORGET: u8 = 2;
 const BATCH: u8 = 3;
+const COMMAND: u8 = 4;
+const TRANSITION: u8 = 5;
 
 /// Builds the body of a journal row.
 #[derive(Debug)]
@@ -90,22 +96,29 @@ impl RowBuilder {
     }
 
     pub(crate) fn presence(&mut self, vehicle: i64, record: &PresenceRecord) {
-        let entry = &mut self.entry;
-        entry.push(PRESENCE);
-        put_i64(entry, vehicle);
-        put_u64(entry, record.epoch.0);
-        put_u64(entry, record.session.0);
-        entry.push(record.state);
-        put_u64(entry, u64::from(record.cause));
-        put_option(entry, record.cell.map(Cell::index));
-        put_i64(entry, record.contact.0);
-        put_option(entry, record.spool.map(|s| s.0));
+        self.entry.push(PRESENCE);
+        put_i64(&mut self.entry, vehicle);
+        put_presence(&mut self.entry, record);
         self.close();
     }
 
     pub(crate) fn forget(&mut self, vehicle: i64) {
         self.entry.push(FORGET);
         put_i64(&mut self.entry, vehicle);
+        self.close();
+    }
+
+    pub(crate) fn command(&mut self, vehicle: i64, record: &CommandRecord) {
+        self.entry.push(COMMAND);
+        put_i64(&mut self.entry, vehicle);
+        put_command(&mut self.entry, record);
+        self.close();
+    }
+
+    pub(crate) fn transition(&mut self, vehicle: i64, record: &TransitionRecord) {
+        self.entry.push(TRANSITION);
+        put_i64(&mut self.entry, vehicle);
+        put_transition(&mut self.entry, record);
         self.close();
     }
 
@@ -187,20 +200,21 @@ fn read_entry(entry: &[u8], at: usize, name: impl Fn(i64) -> Option<VehicleId>) 
     match bytes.u8()? {
         PRESENCE => {
             let vehicle = bytes.i64()?;
-            let record = PresenceRecord {
-                vehicle: name(vehicle)?,
-                epoch: Epoch(bytes.u64()?),
-                session: SessionId(bytes.u64()?),
-                state: bytes.u8()?,
-                cause: u32::try_from(bytes.u64()?).ok()?,
-                cell: bytes.option()?.and_then(Cell::from_index),
-                contact: Wall(bytes.i64()?),
-                spool: bytes.option()?.map(SpoolId),
-            };
+            let record = take_presence(&mut bytes, name(vehicle)?)?;
             Some(Entry::Presence { vehicle, record })
         }
         FORGET => Some(Entry::Forget { vehicle: bytes.i64()? }),
         BATCH => read_batch(bytes, entry.len(), at).map(Entry::Batch),
+        COMMAND => {
+            let vehicle = bytes.i64()?;
+            let record = take_command(&mut bytes, name(vehicle)?)?;
+            Some(Entry::Command { vehicle, record })
+        }
+        TRANSITION => {
+            let vehicle = bytes.i64()?;
+            let record = take_transition(&mut bytes, name(vehicle)?)?;
+            Some(Entry::Transition { vehicle, record })
+        }
         _ => None,
     }
 }

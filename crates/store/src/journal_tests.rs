@@ -1,13 +1,13 @@
-use super::{Entry, RowBuilder, read_row, vehicles_of};
-use crate::bytes::Bytes;
+use super::{Entry, PRESENCE, RowBuilder, read_row, vehicles_of};
+use crate::bytes::{Bytes, put_i64, put_option, put_u64};
 use crate::sealed::unseal;
-use crate::write::{Batch, Latest, PresenceRecord};
+use crate::write::{Batch, CommandRecord, Latest, PresenceRecord, TransitionRecord};
 use proptest::prelude::*;
 use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
-use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, SpoolId, VehicleId};
 use waygate_core::record::{Fix, Position, SignalPath, SignalValue};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
 
 fn vehicle() -> VehicleId {
     VehicleId::new("LUX-1").unwrap()
@@ -23,6 +23,31 @@ fn presence() -> PresenceRecord {
         cell: Cell::of(Position::from_degrees(49.61, 6.13)),
         contact: Wall(-1),
         spool: Some(SpoolId(u64::MAX)),
+        sleep: Millis(u64::MAX),
+        wake: 0b101,
+        flags: u8::MAX,
+    }
+}
+
+fn command() -> CommandRecord {
+    let (expires, updated) = (Wall(i64::MAX), Wall(-7));
+    CommandRecord { id: u128::MAX - 5, vehicle: vehicle(), ended: true, expires, updated, body: vec![9; 300] }
+}
+
+fn transition() -> TransitionRecord {
+    TransitionRecord {
+        vehicle: vehicle(),
+        at: Wall(i64::MIN),
+        owner: NodeId::new("gw-1.lux").unwrap(),
+        region: RegionId::new("lux-west").unwrap(),
+        incarnation: Incarnation(u64::MAX),
+        seq: 1 << 63,
+        epoch: Epoch(7),
+        session: SessionId(u64::MAX),
+        state: 2,
+        cause: u32::MAX,
+        cell: presence().cell,
+        flags: 0x81,
     }
 }
 
@@ -59,6 +84,8 @@ fn row(columns: Vec<u8>) -> Vec<u8> {
     row.presence(4, &presence());
     row.batch(4, &batch(columns));
     row.forget(5);
+    row.command(4, &command());
+    row.transition(4, &transition());
     row.finish()
 }
 
@@ -72,12 +99,19 @@ proptest! {
         let body = row(columns.clone());
         let read = read_row(&body, name);
         prop_assert_eq!(read.damaged, 0);
-        let [Entry::Presence { vehicle: 4, record }, Entry::Batch(entry), Entry::Forget { vehicle: 5 }] = &read.entries[..]
+        let [
+            Entry::Presence { vehicle: 4, record },
+            Entry::Batch(entry),
+            Entry::Forget { vehicle: 5 },
+            Entry::Command { vehicle: 4, record: kept },
+            Entry::Transition { vehicle: 4, record: step },
+        ] = &read.entries[..]
         else {
             return Err(TestCaseError::fail(format!("{:?}", read.entries)));
         };
         let expected = batch(columns.clone());
         prop_assert_eq!(record, &presence());
+        prop_assert_eq!((kept, step), (&command(), &transition()));
         prop_assert_eq!(&entry.settled, &expected.settled);
         prop_assert_eq!(&entry.latest, &expected.latest);
         prop_assert_eq!(&entry.signals, &expected.latest_signals);
@@ -86,7 +120,7 @@ proptest! {
         prop_assert_eq!((sealed.first_seq, sealed.last_seq, sealed.count), (10, 19, 8));
         prop_assert_eq!((sealed.t_min, sealed.t_max, sealed.received), (expected.t_min, expected.t_max, expected.received));
         prop_assert_eq!(sealed.columns, &columns[..]);
-        prop_assert_eq!(vehicles_of(&body), [4, 4, 5]);
+        prop_assert_eq!(vehicles_of(&body), [4, 4, 5, 4, 4]);
     }
 
     #[test]
@@ -96,12 +130,14 @@ proptest! {
         body[at] ^= 1 << bit;
         let read = read_row(&body, name);
         prop_assert!(read.damaged > 0);
-        prop_assert!(read.entries.len() < 3);
+        prop_assert!(read.entries.len() < 5);
         for entry in read.entries {
             match entry {
                 Entry::Presence { record, .. } => prop_assert_eq!(record, presence()),
                 Entry::Batch(entry) => prop_assert_eq!(entry.latest, batch(Vec::new()).latest),
                 Entry::Forget { vehicle } => prop_assert_eq!(vehicle, 5),
+                Entry::Command { record, .. } => prop_assert_eq!(record, command()),
+                Entry::Transition { record, .. } => prop_assert_eq!(record, transition()),
             }
         }
     }
@@ -122,4 +158,23 @@ fn a_batch_does_not_open_under_another_vehicle_or_spool() {
     assert!(unseal(&mut Bytes(&sealed), 4, SpoolId(1 << 63)).is_ok());
     assert!(unseal(&mut Bytes(&sealed), 5, SpoolId(1 << 63)).is_err());
     assert!(unseal(&mut Bytes(&sealed), 4, SpoolId(1)).is_err());
+}
+
+#[test]
+fn presence_that_was_written_before_there_was_sleep_reads_as_without() {
+    let mut row = RowBuilder::new();
+    let (old, entry) = (presence(), &mut row.entry);
+    entry.push(PRESENCE);
+    put_i64(entry, 4);
+    put_u64(entry, old.epoch.0);
+    put_u64(entry, old.session.0);
+    entry.push(old.state);
+    put_u64(entry, u64::from(old.cause));
+    put_option(entry, old.cell.map(Cell::index));
+    put_i64(entry, old.contact.0);
+    put_option(entry, old.spool.map(|spool| spool.0));
+    row.close();
+    let read = read_row(&row.finish(), name);
+    let [Entry::Presence { vehicle: 4, record }] = &read.entries[..] else { panic!("{read:?}") };
+    assert_eq!(*record, PresenceRecord { sleep: Millis(0), wake: 0, flags: 0, ..old });
 }

@@ -82,15 +82,22 @@ impl Known {
         &mut self.spools[at].1
     }
 
-    /// Decides on an attach or a later transition; an accepted one fences lower epochs.
+    /// Decides on an attach; an accepted one fences lower epochs. `moved` is the epoch the vehicle has elsewhere.
+    pub(crate) fn decide_attach(&mut self, record: &PresenceRecord, moved: Option<Epoch>) -> Result<(), Outcome> {
+        self.admit(record.epoch, moved)?;
+        self.fence = Some(record.epoch);
+        Ok(())
+    }
+
+    /// Decides on what became of an attach later.
     pub(crate) fn decide_presence(&mut self, record: &PresenceRecord) -> Result<(), Outcome> {
-        self.admit(record.epoch)?;
+        self.admit(record.epoch, None)?;
         self.fence = Some(record.epoch);
         Ok(())
     }
 
     /// Decides on a batch; an accepted one is settled from here on.
-    pub(crate) fn decide_batch(&mut self, batch: &Batch) -> Result<(), Outcome> {
+    pub(crate) fn decide_batch(&mut self, batch: &Batch, moved: Option<Epoch>) -> Result<(), Outcome> {
         let contradiction = |why| Err(Outcome::Refused(Refusal::Contradiction(why)));
         let within = |seqs: &SeqRanges| {
             seqs.iter().all(|range| *range.start() >= batch.first_seq && *range.end() <= batch.last_seq)
@@ -104,7 +111,7 @@ impl Known {
         if u64::from(batch.count) > batch.settled.count() {
             return contradiction("it has more records than numbers");
         }
-        self.admit(batch.epoch)?;
+        self.admit(batch.epoch, moved)?;
         let state = self.spool_mut(batch.spool);
         if batch.settled.iter().any(|r| state.settled.overlaps(*r.start(), *r.end())) {
             return Err(state.overlap(batch));
@@ -129,11 +136,14 @@ impl Known {
             Entry::Presence { record, .. } => self.fence = Some(record.epoch),
             Entry::Forget { .. } => self.fence = None,
             Entry::Batch(batch) => self.spool_mut(batch.spool).settled.extend(&batch.settled),
+            // They are nobody's right to write and settle nothing.
+            Entry::Command { .. } | Entry::Transition { .. } => {}
         }
     }
 
-    fn admit(&self, epoch: Epoch) -> Result<(), Outcome> {
-        match self.fence {
+    fn admit(&self, epoch: Epoch, moved: Option<Epoch>) -> Result<(), Outcome> {
+        // None is below any epoch.
+        match self.fence.max(moved) {
             Some(by) if epoch < by => Err(Outcome::Fenced { by }),
             _ => Ok(()),
         }

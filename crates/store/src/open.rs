@@ -11,7 +11,8 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use waygate_core::time::Wall;
 
 /// Where telemetry and presence are kept. Opening it gives the one writer and a reader that can be cloned.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +27,20 @@ pub struct OpenOptions {
     pub fold_bytes: usize,
     /// The most pages of 4096 bytes the database may have; a commit beyond it fails as on a full disk.
     pub pages_max: Option<u32>,
+    /// The clock by which commands and transitions grow old; read when some of the journal is folded.
+    pub wall: fn() -> Wall,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { quick_check: true, fold_bytes: 8 * 1024 * 1024, pages_max: None }
+        Self { quick_check: true, fold_bytes: 8 * 1024 * 1024, pages_max: None, wall: system_wall }
     }
+}
+
+/// The system's clock. One before 1970 is taken as 1970, by which nothing is old.
+fn system_wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A database was not opened. Nothing in it was changed, unless a migration is named.

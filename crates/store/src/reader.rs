@@ -20,7 +20,7 @@ use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId, VehicleId};
 use waygate_core::record::{Fix, Position, SignalPath, SignalValue};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
 
 /// Reads the database. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -51,7 +51,11 @@ pub struct Page<T> {
 
 /// Where a page ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor(i64);
+pub struct Cursor {
+    pub(crate) vehicle: i64,
+    /// The command, where commands are listed.
+    pub(crate) command: u128,
+}
 
 /// The latest value of one signal: its path, the vehicle's time of it, the value.
 pub type LatestSignal = (SignalPath, Wall, SignalValue);
@@ -137,7 +141,7 @@ impl Reader {
 
     /// The presence record of every vehicle that has one, at most `limit` at a time.
     pub async fn presence_all(&self, after: Option<Cursor>, limit: u32) -> Result<Page<PresenceRecord>, ReadError> {
-        let sql = "SELECT id, name, epoch, session, state, cause, cell, contact, spool FROM vehicle \
+        let sql = "SELECT id, name, epoch, session, state, cause, cell, contact, spool, sleep, wake, flags FROM vehicle \
                    LEFT JOIN presence ON presence.vehicle = id WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.page(sql, after, limit, |row, vehicle, tails| {
             if let Some(unfolded) = tails.into_iter().filter_map(|tail| tail.presence).next_back() {
@@ -175,14 +179,14 @@ impl Reader {
         limit: u32,
         read: impl Fn(&SqliteRow, VehicleId, Vec<VehicleTail>) -> sqlx::Result<Option<T>>,
     ) -> Result<Page<T>, ReadError> {
-        let after = after.map_or(0, |cursor| cursor.0);
+        let after = after.map_or(0, |cursor| cursor.vehicle);
         let limit = limit.max(1);
         let unfolded: BTreeMap<i64, Vec<VehicleTail>> = {
             let tail = self.tail.read();
             let mut unfolded = BTreeMap::<i64, Vec<VehicleTail>>::new();
             for generation in [&tail.frozen, &tail.active] {
                 for vehicle in generation.vehicles.values().filter(|vehicle| vehicle.number > after) {
-                    unfolded.entry(vehicle.number).or_default().push(vehicle.without_batches());
+                    unfolded.entry(vehicle.number).or_default().push(vehicle.state());
                 }
             }
             unfolded
@@ -193,7 +197,7 @@ impl Reader {
         for row in &rows {
             let number: i64 = row.try_get(0).map_err(|e| self.failed(e))?;
             if rows.len() == limit as usize {
-                page.next = Some(Cursor(number));
+                page.next = Some(Cursor { vehicle: number, command: 0 });
             }
             let Ok(vehicle) = VehicleId::new(row.try_get(1).map_err(|e| self.failed(e))?) else { continue };
             let tails = unfolded.get(&number).cloned().unwrap_or_default();
@@ -203,7 +207,7 @@ impl Reader {
     }
 
     fn unfolded(&self, vehicle: &VehicleId) -> Vec<VehicleTail> {
-        self.tail.read().of(vehicle).map(VehicleTail::without_batches).collect()
+        self.tail.read().of(vehicle).map(VehicleTail::state).collect()
     }
 
     pub(crate) fn failed(&self, source: sqlx::Error) -> ReadError {
@@ -232,6 +236,9 @@ fn read_presence(row: &SqliteRow, vehicle: VehicleId) -> sqlx::Result<PresenceRe
         cell: row.try_get::<Option<i64>, _>(6)?.and_then(|cell| Cell::from_index(cell as u64)),
         contact: Wall(row.try_get(7)?),
         spool: row.try_get::<Option<i64>, _>(8)?.map(|spool| SpoolId(spool as u64)),
+        sleep: Millis(row.try_get::<i64, _>(9)? as u64),
+        wake: row.try_get(10)?,
+        flags: row.try_get(11)?,
     })
 }
 

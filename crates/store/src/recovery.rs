@@ -1,11 +1,13 @@
 //! What a newly opened database holds beyond its tables: the journal rows that are not folded, replayed.
 
 use crate::bytes::Bytes;
+use crate::commands;
 use crate::journal;
 use crate::ledger::{Ledger, OpenBlock, SpoolState};
-use crate::tail::Tail;
+use crate::tail::{SharedTail, Tail};
+use crate::write::Write;
 use sqlx::{Row, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use waygate_core::epoch::Epoch;
@@ -214,4 +216,37 @@ async fn load_spools(
         *ledger.entry(&vehicle).spool_mut(spool) = SpoolState { settled, open };
     }
     Ok(())
+}
+
+/// Whose the commands are of which something is about to be written; those that are new are left out.
+pub(crate) async fn vehicles_of_commands(
+    db: &mut SqliteConnection,
+    tail: &SharedTail,
+    writes: &[Write],
+) -> sqlx::Result<HashMap<u128, VehicleId>> {
+    let mut found = HashMap::new();
+    let mut wanted = String::new();
+    for write in writes {
+        let Write::Command(command) = write else { continue };
+        let tail = tail.read();
+        let unfolded = [&tail.active, &tail.frozen].into_iter().find_map(|of| of.commands.get(&command.id));
+        if let Some(vehicle) = unfolded {
+            found.insert(command.id, vehicle.clone());
+            continue;
+        }
+        let separator = if wanted.is_empty() { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(wanted, "{separator}\"{:032x}\"", command.id);
+    }
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let sql = "SELECT c.id, v.name FROM json_each(?1) j JOIN command c ON c.id = unhex(j.value) \
+               JOIN vehicle v ON v.id = c.vehicle";
+    for row in sqlx::query(sql).bind(format!("[{wanted}]")).fetch_all(db).await? {
+        if let Ok(vehicle) = VehicleId::new(row.try_get(1)?) {
+            found.insert(commands::id_of(&row, 0)?, vehicle);
+        }
+    }
+    Ok(found)
 }

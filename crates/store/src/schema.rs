@@ -10,7 +10,10 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 pub(crate) const APPLICATION_ID: i64 = 0x5741_5947;
 
 /// The migrations in order; the first leads to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_journal_and_blocks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_journal_and_blocks.sql"),
+    include_str!("../../../migrations/sqlite/0002_commands_and_timeline.sql"),
+];
 
 /// The version this program reads and writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;

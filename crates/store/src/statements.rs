@@ -4,7 +4,8 @@
 //! is to prepare, however much a commit holds. Parameters are bare question marks: numbered ones with gaps
 //! are bound wrongly when a text has several statements.
 
-use crate::fold::Slice;
+use crate::retention::{COMMANDS_KEPT_MAX, TIMELINE_KEPT_MAX};
+use crate::slice::Slice;
 use sqlx::SqliteConnection;
 
 /// A statement alone is a transaction of its own.
@@ -27,9 +28,10 @@ const NAME_APPEND_AND_FOLD: &str = "BEGIN IMMEDIATE; \
     INSERT OR REPLACE INTO spool (vehicle, spool, settled, open_block, open_bytes, open_t_min, open_t_max) \
         SELECT value ->> 0, value ->> 1, substr(?, (value ->> 2) + 1, value ->> 3), \
                value ->> 4, value ->> 5, value ->> 6, value ->> 7 FROM json_each(?); \
-    INSERT OR REPLACE INTO presence (vehicle, epoch, session, state, cause, cell, contact, spool) \
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
-        FROM json_each(?); \
+    INSERT OR REPLACE INTO presence \
+            (vehicle, epoch, session, state, cause, cell, contact, spool, sleep, wake, flags) \
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
+               value ->> 8, value ->> 9, value ->> 10 FROM json_each(?); \
     DELETE FROM presence WHERE vehicle IN (SELECT value ->> 0 FROM json_each(?)); \
     INSERT INTO latest (vehicle, t, lat_e7, lon_e7, alt_cm, speed_cms, heading_cdeg, hdop_centi) \
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
@@ -42,6 +44,38 @@ const NAME_APPEND_AND_FOLD: &str = "BEGIN IMMEDIATE; \
         SELECT value ->> 0, value ->> 1, value ->> 2, substr(?, (value ->> 3) + 1, value ->> 4) \
         FROM json_each(?) WHERE true \
         ON CONFLICT (vehicle, path) DO UPDATE SET t = excluded.t, value = excluded.value WHERE excluded.t > signal.t; \
+    INSERT INTO command (id, vehicle, ended, expires, updated, body) \
+        SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+               substr(?, (value ->> 5) + 1, value ->> 6) FROM json_each(?) WHERE true \
+        ON CONFLICT (id) DO UPDATE SET ended = excluded.ended, expires = excluded.expires, \
+            updated = excluded.updated, body = excluded.body; \
+    DELETE FROM command WHERE rowid IN ( \
+        SELECT c.rowid FROM json_each(?) j JOIN command c ON c.vehicle = j.value ->> 0 \
+        WHERE c.ended = 1 AND (c.updated, c.id) <= ( \
+            SELECT updated, id FROM command WHERE vehicle = j.value ->> 0 AND ended = 1 \
+            ORDER BY updated DESC, id DESC LIMIT 1 OFFSET ?)); \
+    DELETE FROM command WHERE rowid IN ( \
+        SELECT rowid FROM command WHERE ended = 1 AND updated < ? ORDER BY updated LIMIT ?); \
+    INSERT OR IGNORE INTO transition \
+            (vehicle, at, owner, incarnation, seq, region, epoch, session, state, cause, cell, flags) \
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
+               value ->> 8, value ->> 9, value ->> 10, value ->> 11 FROM json_each(?); \
+    WITH cut AS MATERIALIZED ( \
+        SELECT j.value ->> 0 AS vehicle, \
+            (SELECT at FROM transition WHERE vehicle = j.value ->> 0 \
+                ORDER BY at DESC, owner DESC, incarnation DESC, seq DESC LIMIT 1 OFFSET ?) AS at, \
+            (SELECT owner FROM transition WHERE vehicle = j.value ->> 0 \
+                ORDER BY at DESC, owner DESC, incarnation DESC, seq DESC LIMIT 1 OFFSET ?) AS owner, \
+            (SELECT incarnation FROM transition WHERE vehicle = j.value ->> 0 \
+                ORDER BY at DESC, owner DESC, incarnation DESC, seq DESC LIMIT 1 OFFSET ?) AS incarnation, \
+            (SELECT seq FROM transition WHERE vehicle = j.value ->> 0 \
+                ORDER BY at DESC, owner DESC, incarnation DESC, seq DESC LIMIT 1 OFFSET ?) AS seq \
+        FROM json_each(?) j) \
+    DELETE FROM transition WHERE (vehicle, at, owner, incarnation, seq) IN ( \
+        SELECT t.vehicle, t.at, t.owner, t.incarnation, t.seq FROM cut c CROSS JOIN transition t \
+        ON t.vehicle = c.vehicle AND (t.at, t.owner, t.incarnation, t.seq) <= (c.at, c.owner, c.incarnation, c.seq)); \
+    DELETE FROM transition WHERE (vehicle, at, owner, incarnation, seq) IN ( \
+        SELECT vehicle, at, owner, incarnation, seq FROM transition WHERE at < ? ORDER BY at LIMIT ?); \
     UPDATE fold SET through = ?, target = ?, vehicle = ?, batches = ?, records = ?; \
     DELETE FROM journal WHERE id <= ?; \
     COMMIT";
@@ -71,6 +105,14 @@ pub(crate) async fn append(
     let query = query.bind(slice.presence.json()).bind(slice.forgotten.json()).bind(slice.latest.json());
     let signals = slice.signals.json();
     let query = query.bind(slice.signals.pool).bind(signals);
+    let (commands, aged) = (slice.commands.json(), slice.aged);
+    let query = query.bind(slice.commands.pool).bind(commands).bind(slice.cut_commands.json());
+    let query = query.bind(COMMANDS_KEPT_MAX).bind(aged.commands.0).bind(aged.limit);
+    let mut query = query.bind(slice.transitions.json());
+    for _column_of_the_key in 0..4 {
+        query = query.bind(TIMELINE_KEPT_MAX);
+    }
+    let query = query.bind(slice.cut_transitions.json()).bind(aged.transitions.0).bind(aged.limit);
     let query = query.bind(slice.mark.through).bind(slice.mark.target).bind(slice.mark.vehicle);
     let query = query.bind(slice.mark.batches).bind(slice.mark.records).bind(slice.delete_through);
     query.execute(db).await?;

@@ -5,10 +5,10 @@
 //! which it can tell, and never in neither. The lock is held for a few lookups, never across IO.
 
 use crate::journal::{BatchEntry, Entry, SealedAt};
-use crate::write::{Latest, PresenceRecord};
+use crate::write::{CommandRecord, Latest, PresenceRecord, TransitionRecord};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::id::{Incarnation, NodeId, SpoolId, VehicleId};
 use waygate_core::record::{SignalPath, SignalValue};
 use waygate_core::time::Wall;
 
@@ -29,6 +29,8 @@ pub(crate) struct Tail {
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     pub(crate) vehicles: HashMap<VehicleId, VehicleTail>,
+    /// Whose the commands among them are, by id.
+    pub(crate) commands: HashMap<u128, VehicleId>,
     /// Ids and sizes of the rows.
     pub(crate) rows: Vec<(i64, usize)>,
     pub(crate) bytes: usize,
@@ -44,7 +46,13 @@ pub(crate) struct VehicleTail {
     pub(crate) latest: Option<Latest>,
     pub(crate) signals: BTreeMap<SignalPath, (Wall, SignalValue)>,
     pub(crate) batches: Vec<TailBatch>,
+    /// Each as it is now.
+    pub(crate) commands: BTreeMap<u128, CommandRecord>,
+    pub(crate) transitions: BTreeMap<TransitionId, TransitionRecord>,
 }
+
+/// What tells the transitions of one vehicle apart.
+pub(crate) type TransitionId = (NodeId, Incarnation, u64);
 
 /// A sealed batch within the journal row it came in.
 #[derive(Clone, Debug)]
@@ -66,6 +74,9 @@ impl Generation {
         self.rows.push((id, row.len()));
         self.bytes += row.len();
         for (vehicle, entry) in entries {
+            if let Entry::Command { record, .. } = &entry {
+                self.commands.insert(record.id, vehicle.clone());
+            }
             let tail = self.vehicles.entry(vehicle).or_default();
             match entry {
                 Entry::Presence { vehicle, record } => {
@@ -77,21 +88,42 @@ impl Generation {
                     tail.presence = Some(None);
                 }
                 Entry::Batch(batch) => tail.add_batch(batch, row),
+                Entry::Command { vehicle, record } => {
+                    tail.number = vehicle;
+                    tail.commands.insert(record.id, record);
+                }
+                Entry::Transition { vehicle, record } => {
+                    tail.number = vehicle;
+                    let id = (record.owner.clone(), record.incarnation, record.seq);
+                    tail.transitions.entry(id).or_insert(record);
+                }
             }
         }
+    }
+
+    /// Takes away a vehicle that is folded.
+    pub(crate) fn remove(&mut self, vehicle: &VehicleId) {
+        for id in self.vehicles.remove(vehicle).iter().flat_map(|tail| tail.commands.keys()) {
+            self.commands.remove(id);
+        }
+    }
+
+    /// A command and the number of its vehicle.
+    pub(crate) fn command(&self, id: u128) -> Option<(i64, &CommandRecord)> {
+        let tail = self.vehicles.get(self.commands.get(&id)?)?;
+        Some((tail.number, tail.commands.get(&id)?))
     }
 }
 
 impl VehicleTail {
-    /// All but the batches, for those that do not ask for them.
-    pub(crate) fn without_batches(&self) -> Self {
+    /// What there is one of a vehicle, for those that ask for nothing else.
+    pub(crate) fn state(&self) -> Self {
         Self {
             number: self.number,
             presence: self.presence.clone(),
-            spools: HashSet::new(),
             latest: self.latest,
             signals: self.signals.clone(),
-            batches: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -2,10 +2,13 @@
 
 use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
-use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, SpoolId, VehicleId};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Fix, SignalPath, SignalValue};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
+
+/// Bytes of a command's body: one is read whole by every question after it, and kept in memory until it is folded.
+pub const COMMAND_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// One thing to be made durable. All writes of one commit are on disk together or not at all.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,23 @@ pub enum Write {
         /// Whose.
         vehicle: VehicleId,
     },
+    /// A session of the vehicle went on at another gateway: attaches and batches of lower epochs are fenced from
+    /// here on, for as long as this process lives, and what is settled of the spool is final. Nothing is written.
+    ///
+    /// Neither forgetting the vehicle nor reopening the writer lifts it; an attach here of at least this epoch
+    /// takes its place. Presence of a lower epoch is still taken: it lets no batch in.
+    Fence {
+        /// Whose session moved.
+        vehicle: VehicleId,
+        /// The epoch it has now.
+        epoch: Epoch,
+        /// The spool that is asked about.
+        spool: SpoolId,
+    },
+    /// A command as it is from now on: the first of its id is kept, a later one takes its place.
+    Command(CommandRecord),
+    /// A presence transition of a vehicle, at whatever gateway; one that is kept already changes nothing.
+    Transition(TransitionRecord),
 }
 
 impl Write {
@@ -34,7 +54,9 @@ impl Write {
         match self {
             Self::Attach { presence, .. } | Self::Presence(presence) => &presence.vehicle,
             Self::Batch(batch) => &batch.vehicle,
-            Self::Forget { vehicle } => vehicle,
+            Self::Forget { vehicle } | Self::Fence { vehicle, .. } => vehicle,
+            Self::Command(command) => &command.vehicle,
+            Self::Transition(transition) => &transition.vehicle,
         }
     }
 }
@@ -100,12 +122,76 @@ pub struct PresenceRecord {
     pub contact: Wall,
     /// The spool it last reported.
     pub spool: Option<SpoolId>,
+    /// How long it said it will sleep; 0 unless it sleeps.
+    pub sleep: Millis,
+    /// The channels it can be woken by, a bit each, as the gateway numbers them.
+    pub wake: u8,
+    /// Flags, as the gateway numbers them.
+    pub flags: u8,
+}
+
+/// A command to a vehicle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRecord {
+    /// Unique over all vehicles.
+    pub id: u128,
+    /// Whose it is; the same for as long as the command is kept.
+    pub vehicle: VehicleId,
+    /// Whether nothing will happen to it any more. An open one is never deleted.
+    pub ended: bool,
+    /// When it ends by itself; the store only keeps it.
+    pub expires: Wall,
+    /// The gateway's clock at this change.
+    pub updated: Wall,
+    /// The command as the caller encodes it, at most [`COMMAND_BODY_BYTES_MAX`] bytes; the store never looks inside.
+    pub body: Vec<u8>,
+}
+
+/// One step of a vehicle from one presence state to the next.
+///
+/// Told apart by vehicle, owner, incarnation and number: of two with all these equal the first is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitionRecord {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The owner's clock when it happened.
+    pub at: Wall,
+    /// The gateway it happened at.
+    pub owner: NodeId,
+    /// The region of that gateway.
+    pub region: RegionId,
+    /// The life of that gateway.
+    pub incarnation: Incarnation,
+    /// The number that gateway gave it in this life.
+    pub seq: u64,
+    /// The epoch of the vehicle's session.
+    pub epoch: Epoch,
+    /// The session.
+    pub session: SessionId,
+    /// The state from here on, as the core numbers it.
+    pub state: u8,
+    /// Why, as the core numbers causes; 0 for none.
+    pub cause: u32,
+    /// Where it was.
+    pub cell: Option<Cell>,
+    /// Flags, as the gateway numbers them.
+    pub flags: u8,
+}
+
+/// Where a transition stands in the timeline of its vehicle: time, owner, life of the owner, number.
+pub type TimelineKey = (Wall, NodeId, Incarnation, u64);
+
+impl TransitionRecord {
+    /// Where it stands in the timeline of its vehicle.
+    pub fn key(&self) -> TimelineKey {
+        (self.at, self.owner.clone(), self.incarnation, self.seq)
+    }
 }
 
 /// What became of one write of a commit that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The attach is durable; these numbers of its spool are settled.
+    /// The attach is durable, or the fence stands; these numbers of the spool are settled.
     Attached {
         /// Stored or refused for good, by any earlier commit or one before it in this commit.
         settled: SeqRanges,
@@ -124,7 +210,7 @@ pub enum Outcome {
         /// Its epoch.
         by: Epoch,
     },
-    /// The presence is durable, or gone.
+    /// The presence is durable, or gone; the command or the transition is durable.
     Done,
     /// Nothing was stored, and the same write will never be.
     Refused(Refusal),
@@ -139,4 +225,13 @@ pub enum Refusal {
     /// The batch contradicts itself.
     #[error("the batch contradicts itself: {0}")]
     Contradiction(&'static str),
+    /// The body of the command is too large.
+    #[error("the command's body is {bytes} bytes, at most {max} are kept", max = COMMAND_BODY_BYTES_MAX)]
+    CommandTooLarge {
+        /// What it is.
+        bytes: usize,
+    },
+    /// A command of another vehicle has this id.
+    #[error("a command of another vehicle has this id; give the new one an id of its own")]
+    CommandOfAnother,
 }

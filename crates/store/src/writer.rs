@@ -17,8 +17,9 @@
 //! Owned by the gateway's journal task. It decides nothing about sessions; it never spawns.
 
 use crate::commit_error::{CommitError, CommitErrorKind};
+use crate::draft::{Desk, Draft};
+use crate::fences::Fences;
 use crate::fold::Fold;
-use crate::journal::{BatchEntry, Entry, RowBuilder};
 use crate::ledger::Ledger;
 use crate::open::{OpenError, OpenOptions, connect_writer};
 use crate::recovery::{self, Recovered};
@@ -26,11 +27,10 @@ use crate::statements;
 use crate::tail::SharedTail;
 use crate::write::{Outcome, Write};
 use sqlx::{Connection, SqliteConnection};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use waygate_core::id::{Incarnation, SpoolId, VehicleId};
+use waygate_core::id::{Incarnation, SpoolId};
 use waygate_core::time::Wall;
 
 /// Makes writes durable. There is exactly one for a database.
@@ -41,6 +41,8 @@ pub struct Writer {
     /// Held for as long as the writer lives.
     _lock: File,
     tail: SharedTail,
+    /// They outlive every reopening.
+    fences: Fences,
     live: Option<Live>,
 }
 
@@ -50,19 +52,9 @@ struct Live {
     db: SqliteConnection,
     ledger: Ledger,
     fold: Fold,
-    fold_bytes: usize,
+    options: OpenOptions,
     last_row: i64,
     last_vehicle: i64,
-}
-
-/// A commit that is put together and not written yet.
-#[derive(Debug)]
-struct Draft {
-    row: RowBuilder,
-    entries: Vec<(VehicleId, Entry)>,
-    /// `[[number, "name"], …]` of vehicles that are written for the first time.
-    named: String,
-    outcomes: Vec<Outcome>,
 }
 
 impl Writer {
@@ -73,7 +65,7 @@ impl Writer {
         tail: SharedTail,
     ) -> Result<Self, OpenError> {
         let live = Live::open(&path, options, &tail).await?;
-        Ok(Self { path, options, _lock: lock, tail, live: Some(live) })
+        Ok(Self { path, options, _lock: lock, tail, fences: Fences::default(), live: Some(live) })
     }
 
     /// Writes all of `writes` in one transaction and tells what became of each, in their order.
@@ -86,7 +78,7 @@ impl Writer {
         let Some(mut live) = self.live.take() else {
             return Err(CommitError { kind: CommitErrorKind::NotReopened, path: self.path.clone(), source: None });
         };
-        match live.commit(writes, &self.tail).await {
+        match live.commit(writes, &self.tail, &mut self.fences).await {
             Ok(outcomes) => {
                 self.live = Some(live);
                 Ok(outcomes)
@@ -159,98 +151,40 @@ impl Live {
         let mut fold = Fold::resume(fold, last_block, &replayed.frozen);
         fold.freeze(&mut replayed.active, &mut replayed.frozen, options.fold_bytes);
         *tail.write() = replayed;
-        Ok(Self { db, ledger, fold, fold_bytes: options.fold_bytes, last_row, last_vehicle })
+        Ok(Self { db, ledger, fold, options, last_row, last_vehicle })
     }
 
-    async fn commit(&mut self, writes: Vec<Write>, tail: &SharedTail) -> sqlx::Result<Vec<Outcome>> {
+    async fn commit(
+        &mut self,
+        writes: Vec<Write>,
+        tail: &SharedTail,
+        fences: &mut Fences,
+    ) -> sqlx::Result<Vec<Outcome>> {
+        fences.begin();
         self.ledger.evict(&tail.read());
         let wanted = writes.iter().map(|write| (write.vehicle(), spool_of(write)));
         recovery::load(&mut self.db, &mut self.ledger, wanted).await?;
-        let draft = self.draft(writes);
+        let commands = recovery::vehicles_of_commands(&mut self.db, tail, &writes).await?;
+        let Self { ledger, last_vehicle, .. } = self;
+        let draft = Desk { ledger, fences, last_vehicle, commands }.draft(writes);
         if draft.row.is_empty() {
             return Ok(draft.outcomes);
         }
         let Draft { row, entries, named, outcomes } = draft;
         let body = row.finish();
         let id = self.last_row + 1;
-        let slice = self.fold.next_slice(&tail.read().frozen, &mut self.ledger, body.len());
+        let slice = self.fold.next_slice(&tail.read().frozen, &mut self.ledger, body.len(), self.options.wall);
         let folded = slice.as_ref().map(|slice| slice.vehicles.clone()).unwrap_or_default();
         statements::append(&mut self.db, id, body.clone(), named, slice).await?;
+        fences.committed();
         self.last_row = id;
         let tail = &mut *tail.write();
         for vehicle in &folded {
-            tail.frozen.vehicles.remove(vehicle);
+            tail.frozen.remove(vehicle);
         }
         tail.add_row(false, id, &Arc::new(body), entries);
-        self.fold.freeze(&mut tail.active, &mut tail.frozen, self.fold_bytes);
+        self.fold.freeze(&mut tail.active, &mut tail.frozen, self.options.fold_bytes);
         Ok(outcomes)
-    }
-
-    /// Decides on each write in order.
-    fn draft(&mut self, writes: Vec<Write>) -> Draft {
-        let outcomes = Vec::with_capacity(writes.len());
-        let mut draft = Draft { row: RowBuilder::new(), entries: Vec::new(), named: String::new(), outcomes };
-        for write in writes {
-            let outcome = self.decide(write, &mut draft);
-            draft.outcomes.push(outcome);
-        }
-        draft
-    }
-
-    fn decide(&mut self, write: Write, draft: &mut Draft) -> Outcome {
-        let known = self.ledger.entry(write.vehicle());
-        if matches!(write, Write::Forget { .. }) && known.number.is_none() {
-            return Outcome::Done;
-        }
-        let decided = match &write {
-            Write::Attach { presence, .. } | Write::Presence(presence) => known.decide_presence(presence),
-            Write::Batch(batch) => known.decide_batch(batch),
-            Write::Forget { .. } => {
-                known.fence = None;
-                Ok(())
-            }
-        };
-        if let Err(outcome) = decided {
-            return outcome;
-        }
-        let vehicle = *known.number.get_or_insert_with(|| {
-            self.last_vehicle += 1;
-            let separator = if draft.named.is_empty() { "" } else { "," };
-            // Writing to a String cannot fail; the characters of an id need no escape.
-            let _ = write!(draft.named, "{separator}[{},\"{}\"]", self.last_vehicle, write.vehicle());
-            self.last_vehicle
-        });
-        match write {
-            Write::Attach { presence, spool } => {
-                let settled = known.spool(spool).map(|state| state.settled.clone()).unwrap_or_default();
-                draft.row.presence(vehicle, &presence);
-                draft.entries.push((presence.vehicle.clone(), Entry::Presence { vehicle, record: presence }));
-                Outcome::Attached { settled }
-            }
-            Write::Presence(record) => {
-                draft.row.presence(vehicle, &record);
-                draft.entries.push((record.vehicle.clone(), Entry::Presence { vehicle, record }));
-                Outcome::Done
-            }
-            Write::Forget { vehicle: id } => {
-                draft.row.forget(vehicle);
-                draft.entries.push((id, Entry::Forget { vehicle }));
-                Outcome::Done
-            }
-            Write::Batch(batch) => {
-                let sealed = draft.row.batch(vehicle, &batch);
-                let entry = BatchEntry {
-                    vehicle,
-                    spool: batch.spool,
-                    settled: batch.settled,
-                    latest: batch.latest,
-                    signals: batch.latest_signals,
-                    sealed,
-                };
-                draft.entries.push((batch.vehicle, Entry::Batch(entry)));
-                Outcome::Stored
-            }
-        }
     }
 }
 
@@ -258,6 +192,7 @@ fn spool_of(write: &Write) -> Option<SpoolId> {
     match write {
         Write::Attach { spool, .. } => Some(*spool),
         Write::Batch(batch) => Some(batch.spool),
-        Write::Presence(_) | Write::Forget { .. } => None,
+        Write::Fence { spool, .. } => Some(*spool),
+        Write::Presence(_) | Write::Forget { .. } | Write::Command(_) | Write::Transition(_) => None,
     }
 }

@@ -6,7 +6,7 @@ mod world;
 
 use waygate_core::time::Wall;
 use waygate_store::{DamagedBatch, Outcome, Place, Reader, StoredBatch, Write};
-use world::{World, attach, batch, vehicle};
+use world::{World, attach, batch, command, transition, vehicle};
 
 /// Changes one bit wherever the record lies in the file, stale copies included.
 fn damage(world: &World, n: u64, spool: u64, seq: u64) {
@@ -73,4 +73,24 @@ async fn a_damaged_journal_entry_is_kept_counted_and_the_others_are_replayed() {
     let again = writer.commit(vec![Write::Batch(batch(1, 3, 7, 21, 25))]).await.unwrap();
     assert_eq!(again, [Outcome::Stored]);
     assert_eq!(read(&reader, 1).await.0.len(), 10);
+}
+
+#[tokio::test]
+async fn a_damaged_command_is_kept_aside_and_what_was_written_with_it_is_replayed() {
+    let world = World::new();
+    let (mut writer, reader) = world.open().await;
+    let writes = [command(1, 8, 3), command(1, 9, 3)].map(Write::Command).to_vec();
+    writer.commit(writes).await.unwrap();
+    let second =
+        vec![Write::Command(command(1, 9, 4)), Write::Transition(transition(1, "gw-1", 1, 0)), attach(1, 3, 7)];
+    writer.commit(second).await.unwrap();
+    reader.close().await;
+    writer.close().await.unwrap();
+    damage(&world, 1, 9, 4);
+    let (_writer, reader) = world.open().await;
+    assert_eq!(reader.counts().unwrap().damaged_entries, 1);
+    // The command is what it was before the change that is damaged.
+    assert_eq!(reader.commands_of(&vehicle(1), 9).await.unwrap(), [command(1, 9, 3), command(1, 8, 3)]);
+    assert_eq!(reader.last_transition(&vehicle(1)).await.unwrap(), Some(transition(1, "gw-1", 1, 0)));
+    assert_eq!(reader.presence_all(None, 9).await.unwrap().items.len(), 1);
 }

@@ -5,13 +5,15 @@
 mod world;
 
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::epoch::Epoch;
+use waygate_core::id::NodeId;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{SignalPath, SignalValue};
 use waygate_core::time::Wall;
-use waygate_store::{Batch, Latest, Outcome, PresenceRecord, Reader, Write};
-use world::{World, all, attach, batch, columns, fix, presence, vehicle};
+use waygate_store::{Batch, CommandRecord, Latest, Outcome, PresenceRecord, Reader, Refusal, TransitionRecord, Write};
+use world::{World, all, attach, batch, columns, command, fence, fix, forget, presence, transition, vehicle};
 
 const VEHICLES: u64 = 4;
 
@@ -29,7 +31,17 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0..VEHICLES, 1u64..4, 0u8..5).prop_map(|(n, epoch, state)| {
             Write::Presence(PresenceRecord { state, ..presence(n, epoch) })
         }),
-        1 => (0..VEHICLES).prop_map(|n| Write::Forget { vehicle: vehicle(n) }),
+        1 => (0..VEHICLES).prop_map(forget),
+        1 => (0..VEHICLES, 1u64..5, 0u64..2).prop_map(|(n, epoch, spool)| fence(n, epoch, spool)),
+        // Now and then the id is one that another vehicle has.
+        2 => (0..VEHICLES, 0u64..6, 0i64..50, any::<bool>(), 0u8..40).prop_map(|(n, id, updated, ended, other)| {
+            let id = if other == 0 { 0 } else { id * VEHICLES + n };
+            Write::Command(CommandRecord { ended, ..command(n, u128::from(id) << 70, updated) })
+        }),
+        // Few enough that many are repeats, some of them with another time.
+        2 => (0..VEHICLES, 0u8..2, 0u64..20, 0i64..3).prop_map(|(n, owner, seq, late)| {
+            Write::Transition(transition(n, if owner == 0 { "gw-1" } else { "gw-2" }, seq << 60, seq as i64 % 7 + late))
+        }),
         12 => batches.prop_map(|(n, epoch, spool, first, more, late, signal)| {
             let mut batch = batch(n, epoch, spool, first, first + more);
             // Some batches are a backlog: their time has nothing to do with their numbers.
@@ -62,6 +74,10 @@ struct Model {
     batches: BTreeMap<u64, Vec<Batch>>,
     latest: BTreeMap<u64, Latest>,
     signals: BTreeMap<(u64, SignalPath), (Wall, SignalValue)>,
+    /// The epochs of sessions that went on elsewhere; gone after a restart.
+    moved: BTreeMap<u64, Epoch>,
+    commands: BTreeMap<u128, CommandRecord>,
+    transitions: BTreeMap<(u64, NodeId, u64), TransitionRecord>,
 }
 
 fn ranges(seqs: &BTreeSet<u64>) -> SeqRanges {
@@ -76,14 +92,15 @@ impl Model {
     fn apply(&mut self, write: &Write) -> Outcome {
         let n = number(write);
         let fence = self.presence.get(&n).map(|record| record.epoch);
-        let fenced = |epoch: Epoch| fence.filter(|by| epoch < *by).map(|by| Outcome::Fenced { by });
+        let below = |by: Option<Epoch>, epoch: Epoch| by.filter(|by| epoch < *by).map(|by| Outcome::Fenced { by });
+        let either = fence.max(self.moved.get(&n).copied());
         match write {
-            Write::Attach { presence, spool } => fenced(presence.epoch).unwrap_or_else(|| {
+            Write::Attach { presence, spool } => below(either, presence.epoch).unwrap_or_else(|| {
                 self.presence.insert(n, presence.clone());
-                let settled = self.settled.get(&(n, spool.0)).map(ranges).unwrap_or_default();
-                Outcome::Attached { settled }
+                self.moved.remove(&n);
+                self.attached(n, spool.0)
             }),
-            Write::Presence(record) => fenced(record.epoch).unwrap_or_else(|| {
+            Write::Presence(record) => below(fence, record.epoch).unwrap_or_else(|| {
                 self.presence.insert(n, record.clone());
                 Outcome::Done
             }),
@@ -91,8 +108,28 @@ impl Model {
                 self.presence.remove(&n);
                 Outcome::Done
             }
-            Write::Batch(batch) => fenced(batch.epoch).unwrap_or_else(|| self.batch(n, batch)),
+            Write::Batch(batch) => below(either, batch.epoch).unwrap_or_else(|| self.batch(n, batch)),
+            Write::Fence { epoch, spool, .. } => {
+                let moved = self.moved.entry(n).or_insert(*epoch);
+                *moved = (*epoch).max(*moved);
+                self.attached(n, spool.0)
+            }
+            Write::Command(command) => {
+                if self.commands.get(&command.id).is_some_and(|kept| kept.vehicle != command.vehicle) {
+                    return Outcome::Refused(Refusal::CommandOfAnother);
+                }
+                self.commands.insert(command.id, command.clone());
+                Outcome::Done
+            }
+            Write::Transition(record) => {
+                self.transitions.entry((n, record.owner.clone(), record.seq)).or_insert_with(|| record.clone());
+                Outcome::Done
+            }
         }
+    }
+
+    fn attached(&self, n: u64, spool: u64) -> Outcome {
+        Outcome::Attached { settled: self.settled.get(&(n, spool)).map(ranges).unwrap_or_default() }
     }
 
     fn batch(&mut self, n: u64, batch: &Batch) -> Outcome {
@@ -139,7 +176,46 @@ impl Model {
             self.check_history(reader, n, Wall(i64::MIN), Wall(i64::MAX)).await;
             let middle = batch(n, 1, 0, 150, 200);
             self.check_history(reader, n, middle.t_min, middle.t_max).await;
+            self.check_commands_and_timeline(reader, n).await;
         }
+        let (mut open, mut after) = (Vec::new(), None);
+        loop {
+            let page = reader.commands_open(after, 5).await.unwrap();
+            assert!(page.items.len() <= 5);
+            open.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        open.sort_by_key(|command| command.id);
+        assert_eq!(open, self.commands.values().filter(|command| !command.ended).cloned().collect::<Vec<_>>());
+    }
+
+    async fn check_commands_and_timeline(&self, reader: &Reader, n: u64) {
+        let mut commands: Vec<_> = self.commands.values().filter(|c| c.vehicle == vehicle(n)).cloned().collect();
+        for command in &commands {
+            assert_eq!(reader.command(command.id).await.unwrap().as_ref(), Some(command));
+        }
+        commands.sort_by_key(|command| Reverse((command.updated, command.id)));
+        for limit in [2, 100] {
+            let expected: Vec<_> = commands.iter().take(limit as usize).cloned().collect();
+            assert_eq!(reader.commands_of(&vehicle(n), limit).await.unwrap(), expected, "vehicle {n}");
+        }
+        let of = self.transitions.iter().filter(|((m, ..), _)| *m == n);
+        let mut expected: Vec<_> = of.map(|(_, record)| record.clone()).collect();
+        expected.sort_by_key(|record| Reverse(record.key()));
+        let mut found = Vec::<TransitionRecord>::new();
+        loop {
+            let before = found.last().map(TransitionRecord::key);
+            let page = reader.timeline(&vehicle(n), before, 15).await.unwrap();
+            assert!(page.len() <= 15);
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "vehicle {n}");
     }
 
     async fn check_history(&self, reader: &Reader, n: u64, from: Wall, to: Wall) {
@@ -176,6 +252,7 @@ async fn run(steps: Vec<Step>) {
                 drop(writer);
                 reader.close().await;
                 (writer, reader) = world.open().await;
+                model.moved.clear();
                 model.check(&reader).await;
             }
         }

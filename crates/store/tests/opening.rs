@@ -6,9 +6,11 @@ mod world;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use waygate_core::time::Wall;
-use waygate_store::{OpenError, OpenOptions, Store, Write};
-use world::{World, attach, batch, history, vehicle};
+use waygate_core::epoch::Epoch;
+use waygate_core::id::{SessionId, SpoolId};
+use waygate_core::time::{Millis, Wall};
+use waygate_store::{OpenError, OpenOptions, Outcome, PresenceRecord, Store, Write};
+use world::{World, attach, batch, command, fold_all, history, presence, vehicle};
 
 /// Runs SQL on a file by a connection that knows nothing of Waygate.
 async fn sql(path: &Path, sql: &'static str) -> Vec<String> {
@@ -47,7 +49,65 @@ async fn an_opened_database_is_of_the_current_version_and_opens_again() {
         drop(world.open().await);
     }
     let version = sql(&world.path(), "SELECT CAST(user_version AS TEXT) FROM pragma_user_version").await;
-    assert_eq!(version, ["1"]);
+    assert_eq!(version, ["2"]);
+}
+
+/// A journal row as a program of schema version 1 wrote it: vehicle 1 is present with this epoch.
+fn row_of_version_1(epoch: u8) -> Vec<u8> {
+    // Kind, vehicle (zig-zag), epoch, session, state, cause, no cell, contact (zig-zag), spool 7.
+    let entry = [1, 2, epoch, 9, 3, 6, 0, 200, 1, 1, 7];
+    let mut row = vec![1, entry.len() as u8];
+    row.extend(entry);
+    row.extend(crc32fast::hash(&entry).to_le_bytes());
+    row
+}
+
+/// A database as a program of schema version 1 left it: one vehicle folded, another only in the journal.
+async fn left_by_version_1(path: &Path) {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let mut db = options.connect().await.unwrap();
+    let schema = include_str!("../../../migrations/sqlite/0001_journal_and_blocks.sql");
+    sqlx::raw_sql(schema).execute(&mut db).await.unwrap();
+    let rows = "PRAGMA application_id = 0x57415947; PRAGMA user_version = 1; \
+        INSERT INTO vehicle VALUES (1, 'LUX-0001'), (2, 'LUX-0002'); \
+        INSERT INTO presence VALUES (1, 4, 8, 1, 0, NULL, 99, NULL), (2, 5, 9, 1, 0, NULL, 99, 7); \
+        INSERT INTO spool VALUES (2, 7, x'010108', NULL, NULL, NULL, NULL); \
+        UPDATE fold SET through = 40, target = 40";
+    sqlx::raw_sql(rows).execute(&mut db).await.unwrap();
+    let insert = "INSERT INTO journal VALUES (41, ?1)";
+    sqlx::query(insert).bind(row_of_version_1(6)).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_migrated_with_what_its_journal_holds() {
+    let world = World::folding_at(20_000);
+    left_by_version_1(&world.path()).await;
+    let (mut writer, reader) = world.open().await;
+    let old = |n, epoch, session, contact| PresenceRecord {
+        session: SessionId(session),
+        contact: Wall(contact),
+        spool: Some(SpoolId(7)),
+        sleep: Millis(0),
+        wake: 0,
+        flags: 0,
+        ..presence(n, epoch)
+    };
+    let unfolded = PresenceRecord { state: 3, cause: 6, ..old(1, 6, 9, 100) };
+    let folded = old(2, 5, 9, 99);
+    for from in [0, 40] {
+        assert_eq!(reader.presence_all(None, 9).await.unwrap().items[..2], [unfolded.clone(), folded.clone()]);
+        assert_eq!(reader.counts().unwrap().damaged_entries, 0);
+        fold_all(&mut writer, &reader, from).await;
+    }
+    let settled = [(1, 9)].into_iter().collect();
+    let writes = vec![attach(2, 6, 7), Write::Batch(batch(1, 5, 7, 1, 1)), Write::Command(command(1, 1, 0))];
+    let by = Outcome::Fenced { by: Epoch(6) };
+    assert_eq!(writer.commit(writes).await.unwrap(), [Outcome::Attached { settled }, by, Outcome::Done]);
+    writer.reopen().await.unwrap();
+    assert_eq!(reader.presence_all(None, 9).await.unwrap().items[..2], [unfolded, presence(2, 6)]);
+    assert_eq!(reader.command(1).await.unwrap(), Some(command(1, 1, 0)));
 }
 
 #[tokio::test]
@@ -56,8 +116,8 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     drop(world.open().await);
     sql(&world.path(), "PRAGMA user_version = 1000; PRAGMA wal_checkpoint(TRUNCATE)").await;
     let (error, text) = refusal(&world).await;
-    assert!(matches!(error, OpenError::Newer { version: 1000, ours: 1, .. }), "{error:?}");
-    assert!(text.contains("1000") && text.contains("versions up to 1") && text.contains("backup"), "{text}");
+    assert!(matches!(error, OpenError::Newer { version: 1000, ours: 2, .. }), "{error:?}");
+    assert!(text.contains("1000") && text.contains("versions up to 2") && text.contains("backup"), "{text}");
 }
 
 #[tokio::test]

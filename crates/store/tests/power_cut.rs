@@ -87,7 +87,7 @@ async fn what_was_acked_before_the_power_failed_is_there_afterwards() {
         assert!(run("cp", &["--sparse=always", image.to_str().unwrap(), copy.to_str().unwrap()]));
         load.kill(Some(&mut acked));
         let after = Mounted::new(&copy, &dir.path().join("after")).expect("the copy cannot be mounted");
-        let options = OpenOptions { fold_bytes: FOLD_BYTES, ..OpenOptions::default() };
+        let options = OpenOptions { fold_bytes: FOLD_BYTES, ..world::options() };
         let (writer, reader) = Store::open(&after.0.join("store.db"), options).await.unwrap();
         records.push(check(&reader, &acked).await);
         reader.close().await;

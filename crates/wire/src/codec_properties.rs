@@ -113,9 +113,10 @@ prop_compose! {
         arguments in json(),
         issued in any::<i64>().prop_map(Wall),
         ttl in any::<u32>().prop_map(|ms| Millis(ms.into())),
+        sent in any::<i64>().prop_map(Wall),
         policy in prop_oneof![Just(Policy::Now), Just(Policy::Queue), ".{0,8}".prop_map(Policy::LatestWins)],
     ) -> Command {
-        Command { id, name: CommandName::new(&name).unwrap(), arguments, issued, ttl, policy }
+        Command { id, name: CommandName::new(&name).unwrap(), arguments, issued, ttl, sent, policy }
     }
 }
 

@@ -122,13 +122,14 @@ fn sleep_and_commands_have_this_json() {
         arguments: r#"{"all":true}"#.to_owned(),
         issued: Wall(1_795_219_200_000),
         ttl: Millis(30_000),
+        sent: Wall(1_795_219_200_500),
         policy: Policy::Queue,
     };
     let targets = vec![GatewayAddress { region: "lux-east".into(), url: "ws://127.0.0.1:7703/v1/obu".into() }];
     let redirect = Redirect { targets, reason: RedirectReason::Moved, deadline: Millis(0) };
     let downlinks = [
         (
-            r#"{"type":"command","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d","name":"doors.lock","arguments":{"all":true},"issued":"1795219200000","ttl_ms":30000,"policy":"queue"}"#,
+            r#"{"type":"command","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d","name":"doors.lock","arguments":{"all":true},"issued":"1795219200000","ttl_ms":30000,"sent":"1795219200500","policy":"queue"}"#,
             Downlink::Command(Box::new(command)),
         ),
         (r#"{"type":"command_cancel","id":"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d"}"#, Downlink::CommandCancel(id)),

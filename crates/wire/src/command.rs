@@ -78,6 +78,7 @@ impl TryFrom<proto::Command> for Command {
             arguments: command_json("arguments", m.arguments)?,
             issued: Wall(m.issued_ms),
             ttl: Millis(m.ttl_ms.into()),
+            sent: Wall(m.sent_ms),
             policy: match proto::CommandPolicy::try_from(m.policy) {
                 // A policy of a later version concerns the gateway.
                 Ok(proto::CommandPolicy::Now) | Err(_) => Policy::Now,
@@ -102,6 +103,7 @@ impl From<&Command> for proto::Command {
                 Policy::LatestWins(_) => proto::CommandPolicy::LatestWins.into(),
             },
             key: m.policy.key().unwrap_or_default().to_owned(),
+            sent_ms: m.sent.0,
         }
     }
 }

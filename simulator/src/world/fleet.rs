@@ -242,7 +242,7 @@ impl World {
             Downlink::AttachReject(reject) => {
                 self.trace.reach(reject.cause.wire());
                 self.trace.note(self.now, format_args!("unit {u} is rejected: {}", reject.cause.wire()));
-                if reject.cause == RejectCause::EpochSync {
+                if matches!(reject.cause, RejectCause::EpochSync | RejectCause::ContextUnknown) {
                     self.oracle.promises.forgot_token(u);
                 }
             }

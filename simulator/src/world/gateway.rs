@@ -292,6 +292,10 @@ impl World {
             }
             SessionAction::Accept(conn, accepted) => self.accept(g, conn, *accepted),
             SessionAction::Publish(..) => {}
+            SessionAction::ReportClone(vehicle) => {
+                self.trace.reach("suspected clone");
+                self.trace.note(now, format_args!("gateway {g} suspects several of {vehicle}"));
+            }
             SessionAction::Close(conn, code) => self.close(g, conn, code),
             SessionAction::Supersede { node, vehicle, session, epoch, by } => {
                 let event = RegistrarEvent::Superseded { vehicle, session, epoch, by };

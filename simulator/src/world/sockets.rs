@@ -96,7 +96,8 @@ impl World {
         if self.plant == Some(Plant::EpochFromClock) {
             request.token = None;
         }
-        let event = RegistrarEvent::AttachRequested { conn, request, known: None, wall, fresh };
+        let (known, connected_elsewhere) = (None, false);
+        let event = RegistrarEvent::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh };
         self.drive(g, NodeEvent::Session(event));
     }
 

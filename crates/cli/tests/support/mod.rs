@@ -3,6 +3,10 @@
 // Each test file uses a part of this.
 #![allow(dead_code)]
 
+pub mod cluster;
+pub mod proxy;
+pub mod vehicle;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};

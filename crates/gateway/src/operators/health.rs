@@ -53,8 +53,13 @@ impl Operators {
             metrics::gauge!("waygate_store_wal_bytes").set(counts.wal_bytes as f64);
             metrics::gauge!("waygate_store_disk_free_bytes").set(counts.disk_free_bytes as f64);
         }
-        let figures = self.presence.ask(|state| (state.sockets(), state.node.counters()));
-        if let Some((sockets, counters)) = figures.await {
+        let figures = self.presence.ask(|state| {
+            let load = (state.gate.waiting(), state.gate.rate());
+            (state.sockets(), load, state.node.counters())
+        });
+        if let Some((sockets, (queue, rate), counters)) = figures.await {
+            metrics::gauge!("waygate_attach_queue").set(queue as f64);
+            metrics::gauge!("waygate_attach_rate").set(rate);
             metrics::gauge!("waygate_vehicle_sockets").set(sockets as f64);
             metrics::counter!("waygate_sync_entries_sent_total").absolute(counters.entries_sent);
             metrics::counter!("waygate_sync_entries_received_total").absolute(counters.entries_received);

@@ -13,7 +13,7 @@ use super::outgoing::{Opcode, Outgoing};
 use super::telemetry::batches;
 use crate::journal::Job;
 use crate::mailbox::{Letter, Mailbox};
-use crate::presence::Command;
+use crate::presence::{Command, count_refused};
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,9 +46,6 @@ const LEAVING: Duration = Duration::from_secs(3);
 
 /// The largest message after which the library may keep its read buffer.
 const BUFFER_KEPT_BYTES_MAX: usize = 2048;
-
-/// What a vehicle is asked to wait when too many attach at once.
-const CONGESTION_BACKOFF: Millis = Millis::secs(15);
 
 /// Why the loop ends.
 enum End {
@@ -110,8 +107,8 @@ pub async fn run(
                 edge.presence.tell(Command::Lost(conn)).await;
                 end
             } else {
-                metrics::counter!("waygate_attaches_refused_total", "cause" => "congestion").increment(1);
-                Box::pin(connection.reject(RejectCause::Congestion, "too many vehicles attach at once")).await
+                let (cause, backoff) = (RejectCause::Congestion, edge.pressure.refuse());
+                Box::pin(connection.reject(cause, backoff, "too many vehicles attach at once")).await
             }
         }
         Err(end) => end,
@@ -126,7 +123,7 @@ impl Connection {
         let deadline = tokio::time::Instant::now() + ATTACH;
         loop {
             let Ok(next) = tokio::time::timeout_at(deadline, self.socket.next()).await else {
-                return Err(self.reject(RejectCause::BadMessage, "no attach_request came within 5 s").await);
+                return Err(self.reject(RejectCause::BadMessage, Millis(0), "no attach_request came within 5 s").await);
             };
             let Some(frame) = self.payload(next)? else { continue };
             match self.codec.decode_uplink(&frame, &[]) {
@@ -149,7 +146,7 @@ impl Connection {
                     return Err(End::Close(code::POLICY));
                 }
                 Err(error) if error.refers_to == "attach_request" => {
-                    return Err(self.reject(RejectCause::BadMessage, &error.fault.to_string()).await);
+                    return Err(self.reject(RejectCause::BadMessage, Millis(0), &error.fault.to_string()).await);
                 }
                 Err(error) => self.complain(&error).await?,
             }
@@ -394,8 +391,8 @@ impl Connection {
         if fatal { Err(End::Close(code::UNREADABLE)) } else { Ok(()) }
     }
 
-    async fn reject(&mut self, cause: RejectCause, text: &str) -> End {
-        let backoff = if cause == RejectCause::Congestion { CONGESTION_BACKOFF } else { Millis(0) };
+    async fn reject(&mut self, cause: RejectCause, backoff: Millis, text: &str) -> End {
+        count_refused(cause);
         let reject = AttachReject { cause, backoff, redirect: Vec::new(), text: text.to_owned() };
         match self.send(Downlink::AttachReject(reject)).await {
             Ok(()) => End::Close(cause.close_code()),

@@ -181,10 +181,9 @@ impl Listener {
             Err(refused) => return refuse(&refused),
         };
         let Some(held) = held else {
-            metrics::counter!("waygate_upgrades_refused_total", "status" => "503").increment(1);
             return refuse(&Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
-                header: Some(("retry-after", "5")),
+                header: Some(("retry-after", self.edge.pressure.retry_after_s().to_string().into())),
                 detail: "this gateway holds as many sockets as it may".to_owned(),
             });
         };
@@ -264,10 +263,13 @@ fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert("content-type", http::HeaderValue::from_static("application/problem+json"));
     // Whoever was refused starts over on a socket of its own.
-    let connection = if refused.header.is_some_and(|(name, _)| name == "upgrade") { "upgrade, close" } else { "close" };
+    let connection =
+        if refused.header.as_ref().is_some_and(|(name, _)| *name == "upgrade") { "upgrade, close" } else { "close" };
     headers.insert("connection", http::HeaderValue::from_static(connection));
-    if let Some((name, value)) = refused.header {
-        headers.insert(name, http::HeaderValue::from_static(value));
+    if let Some((name, value)) = &refused.header
+        && let Ok(value) = http::HeaderValue::from_str(value)
+    {
+        headers.insert(*name, value);
     }
     response
 }

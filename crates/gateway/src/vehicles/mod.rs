@@ -9,9 +9,11 @@ pub mod outgoing;
 pub mod telemetry;
 pub mod upgrade;
 
+use crate::admission::Pressure;
 use crate::clock::Clock;
 use crate::journal::Job;
 use crate::presence::Presence;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use waygate_core::message::GatewayAddress;
 use waygate_core::timers::Timers;
@@ -29,4 +31,6 @@ pub struct Edge {
     pub timers: Timers,
     /// Other gateways a vehicle may go to, as known when it attaches.
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
+    /// What is known of the load.
+    pub pressure: Arc<Pressure>,
 }

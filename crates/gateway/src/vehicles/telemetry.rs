@@ -25,7 +25,12 @@ pub fn batches(write: &Write) -> (Vec<StoreWrite>, Committed) {
     // In the order of their numbers, so that what is settled grows without holes.
     writes.sort_by_key(|write| match write {
         StoreWrite::Batch(batch) => batch.first_seq,
-        StoreWrite::Attach { .. } | StoreWrite::Presence(_) | StoreWrite::Forget { .. } => 0,
+        StoreWrite::Attach { .. }
+        | StoreWrite::Presence(_)
+        | StoreWrite::Forget { .. }
+        | StoreWrite::Fence { .. }
+        | StoreWrite::Command(_)
+        | StoreWrite::Transition(_) => 0,
     });
     let latest = write.runs.iter().filter_map(latest).max_by_key(|latest| latest.t);
     let committed = Committed {

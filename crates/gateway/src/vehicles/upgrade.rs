@@ -2,6 +2,7 @@
 
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use waygate_wire::Codec;
 
@@ -23,7 +24,7 @@ pub struct Refused {
     /// The HTTP status.
     pub status: StatusCode,
     /// A header that tells what would do.
-    pub header: Option<(&'static str, &'static str)>,
+    pub header: Option<(&'static str, Cow<'static, str>)>,
     /// For a person.
     pub detail: String,
 }
@@ -43,10 +44,10 @@ pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused>
     }
     if method != Method::GET {
         let refused = refused(StatusCode::METHOD_NOT_ALLOWED, "the upgrade is a GET request");
-        return Err(Refused { header: Some(("allow", "GET")), ..refused });
+        return Err(Refused { header: Some(("allow", "GET".into())), ..refused });
     }
     let upgrade = || Refused {
-        header: Some(("upgrade", "websocket")),
+        header: Some(("upgrade", "websocket".into())),
         ..refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint: send Upgrade: websocket")
     };
     // What HTTP/1.0 says of upgrades is to be ignored (RFC 9110, 7.8).
@@ -57,7 +58,7 @@ pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused>
     }
     if single(headers, "sec-websocket-version") != Some("13") {
         let refused = refused(StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13");
-        return Err(Refused { header: Some(("sec-websocket-version", "13")), ..refused });
+        return Err(Refused { header: Some(("sec-websocket-version", "13".into())), ..refused });
     }
     if headers.contains_key(ORIGIN) {
         return Err(refused(StatusCode::FORBIDDEN, "this endpoint is for vehicles, not for web pages: no Origin"));
@@ -80,7 +81,7 @@ pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused>
 /// Without credentials configured there is nothing to check them against: only this machine is let in.
 fn check_identity(headers: &HeaderMap, from: IpAddr) -> Result<(), Refused> {
     let unauthorized = |detail: &str| {
-        let header = Some(("www-authenticate", "Bearer"));
+        let header = Some(("www-authenticate", "Bearer".into()));
         Err(Refused { header, ..refused(StatusCode::UNAUTHORIZED, detail) })
     };
     if headers.contains_key(AUTHORIZATION) {

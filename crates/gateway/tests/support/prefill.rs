@@ -9,7 +9,7 @@ use waygate_core::id::{SessionId, SpoolId, VehicleId};
 use waygate_core::log::LiveState;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Fix, Lane, Position, Record, Telemetry};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
 use waygate_store::{Batch, Latest, OpenOptions, PresenceRecord, Store, Write};
 use waygate_wire::encode_columns;
 
@@ -54,6 +54,9 @@ fn writes(seen: &Seen) -> [Write; 2] {
         cell: Cell::of(position),
         contact: now,
         spool: Some(spool),
+        sleep: Millis(0),
+        wake: 0,
+        flags: 0,
     };
     let batch = Batch {
         vehicle,

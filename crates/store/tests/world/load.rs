@@ -1,13 +1,13 @@
 //! Load in a process of its own, which can be killed: what it says it was acked comes through a pipe.
 #![allow(dead_code)]
 
-use crate::world::{attach, batch, columns, history, vehicle};
+use crate::world::{attach, batch, columns, command, history, options, transition, vehicle};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
-use waygate_store::{OpenOptions, Outcome, Reader, Store, Write, Writer};
+use waygate_store::{OpenOptions, Outcome, Reader, Store, StoredBatch, TIMELINE_KEPT_MAX, Write, Writer};
 
 pub const VEHICLES: u64 = 40;
 pub const FOLD_BYTES: usize = 60_000;
@@ -18,7 +18,7 @@ pub type Acked = BTreeMap<u64, u64>;
 
 /// The child: goes on where the store says it is, for ever, and tells what was acked after it was.
 async fn write_for_ever(path: &Path) {
-    let options = OpenOptions { fold_bytes: FOLD_BYTES, ..OpenOptions::default() };
+    let options = OpenOptions { fold_bytes: FOLD_BYTES, ..options() };
     let (mut writer, _reader) = Store::open(path, options).await.unwrap();
     let mut next = attach_all(&mut writer).await;
     let mut out = std::io::stdout().lock();
@@ -30,13 +30,16 @@ async fn write_for_ever(path: &Path) {
             let records = random >> 60;
             if records > 0 {
                 let first = next[&n];
-                writes.push(Write::Batch(batch(n, 1, 7, first, first + records - 1)));
-                next.insert(n, first + records);
+                let last = first + records - 1;
+                writes.push(Write::Batch(batch(n, 1, 7, first, last)));
+                writes.push(Write::Command(command(n, u128::from(n), last as i64)));
+                writes.push(Write::Transition(transition(n, "gw-1", last, last as i64)));
+                next.insert(n, last + 1);
             }
         }
         let sent: Vec<_> = writes.iter().map(|write| write.vehicle().clone()).collect();
         let outcomes = writer.commit(writes).await.unwrap();
-        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Stored), "{outcomes:?}");
+        assert!(outcomes.iter().all(|o| matches!(o, Outcome::Stored | Outcome::Done)), "{outcomes:?}");
         for vehicle in sent {
             let n: u64 = vehicle.as_str()[4..].parse().unwrap();
             writeln!(out, "acked {n} {}", next[&n] - 1).unwrap();
@@ -131,7 +134,18 @@ pub async fn check(reader: &Reader, acked: &Acked) -> u64 {
         assert!(next > through, "vehicle {n}: acked through {through}, kept through {}", next - 1);
         let latest = reader.latest(&vehicle(n)).await.unwrap().map(|latest| latest.t);
         assert_eq!(latest, batches.last().map(|batch| batch.t_max), "vehicle {n}: its latest position");
+        check_beside(reader, n, &batches).await;
         records += next - 1;
     }
     records
+}
+
+/// Each batch was written together with a change of the vehicle's command and a transition.
+async fn check_beside(reader: &Reader, n: u64, batches: &[StoredBatch]) {
+    let last = batches.last().map(|batch| batch.last_seq);
+    let kept = reader.command(u128::from(n)).await.unwrap();
+    assert_eq!(kept, last.map(|last| command(n, u128::from(n), last as i64)), "vehicle {n}: its command");
+    let timeline = reader.timeline(&vehicle(n), None, TIMELINE_KEPT_MAX).await.unwrap();
+    let newest = batches.iter().rev().map(|batch| transition(n, "gw-1", batch.last_seq, batch.last_seq as i64));
+    assert!(timeline.into_iter().eq(newest.take(TIMELINE_KEPT_MAX as usize)), "vehicle {n}: its timeline");
 }

@@ -3,10 +3,21 @@
 
 use std::path::PathBuf;
 use waygate_core::epoch::Epoch;
-use waygate_core::id::{SessionId, SpoolId, VehicleId};
+use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, SpoolId, VehicleId};
 use waygate_core::record::{Fix, Position};
-use waygate_core::time::Wall;
-use waygate_store::{Batch, History, Latest, OpenOptions, PresenceRecord, Reader, Store, StoredBatch, Write, Writer};
+use waygate_core::time::{Millis, Wall};
+use waygate_store::{
+    Batch, CommandRecord, History, Latest, OpenOptions, PresenceRecord, Reader, Store, StoredBatch, TransitionRecord,
+    Write, Writer,
+};
+
+/// When the tests happen.
+pub const NOW: Wall = Wall(1_795_219_200_000);
+
+/// A clock by which nothing the tests write is old, unless they mean it to be.
+pub fn options() -> OpenOptions {
+    OpenOptions { wall: || NOW, ..OpenOptions::default() }
+}
 
 /// A database in a directory that goes when this does.
 pub struct World {
@@ -17,7 +28,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), file: "store.db".to_owned(), options: OpenOptions::default() }
+        Self { dir: tempfile::tempdir().unwrap(), file: "store.db".to_owned(), options: options() }
     }
 
     pub fn folding_at(fold_bytes: usize) -> Self {
@@ -47,9 +58,48 @@ pub fn presence(n: u64, epoch: u64) -> PresenceRecord {
         state: 1,
         cause: 0,
         cell: None,
-        contact: Wall(1_795_219_200_000),
+        contact: NOW,
         spool: Some(SpoolId(7)),
+        sleep: Millis(epoch * 60_000),
+        wake: n as u8,
+        flags: epoch as u8,
     }
+}
+
+/// A command that says in its body whose it is.
+pub fn command(n: u64, id: u128, updated: i64) -> CommandRecord {
+    let body = columns(n, id as u64, updated as u64, updated as u64);
+    let (updated, expires) = (Wall(NOW.0 + updated), Wall(NOW.0 + 3_600_000));
+    CommandRecord { id, vehicle: vehicle(n), ended: false, expires, updated, body }
+}
+
+pub fn ended(n: u64, id: u128, updated: i64) -> CommandRecord {
+    CommandRecord { ended: true, ..command(n, id, updated) }
+}
+
+pub fn transition(n: u64, owner: &str, seq: u64, at: i64) -> TransitionRecord {
+    TransitionRecord {
+        vehicle: vehicle(n),
+        at: Wall(NOW.0 + at),
+        owner: NodeId::new(owner).unwrap(),
+        region: RegionId::new("lux-west").unwrap(),
+        incarnation: Incarnation(1_795_000_000),
+        seq,
+        epoch: Epoch(seq / 2),
+        session: SessionId(u64::MAX - seq),
+        state: (seq % 5) as u8,
+        cause: seq as u32 % 7,
+        cell: None,
+        flags: n as u8,
+    }
+}
+
+pub fn fence(n: u64, epoch: u64, spool: u64) -> Write {
+    Write::Fence { vehicle: vehicle(n), epoch: Epoch(epoch), spool: SpoolId(spool) }
+}
+
+pub fn forget(n: u64) -> Write {
+    Write::Forget { vehicle: vehicle(n) }
 }
 
 pub fn attach(n: u64, epoch: u64, spool: u64) -> Write {
@@ -61,7 +111,7 @@ pub fn attach(n: u64, epoch: u64, spool: u64) -> Write {
 
 /// Records `first ..= last`, one a second, whose columns say which they are.
 pub fn batch(n: u64, epoch: u64, spool: u64, first: u64, last: u64) -> Batch {
-    let at = |seq: u64| Wall(1_795_219_200_000 + seq as i64 * 1000);
+    let at = |seq: u64| Wall(NOW.0 + seq as i64 * 1000);
     Batch {
         vehicle: vehicle(n),
         epoch: Epoch(epoch),
@@ -98,4 +148,13 @@ pub async fn all(mut history: History) -> Vec<StoredBatch> {
 
 pub async fn history(reader: &Reader, n: u64) -> Vec<StoredBatch> {
     all(reader.history(&vehicle(n), Wall(i64::MIN), Wall(i64::MAX), None).await.unwrap()).await
+}
+
+/// Writes batches of another vehicle until everything before them is in the tables.
+pub async fn fold_all(writer: &mut Writer, reader: &Reader, from: u64) {
+    for i in from..from + 40 {
+        writer.commit(vec![Write::Batch(batch(900, 1, 7, i * 500 + 1, i * 500 + 500))]).await.unwrap();
+    }
+    let counts = reader.counts().unwrap();
+    assert!(counts.unfolded_batches < 20, "{counts:?}");
 }

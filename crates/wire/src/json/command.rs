@@ -94,6 +94,8 @@ pub(super) struct CommandJson {
     issued: I64Text,
     ttl_ms: u32,
     #[serde(default)]
+    sent: I64Text,
+    #[serde(default)]
     policy: PolicyJson,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     key: String,
@@ -109,6 +111,7 @@ impl TryFrom<CommandJson> for Command {
             arguments: json_text("arguments", m.arguments)?,
             issued: Wall(m.issued.0),
             ttl: Millis(m.ttl_ms.into()),
+            sent: Wall(m.sent.0),
             policy: match m.policy {
                 PolicyJson::Now => Policy::Now,
                 PolicyJson::Queue => Policy::Queue,
@@ -126,6 +129,7 @@ impl From<&Command> for CommandJson {
             arguments: json_value(&m.arguments),
             issued: I64Text(m.issued.0),
             ttl_ms: millis(m.ttl),
+            sent: I64Text(m.sent.0),
             policy: match m.policy {
                 Policy::Now => PolicyJson::Now,
                 Policy::Queue => PolicyJson::Queue,

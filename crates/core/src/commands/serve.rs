@@ -1,0 +1,180 @@
+//! Serving: commands of other gateways are handed to vehicles here; what the vehicles say is told to those gateways.
+
+use super::hold::Source;
+use super::{Action, Answer, Ask, Commands, Outcome, Progress, RETRY, RUN_GRACE, Record, Report};
+use crate::command::{CommandId, CommandStatus};
+use crate::id::{NodeId, RegionId, VehicleId};
+use crate::limits::COMMANDS_HANDED_MAX;
+use crate::time::{Millis, Mono};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a vehicle's word is offered to a gateway that does not take it.
+const REPORT_KEPT: Millis = Millis::secs(600);
+
+/// A command that was handed to a vehicle for others.
+#[derive(Clone, Debug)]
+struct Handed {
+    vehicle: VehicleId,
+    holders: BTreeSet<NodeId>,
+    until: Mono,
+}
+
+/// A vehicle's word that others have to know.
+#[derive(Clone, Debug)]
+struct Told {
+    report: Report,
+    /// Who has not taken it, and is not being told.
+    owed: BTreeSet<NodeId>,
+    until: Mono,
+    at: Mono,
+}
+
+/// What is served for others.
+#[derive(Clone, Debug)]
+pub(super) struct Serving {
+    handed: BTreeMap<CommandId, Handed>,
+    forget: BTreeSet<(Mono, CommandId)>,
+    told: BTreeMap<CommandId, Told>,
+    due: BTreeSet<(Mono, CommandId)>,
+}
+
+impl Serving {
+    pub(super) const fn new() -> Self {
+        Self { handed: BTreeMap::new(), forget: BTreeSet::new(), told: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        let forget = self.forget.first().map(|(at, _)| *at);
+        [forget, self.due.first().map(|(at, _)| *at)].into_iter().flatten().min()
+    }
+
+    fn hand(&mut self, record: &Record) {
+        let id = record.id;
+        if let Some(before) = self.handed.remove(&id) {
+            self.forget.remove(&(before.until, id));
+        }
+        let until = record.expires() + RUN_GRACE;
+        self.forget.insert((until, id));
+        self.handed.insert(id, Handed { vehicle: record.vehicle.clone(), holders: record.holders(), until });
+        while self.handed.len() > COMMANDS_HANDED_MAX
+            && let Some((_, id)) = self.forget.pop_first()
+        {
+            self.handed.remove(&id);
+        }
+    }
+
+    fn tell(&mut self, now: Mono, nodes: BTreeSet<NodeId>, report: Report, out: &mut Vec<Action>) {
+        let id = report.status.id;
+        out.push(Action::Report(nodes, Box::new(report.clone())));
+        let until = now + REPORT_KEPT;
+        self.put(id, Told { report, owed: BTreeSet::new(), until, at: until });
+        while self.told.len() > COMMANDS_HANDED_MAX
+            && let Some((_, id)) = self.due.pop_first()
+        {
+            self.told.remove(&id);
+        }
+    }
+
+    fn put(&mut self, id: CommandId, told: Told) {
+        if let Some(before) = self.told.get(&id) {
+            self.due.remove(&(before.at, id));
+        }
+        self.due.insert((told.at, id));
+        self.told.insert(id, told);
+    }
+
+    pub(super) fn report_ended(&mut self, now: Mono, id: CommandId, node: &NodeId, settled: bool) {
+        if let Some(mut told) = self.told.get(&id).cloned().filter(|_| !settled) {
+            told.owed.insert(node.clone());
+            told.at = now + RETRY;
+            self.put(id, told);
+        }
+    }
+
+    pub(super) fn peers_seen(&mut self, now: Mono, peers: &BTreeMap<NodeId, RegionId>, out: &mut Vec<Action>) {
+        let owing: Vec<CommandId> =
+            self.told.iter().filter(|(_, told)| !told.owed.is_empty()).map(|(id, _)| *id).collect();
+        for id in owing {
+            self.tell_again(now, id, peers, out);
+        }
+    }
+
+    pub(super) fn deadline_reached(&mut self, now: Mono, peers: &BTreeMap<NodeId, RegionId>, out: &mut Vec<Action>) {
+        while let Some((at, id)) = self.forget.first().copied()
+            && at <= now
+        {
+            self.forget.pop_first();
+            self.handed.remove(&id);
+        }
+        while let Some((at, id)) = self.due.first().copied()
+            && at <= now
+        {
+            self.tell_again(now, id, peers, out);
+        }
+    }
+
+    fn tell_again(&mut self, now: Mono, id: CommandId, peers: &BTreeMap<NodeId, RegionId>, out: &mut Vec<Action>) {
+        let Some(mut told) = self.told.get(&id).cloned() else { return };
+        if now >= told.until {
+            self.due.remove(&(told.at, id));
+            self.told.remove(&id);
+            return;
+        }
+        let (heard, silent): (BTreeSet<_>, _) = told.owed.into_iter().partition(|node| peers.contains_key(node));
+        if !heard.is_empty() {
+            out.push(Action::Report(heard, Box::new(told.report.clone())));
+        }
+        // Those that are not heard are told when they are.
+        told.owed = silent;
+        told.at = told.until;
+        self.put(id, told);
+    }
+}
+
+impl Commands {
+    pub(super) fn deliver_here(&mut self, now: Mono, record: Box<Record>, ask: Ask, out: &mut Vec<Action>) {
+        self.change(now, record.id, Source::Replica, None, |mine| mine.merge(&record), out);
+        let recall = record.is_recalled();
+        if !recall && record.to_send(now).is_none() {
+            return out.push(Action::Answer(ask, Answer::Delivery(Outcome::Expired)));
+        }
+        self.serving.hand(&record);
+        out.push(Action::SendToVehicle { record, recall, ask: Some(ask) });
+    }
+
+    pub(super) fn send_ended(
+        &mut self,
+        now: Mono,
+        id: CommandId,
+        outcome: Outcome,
+        ask: Option<Ask>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(ask) = ask else { return self.delivered(now, id, outcome, out) };
+        out.push(Action::Answer(ask, Answer::Delivery(outcome)));
+        if outcome == Outcome::Sent {
+            // Should this be a holder too: the one that asked tells the others.
+            let edit = |record: &mut Record| record.progress = record.progress.clone().max(Progress::Sent);
+            self.change(now, id, Source::Replica, None, edit, out);
+        }
+    }
+
+    pub(super) fn status_heard(&mut self, now: Mono, vehicle: VehicleId, status: CommandStatus, out: &mut Vec<Action>) {
+        let id = status.id;
+        if let Some(entry) = self.entries.get(&id) {
+            // No vehicle speaks for another.
+            if entry.record.vehicle == vehicle {
+                self.hear(now, Source::Here, &status, None, out);
+            }
+            return;
+        }
+        let nodes = match self.serving.handed.get(&id) {
+            Some(handed) if handed.vehicle == vehicle => handed.holders.clone(),
+            Some(_) => return,
+            // It was sent while the vehicle was elsewhere.
+            None => self.peers.keys().cloned().collect(),
+        };
+        let report = Report { vehicle, status, gateway: self.me.clone() };
+        self.serving.tell(now, nodes, report, out);
+    }
+}
