@@ -21,6 +21,20 @@ const zoomTo = (page, notches) =>
 const SCENES = {
   city: async () => {},
   vehicle: choose,
+  history: async (page) => {
+    await choose(page)
+    await page.keyboard.press('h')
+  },
+  commands: async (page) => {
+    await choose(page)
+    await page.keyboard.press('c')
+  },
+  form: async (page) => {
+    await choose(page)
+    await page.keyboard.press('s')
+    await page.keyboard.type('doors.lock')
+    await page.locator('#command-arguments').fill('{"doors": al}')
+  },
   follow: async (page) => {
     await choose(page)
     await page.locator('.follow').click()

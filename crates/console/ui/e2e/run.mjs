@@ -36,13 +36,24 @@ function watched(page, origin) {
   return faults
 }
 
+/** Whether the gateway has this resource of a vehicle. A page is only posted: that another method is refused is an answer. */
+async function has(resource) {
+  const answer = await fetch(new URL(`/v1/vehicles/none${resource}`, gateway))
+  const { detail } = await answer.json().catch(() => ({}))
+  return !`${detail}`.startsWith('there is nothing at')
+}
+
 let passed = 0
 let failed = 0
 await withBrowser(async (browser) => {
   const decoder = await browser.newPage()
-  for (const { name, needsKill, offline, run } of TESTS.filter((test) => test.name.includes(words))) {
+  for (const { name, needsKill, needs, offline, run } of TESTS.filter((test) => test.name.includes(words))) {
     if (needsKill && killPid === null) {
       say(`SKIPPED ${name}: WAYGATE_KILL_PID is not set`)
+      continue
+    }
+    if (needs && !(await has(needs))) {
+      say(`SKIPPED ${name}: this gateway has no ${needs}`)
       continue
     }
     const link = new Link(gateway)

@@ -125,8 +125,10 @@ export const TESTS = [
       const page = await open({}, `#${id}`)
       await page.waitForSelector('#drawer:not([hidden])')
       assert.equal(await textOf(page, '#drawer h2'), id)
-      await page.waitForFunction(() =>
-        /^Online · heard [\d.]+ s ago · via \S+$/.test(document.querySelector('.sentence').textContent),
+      await page.waitForFunction(
+        () =>
+          /^Online, connected to \S+$/.test(document.querySelector('.sentence').textContent) &&
+          /^Heard [\d.]+ s ago/.test(document.querySelector('.evidence').textContent),
       )
       await page.waitForSelector('.chart canvas')
       await page.waitForSelector('.signals div')
@@ -141,6 +143,85 @@ export const TESTS = [
       await page.keyboard.press('Escape')
       await page.waitForSelector('#drawer', { state: 'hidden' })
       assert.equal(new URL(page.url()).hash, '')
+    },
+  },
+  {
+    name: 'the timeline tells how the vehicle came to its state, and the strip above draws it',
+    needs: '/timeline',
+    async run({ open, gateway }) {
+      const { id } = await driving(gateway)
+      const page = await open({}, `#${id}`)
+      await page.waitForSelector('.day rect[data-state=online]')
+      assert.match(await page.locator('.day svg').getAttribute('aria-label'), /^The last .+: .*[Oo]nline \d+ %/)
+      await page.keyboard.press('h')
+      const newest = page.locator('.episodes li').first()
+      await newest.waitFor()
+      const { transitions } = await (await fetch(new URL(`/v1/vehicles/${id}/timeline`, gateway))).json()
+      assert.ok(transitions.length > 0)
+      assert.equal(await newest.getAttribute('data-state'), 'online')
+      assert.match(await newest.locator('.age').textContent(), /^\d+ (s|min|h) ago$/)
+      assert.match(await newest.locator('time').getAttribute('datetime'), /^\d{4}-\d\d-\d\dT.+Z$/)
+      assert.match(await newest.locator('.line').textContent(), /since then, /)
+    },
+  },
+  {
+    name: 'a check says how the vehicle was reached and how long it took',
+    needs: '/page',
+    async run({ open, gateway }) {
+      const { id } = await driving(gateway)
+      const page = await open({}, `#${id}`)
+      await page.waitForSelector('#drawer:not([hidden])')
+      await page.keyboard.press('k')
+      await page.waitForFunction(() =>
+        /^Reachable: it answered via \S+ after [\d.]+ s$/.test(document.querySelector('.outcome p').textContent),
+      )
+    },
+  },
+  {
+    name: 'a command is made by keyboard, wrong arguments are pointed at, and its state is followed to an end',
+    needs: '/commands',
+    async run({ open, gateway }) {
+      const { id } = await driving(gateway)
+      const page = await open({}, `#${id}`)
+      await page.waitForSelector('#drawer:not([hidden])')
+      await page.keyboard.press('s')
+      await page.keyboard.type('e2e.try')
+      await page.keyboard.press('Tab')
+      await page.keyboard.type('{"n": tru}')
+      assert.match(await textOf(page, '#command-fault-arguments'), /^Line 1, column 7: /)
+      await page.locator('#command-arguments').fill('{"n": 1}')
+      assert.equal(await textOf(page, '#command-fault-arguments'), '')
+      await page.locator('.segments label', { hasText: '30 s' }).click()
+      await page.locator('.command-form .solid').press('Enter')
+      await page.waitForFunction(() => /^e2e\.try: Taken, /.test(document.querySelector('.taken').textContent))
+      const row = page.locator('.command').first()
+      assert.equal(await row.locator('b').first().textContent(), 'e2e.try')
+      // The demo's vehicles know no such command: whatever it comes to, it comes to an end within its 30 s and a margin.
+      page.setDefaultTimeout(60_000)
+      await page.waitForFunction(() =>
+        ['good', 'bad', 'gone', 'unsure'].includes(document.querySelector('.command').dataset.tone),
+      )
+      await row.locator('.command-head').press('Enter')
+      assert.ok((await row.locator('.steps li').count()) >= 2)
+      assert.ok(await row.locator('.command-line button').isHidden(), 'what has ended cannot be cancelled')
+    },
+  },
+  {
+    name: 'Escape closes the form before the drawer, and letters typed there are no shortcuts',
+    async run({ open, gateway }) {
+      const { id } = await driving(gateway)
+      const page = await open({}, `#${id}`)
+      await page.waitForSelector('#drawer:not([hidden])')
+      await page.keyboard.press('s')
+      await page.locator('#command-arguments').focus()
+      await page.keyboard.type('t0f?')
+      assert.equal(await page.locator('#command-arguments').inputValue(), 't0f?')
+      assert.equal(await page.locator('.follow').getAttribute('aria-pressed'), 'false')
+      await page.keyboard.press('Escape')
+      await page.waitForSelector('.command-form', { state: 'hidden' })
+      assert.ok(await page.locator('#drawer').isVisible())
+      await page.keyboard.press('Escape')
+      await page.waitForSelector('#drawer', { state: 'hidden' })
     },
   },
   {

@@ -30,6 +30,10 @@ export interface VehicleJson {
   cell?: string | null
   position?: PositionJson | null
   update_expected_in_s?: number | null
+  /** How it can be woken when it has no socket. */
+  wake?: string[]
+  /** Whether two units seem to use its identity. */
+  cloned?: boolean
 }
 
 export interface ViewJson {
@@ -40,6 +44,7 @@ export interface ViewJson {
 export interface VehicleDetailJson extends VehicleJson {
   signals?: Record<string, { value: unknown; t: string }>
   view?: ViewJson
+  waiting_commands?: number
 }
 
 export interface FixJson {
@@ -83,9 +88,11 @@ export interface RegionsJson {
 
 /** A request that was answered with an error, or not at all. */
 export class ApiError extends Error {
+  /** `parameter` names what the gateway found fault with, if it said so. */
   constructor(
     readonly status: number,
     message: string,
+    readonly parameter: string | null = null,
   ) {
     super(message)
   }
@@ -97,17 +104,33 @@ const RECORDS_PAGE = 10_000
 /** Pages of one listing, so that a server repeating its cursor cannot hold the page for ever. */
 const PAGES_MAX = 1000
 
-async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+export interface Asking {
+  method?: 'GET' | 'POST' | 'DELETE'
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+}
+
+/** Asks this gateway; anything but an answer of 2xx is an `ApiError`. */
+export async function request<T>(path: string, { method = 'GET', body, headers, signal }: Asking = {}): Promise<T> {
   let answer: Response
+  const sent: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
   try {
-    answer = await fetch(path, { headers: { accept: 'application/json' }, cache: 'no-store', signal })
+    answer = await fetch(path, {
+      method,
+      headers: { accept: 'application/json', ...sent, ...headers },
+      body: body === undefined ? null : JSON.stringify(body),
+      cache: 'no-store',
+      signal,
+    })
   } catch (error) {
     if (signal?.aborted) throw error
     throw new ApiError(0, 'this gateway does not answer')
   }
   if (!answer.ok) {
-    const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string }
-    throw new ApiError(answer.status, problem.detail ?? problem.title ?? `answered ${answer.status}`)
+    const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string; parameter?: string }
+    const detail = problem.detail ?? problem.title ?? `answered ${answer.status}`
+    throw new ApiError(answer.status, detail, problem.parameter ?? null)
   }
   return (await answer.json()) as T
 }
@@ -118,19 +141,24 @@ export async function listVehicles(onPage: (vehicles: VehicleJson[]) => void, si
   for (let page = 0; page < PAGES_MAX; page++) {
     const query = new URLSearchParams({ limit: String(VEHICLES_PAGE) })
     if (cursor !== null) query.set('cursor', cursor)
-    const body: { vehicles: VehicleJson[]; next: string | null } = await getJson(`v1/vehicles?${query}`, signal)
+    const body: { vehicles: VehicleJson[]; next: string | null } = await request(`v1/vehicles?${query}`, { signal })
     onPage(body.vehicles)
     if (body.next === null || body.next === cursor) return
     cursor = body.next
   }
 }
 
+/** The path of a vehicle. */
+export function pathOf(id: string): string {
+  return `v1/vehicles/${encodeURIComponent(id)}`
+}
+
 export function readVehicle(id: string, signal?: AbortSignal): Promise<VehicleDetailJson> {
-  return getJson(`v1/vehicles/${encodeURIComponent(id)}`, signal)
+  return request(pathOf(id), { signal })
 }
 
 export function readRegions(signal?: AbortSignal): Promise<RegionsJson> {
-  return getJson('v1/regions', signal)
+  return request('v1/regions', { signal })
 }
 
 /** Reads a vehicle's records of a time span, in the order of their time, with the regions that did not answer. */
@@ -150,9 +178,9 @@ export async function readTelemetry(
       limit: String(RECORDS_PAGE),
     })
     if (cursor !== null) query.set('cursor', cursor)
-    const body: { records: RecordJson[]; next: string | null; missing_regions?: string[] } = await getJson(
-      `v1/vehicles/${encodeURIComponent(id)}/telemetry?${query}`,
-      signal,
+    const body: { records: RecordJson[]; next: string | null; missing_regions?: string[] } = await request(
+      `${pathOf(id)}/telemetry?${query}`,
+      { signal },
     )
     records.push(...body.records)
     for (const region of body.missing_regions ?? []) missing.add(region)

@@ -34,7 +34,8 @@ export function matches(vehicle: Vehicle, filter: Filter): boolean {
   )
 }
 
-/** What wants an operator's eye comes first. */
+/** What wants an operator's eye comes first, and before it all a vehicle that may be two. */
+const CLONED = -1
 const ATTENTION: Record<State, number> = {
   unreachable: 0,
   stale: 1,
@@ -45,6 +46,10 @@ const ATTENTION: Record<State, number> = {
   online: 6,
 }
 
+function attention(vehicle: Vehicle): number {
+  return vehicle.cloned ? CLONED : ATTENTION[vehicle.state]
+}
+
 /** The vehicles that match, in the order asked for; `inOrder` comes in the order of the names. */
 export function selected(inOrder: readonly Vehicle[], filter: Filter, sort: Sort): Vehicle[] {
   const found = isOpen(filter) ? [...inOrder] : inOrder.filter((v) => matches(v, filter))
@@ -52,7 +57,7 @@ export function selected(inOrder: readonly Vehicle[], filter: Filter, sort: Sort
     case 'name':
       return found
     case 'attention':
-      return found.sort((a, b) => ATTENTION[a.state] - ATTENTION[b.state])
+      return found.sort((a, b) => attention(a) - attention(b))
     case 'heard':
       return found.sort((a, b) => (b.heardAt ?? -Infinity) - (a.heardAt ?? -Infinity))
     case 'speed':

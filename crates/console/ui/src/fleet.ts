@@ -35,7 +35,13 @@ export interface Vehicle {
   heardAt: number | null
   /** Whether `heardAt` is only a bound: it may have been heard later. */
   heardIsBound: boolean
-  /** When an idle one's next update is due, seconds of this page's clock. */
+  /** When the serving gateway was last heard, as far as this one knows, seconds of this page's clock. */
+  viewHeardAt: number | null
+  /** How it can be woken when it has no socket. */
+  wake: readonly string[]
+  /** Two units seem to use its identity. */
+  cloned: boolean
+  /** When the next update of an idle or sleeping one is due, seconds of this page's clock. */
   expectedAt: number | null
   position: Fix | null
 }
@@ -157,6 +163,10 @@ export class Fleet {
         vehicle.heardIsBound = json.age_kind === 'bound'
       }
     }
+    const view = json.view_age_s ?? null
+    vehicle.viewHeardAt = view === null ? null : at - view
+    vehicle.wake = json.wake ?? []
+    vehicle.cloned = json.cloned ?? false
     const due = json.update_expected_in_s
     vehicle.expectedAt = due === null || due === undefined ? null : at + due
     this.revision++
@@ -193,6 +203,9 @@ export class Fleet {
       cell: null,
       heardAt: null,
       heardIsBound: false,
+      viewHeardAt: null,
+      wake: [],
+      cloned: false,
       expectedAt: null,
       position: null,
     }

@@ -17,6 +17,24 @@ export function coarseSpan(seconds: number): string {
   return seconds < 9.95 ? `${Math.max(0, Math.floor(seconds))} s` : span(seconds)
 }
 
+/** A longer span in the two units that matter: "3 h 12 min", "2 d 4 h", "41 min", "8 s". */
+export function longSpan(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds))
+  if (s < 60) return `${s} s`
+  const minutes = Math.round(s / 60)
+  if (minutes < 60) return `${minutes} min`
+  const joined = (big: number, bigUnit: string, small: number, smallUnit: string) =>
+    small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`
+  if (minutes < 48 * 60) return joined(Math.floor(minutes / 60), 'h', minutes % 60, 'min')
+  const hours = Math.round(minutes / 60)
+  return joined(Math.floor(hours / 24), 'd', hours % 24, 'h')
+}
+
+/** Names in one phrase: "a", "a or b", "a, b or c". */
+export function listed(names: readonly string[], word: 'and' | 'or'): string {
+  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`
+}
+
 const grouped = new Intl.NumberFormat('en', { useGrouping: true })
 
 /** A count with thin groups: "12 345". */
@@ -64,16 +82,6 @@ const CAUSES: Record<string, string> = {
 
 export function causeWords(cause: string): string {
   return CAUSES[cause] ?? cause.replaceAll('_', ' ')
-}
-
-const WHYS: Record<string, string> = {
-  owner_lost: 'its gateway is lost',
-  owner_restarted: 'its gateway restarted and has not heard it since',
-  view_cut_off: 'this gateway is cut off from its region',
-}
-
-export function staleWords(why: string | null): string {
-  return why === null ? 'its gateway is not heard' : (WHYS[why] ?? why.replaceAll('_', ' '))
 }
 
 /** A signal's value for a table. */

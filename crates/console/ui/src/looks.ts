@@ -109,3 +109,17 @@ export function setSign(svg: SVGSVGElement, state: State): void {
     }),
   )
 }
+
+/** The mark of an identity that two units seem to use. */
+export function twins(): SVGSVGElement {
+  const svg = document.createElementNS(SVG, 'svg')
+  svg.setAttribute('viewBox', '0 0 14 12')
+  svg.setAttribute('aria-hidden', 'true')
+  svg.classList.add('twins')
+  for (const cx of ['4.800', '9.200']) {
+    const circle = document.createElementNS(SVG, 'circle')
+    for (const [key, value] of Object.entries({ cx, cy: '6', r: '3.6' })) circle.setAttribute(key, value)
+    svg.append(circle)
+  }
+  return svg
+}

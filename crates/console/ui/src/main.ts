@@ -7,6 +7,9 @@ import './styles/map.css'
 import './styles/panel.css'
 import './styles/regions.css'
 import './styles/drawer.css'
+import './styles/reach.css'
+import './styles/timeline.css'
+import './styles/commands.css'
 import './styles/keys.css'
 import './styles/narrow.css'
 import type { State } from './api'
@@ -41,13 +44,16 @@ class Console {
   private stale = true
   private seen = ''
 
-  private readonly session = new Session(
-    () => (this.stale = true),
-    (fixes) => {
+  private readonly session = new Session({
+    changed: () => (this.stale = true),
+    fixed: (fixes) => {
       this.drawer.takeFixes(fixes)
       this.map.invalidate()
     },
-  )
+    presence: (id) => this.drawer.takePresence(id),
+    command: (command) => this.drawer.takeCommand(command),
+    missed: () => this.drawer.missed(),
+  })
   private readonly search = byId<HTMLInputElement>('search')
   private readonly panel = byId('panel')
   private readonly drawerRoot = byId('drawer')
@@ -173,7 +179,7 @@ class Console {
     if (seen === this.seen) return
     this.seen = seen
     for (const vehicle of fleet.vehicles.values()) {
-      fleet.motion.dress(vehicle.row, LOOKS[vehicle.state], !matches(vehicle, this.filter))
+      fleet.motion.dress(vehicle.row, LOOKS[vehicle.state], !matches(vehicle, this.filter), vehicle.cloned)
     }
     this.map.invalidate()
   }
@@ -263,17 +269,21 @@ class Console {
 
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return
-    const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement
+    const { target } = event
+    const typing =
+      target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement
+    const inForm = target instanceof Element && target.closest('form') !== null
     if (byId<HTMLDialogElement>('keys').open) {
       if (event.key === '?') this.help.toggle()
       return
     }
     if (event.key === 'Escape') this.back()
+    else if (inForm) return
     else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      if (event.target instanceof HTMLSelectElement) return
+      if (target instanceof HTMLSelectElement) return
       event.preventDefault()
       this.list.step(event.key === 'ArrowDown' ? 1 : -1)
-    } else if (typing && event.key === 'Enter') {
+    } else if (target === this.search && event.key === 'Enter') {
       const first = this.list.first()
       if (first !== null) this.choose(first.id, true)
     } else if (!typing) this.shortcut(event)
@@ -288,6 +298,11 @@ class Console {
       },
       '?': () => this.help.toggle(),
       f: () => this.setFollowing(!this.following),
+      n: () => this.drawer.show('now'),
+      h: () => this.drawer.show('timeline'),
+      c: () => this.drawer.show('commands'),
+      s: () => this.drawer.newCommand(),
+      k: () => this.drawer.check(),
       t: toggleTheme,
       v: () => this.showTab('vehicles'),
       r: () => this.showTab('regions'),
@@ -302,8 +317,9 @@ class Console {
     act()
   }
 
-  /** One step back: the drawer, then the filters. */
+  /** One step back: the form in the drawer, the drawer, then the filters. */
   private back(): void {
+    if (this.drawer.back()) return
     if (this.chosen !== null) this.choose(null)
     else if (!isOpen(this.filter)) this.clearFilter()
     else this.search.blur()

@@ -23,6 +23,7 @@ export const FLAGS = 15
 
 export const FLAG_MUTED = 1
 export const FLAG_HEADING = 2
+export const FLAG_CLONED = 4
 
 /** How the run beyond a fix dies away, seconds; also its length in seconds of the reported speed. */
 export const OVERRUN_S = 1
@@ -147,10 +148,10 @@ export class Motion {
     this.touch(row)
   }
 
-  /** Sets how the row is drawn: the number of its look, and whether it steps back behind the others. */
-  dress(row: number, look: number, muted: boolean): void {
+  /** Sets how the row is drawn: its look's number, whether it steps back behind the others, whether it is marked as cloned. */
+  dress(row: number, look: number, muted: boolean, cloned: boolean): void {
     const at = row * ROW
-    const flags = (this.rows[at + FLAGS]! & ~FLAG_MUTED) | (muted ? FLAG_MUTED : 0)
+    const flags = (this.rows[at + FLAGS]! & FLAG_HEADING) | (muted ? FLAG_MUTED : 0) | (cloned ? FLAG_CLONED : 0)
     if (this.rows[at + LOOK] === look && this.rows[at + FLAGS] === flags) return
     this.rows[at + LOOK] = look
     this.rows[at + FLAGS] = flags

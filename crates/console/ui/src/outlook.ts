@@ -1,7 +1,7 @@
 // What this gateway's view lacks, in words: the banner and the regions panel say it alike. Pure.
 
 import type { GatewayJson, RegionsJson } from './api'
-import { span } from './format'
+import { listed, span } from './format'
 
 export interface Cut {
   gateway: string
@@ -35,8 +35,7 @@ export function cuts(regions: RegionsJson, elapsed_s: number): Cut[] {
 export function cutSentence(cut: readonly Cut[]): string {
   if (cut.length === 0) return ''
   const names = cut.map((c) => c.gateway)
-  const listed = names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
   const silent = cut.map((c) => c.silent_s).filter((s) => s !== null)
   const since = silent.length === 0 ? '' : ` for ${span(Math.max(...silent))}`
-  return `Nothing heard from ${listed}${since}`
+  return `Nothing heard from ${listed(names, 'and')}${since}`
 }

@@ -5,6 +5,7 @@
 
 import { type FixJson, listVehicles, readRegions, type RegionsJson, type VehicleJson } from './api'
 import { Fleet } from './fleet'
+import type { CommandJson } from './presence-api'
 import { Stream, type StreamEvent } from './sse'
 
 export type Link =
@@ -17,6 +18,18 @@ const RELIST_RETRY_MS = 3000
 /** The stream tells of regions only when something changed; an older reading than this is asked for anew. */
 const REGIONS_AGE_S = 3
 const REGIONS_TIMEOUT_MS = 10_000
+
+export interface SessionEvents {
+  /** Anything but positions. */
+  changed(): void
+  /** Positions, with the vehicles concerned. */
+  fixed(fixes: FixJson[]): void
+  /** What is shown of a vehicle changed. */
+  presence(id: string): void
+  command(command: CommandJson): void
+  /** The stream begins, or left something out: what was read before may be old. */
+  missed(): void
+}
 
 export class Session {
   readonly fleet = new Fleet()
@@ -40,12 +53,8 @@ export class Session {
   private readingRegions = false
   private relistTimer: ReturnType<typeof setTimeout> | undefined
 
-  /** `changed` is told of everything but positions; `fixed` of positions, with the vehicles concerned. */
-  constructor(
-    private readonly changed: () => void,
-    private readonly fixed: (fixes: FixJson[]) => void,
-  ) {
-    this.stream = new Stream('v1/stream', {
+  constructor(private readonly events: SessionEvents) {
+    this.stream = new Stream('v1/stream?kind=presence,positions,commands', {
       opened: () => this.opened(),
       received: (event) => this.received(event),
       lost: (retryIn_ms, why) => this.lost(retryIn_ms, why),
@@ -76,14 +85,15 @@ export class Session {
     this.heardAt = pageClock()
     void this.list()
     void this.loadRegions()
-    this.changed()
+    this.events.missed()
+    this.events.changed()
   }
 
   private lost(retryIn_ms: number, why: string): void {
     const now = pageClock()
     const since = this.link.kind === 'lost' ? this.link.since : this.heardAt || now
     this.link = { kind: 'lost', since, retryAt: now + retryIn_ms / 1000, why }
-    this.changed()
+    this.events.changed()
   }
 
   private received({ event, data }: StreamEvent): void {
@@ -106,11 +116,15 @@ export class Session {
       }
       case 'presence':
         this.fleet.takePresence(body as VehicleJson, now)
+        this.events.presence((body as VehicleJson).id)
+        break
+      case 'command':
+        this.events.command(body as CommandJson)
         break
       case 'positions': {
         const { positions } = body as { positions: FixJson[] }
         this.fleet.takeFixes(positions, now)
-        this.fixed(positions)
+        this.events.fixed(positions)
         return
       }
       case 'regions':
@@ -118,12 +132,13 @@ export class Session {
         break
       case 'missed':
         void this.list()
+        this.events.missed()
         break
       default:
         // A later gateway may speak of more than this console knows.
         return
     }
-    this.changed()
+    this.events.changed()
   }
 
   private async list(): Promise<void> {
@@ -136,7 +151,7 @@ export class Session {
       await listVehicles((page) => {
         this.fleet.takeListed(page, askedAt)
         askedAt = pageClock()
-        this.changed()
+        this.events.changed()
       }, listing.signal)
       this.fleet.endListing()
       this.listed = true
@@ -148,7 +163,7 @@ export class Session {
       this.relistTimer = setTimeout(() => void this.list(), RELIST_RETRY_MS)
     }
     this.listing = null
-    this.changed()
+    this.events.changed()
   }
 
   private async loadRegions(): Promise<void> {
@@ -157,7 +172,7 @@ export class Session {
     try {
       const regions = await readRegions(AbortSignal.timeout(REGIONS_TIMEOUT_MS))
       if (askedAt >= this.regionsAt) this.takeRegions(regions, askedAt)
-      this.changed()
+      this.events.changed()
     } catch {
       // Asked for again soon; a gateway that does not answer loses its stream too, and that is shown.
     }

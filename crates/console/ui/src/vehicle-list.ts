@@ -3,7 +3,7 @@
 import type { Vehicle } from './fleet'
 import { coarseSpan, speed_kmh, STATE_WORDS } from './format'
 import { el, setText } from './dom'
-import { setSign, sign } from './looks'
+import { setSign, sign, twins } from './looks'
 
 const ROW_PX = 46
 /** Rows kept ready above and below those in sight. */
@@ -13,6 +13,8 @@ interface RowParts {
   root: HTMLElement
   sign: SVGSVGElement
   name: HTMLElement
+  label: HTMLElement
+  twins: SVGSVGElement
   place: HTMLElement
   speed: HTMLElement
   age: HTMLElement
@@ -104,8 +106,10 @@ export class VehicleList {
     row.root.setAttribute('aria-setsize', String(this.vehicles.length))
     if (selected) this.root.setAttribute('aria-activedescendant', id)
     setSign(row.sign, vehicle.state)
-    row.root.title = STATE_WORDS[vehicle.state].word
+    const { word } = STATE_WORDS[vehicle.state]
+    row.root.title = vehicle.cloned ? `${word}; two units seem to use this identity` : word
     setText(row.name, vehicle.id)
+    row.twins.toggleAttribute('hidden', !vehicle.cloned)
     setText(row.place, vehicle.region ?? '')
     const moving = vehicle.state === 'online' && vehicle.position !== null
     setText(
@@ -117,9 +121,13 @@ export class VehicleList {
   }
 
   private row(): RowParts {
+    const name = el('span', 'name')
+    const mark = twins()
     const parts = {
       sign: sign('unknown'),
-      name: el('span', 'name'),
+      name,
+      twins: mark,
+      label: el('span', 'label', name, mark),
       place: el('span', 'place'),
       speed: el('span', 'speed'),
       age: el('span', 'age'),
@@ -128,7 +136,7 @@ export class VehicleList {
       'div',
       { class: 'row', attributes: { role: 'option' } },
       parts.sign,
-      parts.name,
+      parts.label,
       parts.speed,
       parts.place,
       parts.age,

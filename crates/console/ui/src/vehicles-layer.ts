@@ -30,6 +30,7 @@ flat out float size;
 flat out float pointed;
 flat out int look;
 flat out float muted;
+flat out float cloned;
 void main() {
   float duration = m1_time.w;
   if (duration == 0.0) { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); return; }
@@ -43,12 +44,13 @@ void main() {
   look = int(attitude.z + 0.5);
   int flags = int(attitude.w + 0.5);
   muted = float(flags & 1);
+  cloned = (flags & 4) != 0 ? 1.0 : 0.0;
   bool live = look == 0 || look == 5;
   pointed = (flags & 2) != 0 && live ? arrow : 0.0;
   float heading = radians(attitude.x + attitude.y * b);
   float scale = look == 0 ? 1.0 : look == 4 ? 0.74 : 0.94;
   size = radius * mix(1.0, 1.28, pointed) * scale * mix(1.0, 0.7, muted) + emphasis;
-  float reach = size * 1.25 + ring + 3.0;
+  float reach = size * 1.25 + ring + 3.0 + 2.0 * cloned;
   // The quad turns with the vehicle; 'at' stays in the vehicle's own frame, y ahead.
   vec2 turned = vec2(corner.x * cos(heading) + corner.y * sin(heading), corner.y * cos(heading) - corner.x * sin(heading));
   at = corner * reach;
@@ -64,6 +66,7 @@ flat in float size;
 flat in float pointed;
 flat in int look;
 flat in float muted;
+flat in float cloned;
 uniform vec3 colours[7];
 uniform vec3 edge;
 uniform float fade;
@@ -97,6 +100,11 @@ void main() {
     float edgeOfRing = disc(at, r + ring);
     paint = vec4(ringColour, 1.0) * cover(edgeOfRing) * 0.22;
     paint = mix(paint, vec4(ringColour, 1.0), cover(abs(edgeOfRing) - 0.9));
+  }
+  if (cloned > 0.5) {
+    // Two units with one identity: a second outline around the sign, as of another one behind it.
+    float twin = cover(abs(disc(at, r + casing + 1.6)) - 0.7);
+    paint = mix(paint, vec4(colours[5], 1.0), twin * 0.9);
   }
   float shell = cover(body - casing);
   paint = mix(paint, vec4(edge, 1.0), shell * 0.92);

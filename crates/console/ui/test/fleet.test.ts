@@ -119,6 +119,19 @@ describe('the filter', () => {
     ])
   })
 
+  test('a vehicle that may be two wants attention first, and asleep is a state to filter by', () => {
+    const some = new Fleet()
+    some.takePresence(vehicle('a', { state: 'unreachable' }), 0)
+    some.takePresence(vehicle('b', { cloned: true }), 0)
+    some.takePresence(vehicle('c', { state: 'asleep', wake: ['mqtt'] }), 0)
+    expect(selected(some.inOrder(), NO_FILTER, 'attention').map((v) => v.id)).toEqual(['b', 'a', 'c'])
+    expect(selected(some.inOrder(), { ...NO_FILTER, states: new Set(['asleep']) }, 'name').map((v) => v.id)).toEqual([
+      'c',
+    ])
+    some.takePresence(vehicle('b'), 1)
+    expect(some.vehicles.get('b')!.cloned).toBe(false)
+  })
+
   test('a member is toggled in and out without changing the set before', () => {
     const one = toggled(new Set(['a']), 'b')
     expect([...one]).toEqual(['a', 'b'])

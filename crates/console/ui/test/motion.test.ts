@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { latitude, longitude, mercatorX, mercatorY, unitsPerMetre } from '../src/mercator'
-import { Motion, OVERRUN_S, ROW, shortestTurn, START } from '../src/motion'
+import {
+  FLAG_CLONED,
+  FLAG_HEADING,
+  FLAG_MUTED,
+  FLAGS,
+  Motion,
+  OVERRUN_S,
+  ROW,
+  shortestTurn,
+  START,
+} from '../src/motion'
 
 const LAT = 49.61
 const LON = 6.13
@@ -123,7 +133,18 @@ test('only changed rows are marked for the graphics memory', () => {
   const motion = new Motion()
   const rows = Array.from({ length: 10 }, () => motion.add())
   motion.taken()
-  motion.dress(rows[4]!, 3, false)
-  motion.dress(rows[6]!, 0, false)
+  motion.dress(rows[4]!, 3, false, false)
+  motion.dress(rows[6]!, 0, false, false)
   expect([motion.dirtyFrom, motion.dirtyTo]).toEqual([4, 5])
+})
+
+test('how a row is drawn never touches its heading', () => {
+  const motion = new Motion()
+  const row = motion.add()
+  motion.fix(row, 6.1, 49.6, 1000, 10, 90, 0)
+  motion.dress(row, 0, true, true)
+  expect(motion.rows[row * ROW + FLAGS]).toBe(FLAG_HEADING | FLAG_MUTED | FLAG_CLONED)
+  expect(motion.isMuted(row)).toBe(true)
+  motion.dress(row, 0, false, false)
+  expect(motion.rows[row * ROW + FLAGS]).toBe(FLAG_HEADING)
 })

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { GatewayJson, RegionsJson } from '../src/api'
-import { sentence, splitPath } from '../src/drawer'
+import { splitPath } from '../src/drawer/facts'
+import { evidence, headline, outcomeWords } from '../src/drawer/reach-words'
 import { Fleet } from '../src/fleet'
-import { coarseSpan, coordinates, count, heading, signalValue, span, speed_kmh } from '../src/format'
+import { coarseSpan, coordinates, count, heading, listed, longSpan, signalValue, span, speed_kmh } from '../src/format'
 import { cuts, cutSentence, isCut } from '../src/outlook'
 
 test('spans are said in the unit that fits, without jumps between them', () => {
@@ -43,41 +44,73 @@ test('numbers read as an operator writes them', () => {
   expect(splitPath('Vehicle.Speed')).toEqual(['', 'Speed'])
 })
 
-describe('the sentence of a vehicle', () => {
-  const say = (json: object, now = 10) => {
+test('long spans keep the second unit', () => {
+  expect([8.4, 59.6, 60, 41 * 60, 3 * 3600 + 12 * 60, 7200, 47.99 * 3600, 52 * 3600, 72 * 3600].map(longSpan)).toEqual([
+    '8 s',
+    '1 min',
+    '1 min',
+    '41 min',
+    '3 h 12 min',
+    '2 h',
+    '47 h 59 min',
+    '2 d 4 h',
+    '3 d',
+  ])
+  expect([listed([], 'or'), listed(['a'], 'or'), listed(['a', 'b', 'c'], 'or')]).toEqual(['', 'a', 'a, b or c'])
+})
+
+describe('whether a vehicle can be reached', () => {
+  const heard = (json: object) => {
     const fleet = new Fleet()
     fleet.takePresence(
       { id: 'a', state: 'online', region: 'lux-west', gateway: 'lux-west', age_s: 1.2, age_kind: 'measured', ...json },
       10,
     )
-    return sentence(fleet.vehicles.get('a')!, now)
+    return fleet.vehicles.get('a')!
   }
 
-  test('says state, age and gateway', () => {
-    expect(say({})).toBe('Online · heard 1.2 s ago · via lux-west')
-    expect(say({}, 20)).toBe('Online · heard 11 s ago · via lux-west')
+  test('is said with its gateway and age while it is connected', () => {
+    expect(headline(heard({}), 10)).toBe('Online, connected to lux-west')
+    expect(evidence(heard({}), 10, 0)).toBe('Heard 1.2 s ago')
+    expect(evidence(heard({}), 20, 0)).toBe('Heard 11 s ago')
+    expect(evidence(heard({ age_kind: 'bound' }), 10, 0)).toBe('Heard at most 1.2 s ago')
   })
 
-  test('says that an age is only a bound', () => {
-    expect(say({ age_kind: 'bound' })).toBe('Online · heard at most 1.2 s ago · via lux-west')
-  })
-
-  test('says when an idle one is due, and when it is overdue', () => {
-    const idle = { state: 'idle', update_expected_in_s: 120 }
-    expect(say(idle)).toContain('next update expected in 2 min')
-    expect(say(idle, 140)).toContain('its update is 10 s overdue')
-  })
-
-  test('says why one is stale, and what was last known', () => {
-    expect(say({ state: 'stale', last_known: 'online', stale_why: 'owner_lost' })).toBe(
-      'Last known online · its gateway is lost · heard 1.2 s ago · via lux-west',
+  test('is said with when a sleeping or idle one is back and how it can be woken', () => {
+    const asleep = heard({ state: 'asleep', update_expected_in_s: 11_520, wake: ['mqtt'] })
+    expect(headline(asleep, 10)).toBe('Asleep, next update in 3 h 12 min, can be woken by MQTT')
+    expect(evidence(asleep, 10, 2)).toBe('Heard 1.2 s ago · via lux-west · 2 commands wait for it')
+    const idle = heard({ state: 'idle', update_expected_in_s: 2460 })
+    expect(headline(idle, 10)).toBe('Idle, reports in 41 min, cannot be woken')
+    expect(headline(idle, 2480)).toBe('Idle, reports 10 s overdue, cannot be woken')
+    expect(headline(heard({ state: 'idle', wake: ['sms', 'mqtt', 'lora'] }), 10)).toBe(
+      'Idle, can be woken by SMS, MQTT or lora',
     )
   })
 
-  test('says why one is offline', () => {
-    expect(say({ state: 'offline', cause: 'ignition_off' })).toBe(
-      'Offline · ignition off · heard 1.2 s ago · via lux-west',
-    )
+  test('says of a stale one what it was and why nobody knows more, and for how long', () => {
+    const stale = { state: 'stale', last_known: 'online', stale_why: 'owner_lost', view_age_s: 12 }
+    expect(headline(heard(stale), 10)).toBe('Stale: was online, its gateway has not been heard for 12 s')
+    expect(headline(heard(stale), 40)).toContain('for 42 s')
+    expect(headline(heard({ ...stale, stale_why: 'view_cut_off' }), 10)).toContain('this gateway is cut off')
+  })
+
+  test('says why one is offline or unreachable', () => {
+    expect(headline(heard({ state: 'offline', cause: 'ignition_off' }), 10)).toBe('Offline: ignition off')
+    expect(headline(heard({ state: 'unreachable' }), 10)).toBe('Unreachable: it did not report in time')
+  })
+
+  test('is told by a page in words', () => {
+    const page = { vehicle: 'a', took_s: 4.2, gateway: 'lux-east', detail: 'woken by sms twice' }
+    expect(outcomeWords({ ...page, outcome: 'reachable' })).toEqual({
+      word: 'Reachable',
+      rest: 'it answered via lux-east after 4.2 s',
+    })
+    expect(outcomeWords({ ...page, outcome: 'woken' }).rest).toBe('it attached via lux-east after 4.2 s')
+    expect(outcomeWords({ ...page, outcome: 'unreachable' })).toEqual({
+      word: 'Not reached',
+      rest: 'woken by sms twice (4.2 s)',
+    })
   })
 })
 
