@@ -100,9 +100,10 @@ async fn two_units_with_one_identity_are_flagged_everywhere_and_the_one_that_is_
     for n in 0..5 {
         let unit = n % 2;
         let spool = json!({"id": (42 + unit).to_string(), "oldest": "1", "last": "0"});
-        let changes = match &tokens[unit] {
-            Value::Null => json!({ "spool": spool }),
-            token => json!({"kind": "handover", "token": token, "spool": spool}),
+        let changes = if tokens[unit].is_null() {
+            json!({ "spool": spool })
+        } else {
+            json!({"kind": "handover", "token": tokens[unit], "spool": spool})
         };
         let node = &nodes[unit];
         let (vehicle, accept) = Vehicle::attach(&node.vehicles_url, "LUX-1", changes).await;

@@ -90,7 +90,7 @@ impl Work {
     pub fn finish(&mut self, at: Moment) -> Vec<CommandStatus> {
         let mut ended = Vec::new();
         while let Some(entry) = self.0.first_entry().filter(|entry| *entry.key() <= at.now) {
-            let failed = (at.chance + ended.len() as u64) % 5 == 0;
+            let failed = (at.chance + ended.len() as u64).is_multiple_of(5);
             ended.push(said(entry.remove(), if failed { VehicleVerdict::Failed } else { VehicleVerdict::Succeeded }));
         }
         ended

@@ -139,7 +139,7 @@ impl World {
 
     fn persist_command(&mut self, g: usize, record: Box<Record>) -> Option<CommandEvent> {
         let id = record.id;
-        let Some(life) = self.gateways[g].life.as_ref() else { return None };
+        let life = self.gateways[g].life.as_ref()?;
         let age = life.mono(self.now).since(record.taken);
         if record.origin == self.gateways[g].id {
             self.oracle.orders.taken(self.now.saturating_sub(age.0), &record);
