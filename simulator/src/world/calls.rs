@@ -103,6 +103,17 @@ impl World {
         let mono = life.mono(self.now);
         self.oracle.orders.transit_max_ms = self.oracle.orders.transit_max_ms.max(self.now - sent);
         let from = caller.map(|caller| self.gateways[caller].id.clone());
+        match &body {
+            Body::Replicate(record, age) | Body::Deliver(record, age) => {
+                let (id, state) = (record.id, record.state());
+                let what = if matches!(body, Body::Deliver(..)) { "asked to deliver" } else { "given" };
+                self.trace.note(self.now, format_args!("gateway {g} is {what} {id} by {from:?}: {state:?}, {age:?} old"));
+            }
+            Body::Report(report) => {
+                let (id, verdict) = (report.status.id, &report.status.verdict);
+                self.trace.note(self.now, format_args!("gateway {g} is told of {id} by {from:?}: {verdict:?}"));
+            }
+        }
         let event = match body {
             Body::Replicate(record, age) => {
                 let record = Box::new(moved(&record, mono.before(age)));

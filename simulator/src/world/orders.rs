@@ -132,7 +132,11 @@ impl World {
             }
             Action::SendToVehicle { record, recall, ask } => return Some(self.send_command(g, &record, recall, ask)),
             Action::Wake(vehicle) => self.wake(g, vehicle),
-            Action::Changed { record, was: _ } => self.judge_told(g, &record),
+            Action::Changed { record, was } => {
+                let (id, now) = (record.id, record.state());
+                self.trace.note(self.now, format_args!("gateway {g} shows {id} as {now:?}, before {was:?}"));
+                self.judge_told(g, &record);
+            }
         }
         None
     }

@@ -21,8 +21,8 @@ pub(super) enum Source<'a> {
     Here,
     /// A gateway heard the vehicle and tells every holder itself; an end is told once more, to be sure.
     Report(&'a NodeId),
-    /// Another holder: only what it lacks is told, and to it alone.
-    Replica,
+    /// Another holder: what it lacks is told to it. The origin tells the others, who may not know of each other.
+    Replica(Option<&'a NodeId>),
 }
 
 impl Commands {
@@ -111,7 +111,7 @@ impl Commands {
         match self.entries.get(&id).map(|entry| entry.record.vehicle == record.vehicle) {
             Some(false) => return out.push(refuse(Refusal::NotFound)),
             Some(true) => {
-                self.change(now, id, Source::Replica, Some(ask), |mine| mine.merge(&record), out);
+                self.change(now, id, Source::Replica(Some(&from)), Some(ask), |mine| mine.merge(&record), out);
                 if let Some(entry) = self.entries.get(&id).filter(|entry| entry.saved)
                     && !entry.record.tells_the_same(&record)
                 {
@@ -311,7 +311,7 @@ impl Commands {
         let place = match source {
             Source::Here => Some(&self.me),
             Source::Report(gateway) => Some(gateway),
-            Source::Replica => None,
+            Source::Replica(_) => None,
         };
         if let Some(gateway) = place.filter(|_| state != before.state()) {
             let text = shortened(entry.record.said().text);
@@ -319,7 +319,7 @@ impl Commands {
         }
         if entry.record.is_recalled() && !before.is_recalled() {
             entry.try_after = now;
-        } else if matches!(source, Source::Replica)
+        } else if matches!(source, Source::Replica(_))
             && entry.record.progress >= Progress::Sent
             && before.progress < Progress::Sent
         {
@@ -330,6 +330,7 @@ impl Commands {
             };
         }
         let (saved, ended) = (entry.saved, entry.record.end != before.end);
+        let mine = entry.record.origin == self.me;
         let shown =
             saved.then(|| Action::Changed { record: Box::new(entry.record.clone()), was: Some(before.state()) });
         if before.end.is_none() && ended {
@@ -340,19 +341,20 @@ impl Commands {
         let tell = match source {
             Source::Here => true,
             Source::Report(_) => ended,
-            Source::Replica => false,
+            Source::Replica(_) => mine,
         };
         if saved && tell {
-            self.tell_holders(id, out);
+            let knows = if let Source::Replica(from) = source { from } else { None };
+            self.tell_holders(id, knows, out);
         }
         self.tend(now, id, out);
     }
 
     /// Tells the other holders what is known here; those that are not heard, once they are.
-    fn tell_holders(&mut self, id: CommandId, out: &mut Vec<Action>) {
+    fn tell_holders(&mut self, id: CommandId, knows: Option<&NodeId>, out: &mut Vec<Action>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         for node in entry.record.holders() {
-            if node == self.me {
+            if node == self.me || knows == Some(&node) {
                 continue;
             }
             if self.peers.contains_key(&node) {

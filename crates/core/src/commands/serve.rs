@@ -133,7 +133,7 @@ impl Serving {
 
 impl Commands {
     pub(super) fn deliver_here(&mut self, now: Mono, record: Box<Record>, ask: Ask, out: &mut Vec<Action>) {
-        self.change(now, record.id, Source::Replica, None, |mine| mine.merge(&record), out);
+        self.change(now, record.id, Source::Replica(None), None, |mine| mine.merge(&record), out);
         let recall = record.is_recalled();
         if !recall && record.to_send(now).is_none() {
             return out.push(Action::Answer(ask, Answer::Delivery(Outcome::Expired)));
@@ -155,7 +155,7 @@ impl Commands {
         if outcome == Outcome::Sent {
             // Should this be a holder too: the one that asked tells the others.
             let edit = |record: &mut Record| record.progress = record.progress.clone().max(Progress::Sent);
-            self.change(now, id, Source::Replica, None, edit, out);
+            self.change(now, id, Source::Replica(None), None, edit, out);
         }
     }
 

@@ -61,7 +61,7 @@ impl Commands {
             return self.judge_recall(now, entry, due);
         }
         let delay = self.delay(record);
-        let (limit, end) = limit(record);
+        let (limit, end) = self.limit(record);
         if due.reached(now, limit + delay) {
             return Due::End(end);
         }
@@ -137,6 +137,29 @@ impl Commands {
                 Due::Attempt(owner, epoch)
             }
             Some(_) | None => Due::Nothing,
+        }
+    }
+
+    /// When a command ends by itself, and how. A holder that is not heard may have sent it: then nobody can say here that
+    /// it was not.
+    fn limit(&self, record: &Record) -> (Mono, End) {
+        let end = |kind, code, text| End { kind, said: Said::of(code, text) };
+        let silent = record.holders().into_iter().find(|node| *node != self.me && !self.peers.contains_key(node));
+        match &record.progress {
+            Progress::Queued if let Some(node) = silent => {
+                let text = format!("{node}, which has it too, is not heard: it may have sent it");
+                (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "holder_lost", &text))
+            }
+            Progress::Queued => {
+                (record.expires(), end(EndKind::Expired, "expired", "its time to live ended before it could be sent"))
+            }
+            Progress::Tried | Progress::Sent => {
+                (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "no_answer", NO_ANSWER))
+            }
+            Progress::Accepted(_) | Progress::Running(..) => {
+                let text = "the vehicle began it and its end was not heard in time";
+                (record.expires() + RUN_GRACE, end(EndKind::Unknown, "no_end", text))
+            }
         }
     }
 
@@ -245,23 +268,5 @@ impl Record {
     /// Whether the vehicle is to be told not to begin it.
     pub(super) fn is_recalled(&self) -> bool {
         self.cancel || self.end.as_ref().is_some_and(|end| end.kind == EndKind::Cancelled)
-    }
-}
-
-/// When a command ends by itself, and how.
-fn limit(record: &Record) -> (Mono, End) {
-    let end = |kind, code, text| End { kind, said: Said::of(code, text) };
-    match &record.progress {
-        Progress::Queued => {
-            let end = end(EndKind::Expired, "expired", "its time to live ended before it could be sent");
-            (record.expires(), end)
-        }
-        Progress::Tried | Progress::Sent => {
-            (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "no_answer", NO_ANSWER))
-        }
-        Progress::Accepted(_) | Progress::Running(..) => {
-            let end = end(EndKind::Unknown, "no_end", "the vehicle began it and its end was not heard in time");
-            (record.expires() + RUN_GRACE, end)
-        }
     }
 }
