@@ -116,13 +116,16 @@ pub struct Registrar {
     clones: Clones,
     /// Vehicles whose entry says that there seem to be two of them.
     flagged: BTreeSet<VehicleId>,
+    /// The highest epoch of a vehicle whose write failed. It may be on disk all the same: what is lower is refused there.
+    doubtful: BTreeMap<VehicleId, Epoch>,
 }
 
 impl Registrar {
     /// An empty register.
     pub fn new(me: NodeInfo, timers: Timers, keys: KeyRing) -> Self {
         let (sessions, conns, deadlines) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { me, timers, keys, sessions, conns, deadlines, clones: Clones::default(), flagged: BTreeSet::new() }
+        let (flagged, doubtful) = (BTreeSet::new(), BTreeMap::new());
+        Self { me, timers, keys, sessions, conns, deadlines, clones: Clones::default(), flagged, doubtful }
     }
 
     /// The session of a vehicle.
@@ -177,6 +180,7 @@ impl Registrar {
             Event::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh } => {
                 let attempt = self.claims(conn, &request, wall).and_then(|claims| {
                     self.contest(now, &request, claims.as_ref(), known, connected_elsewhere, out)?;
+                    let known = known.max(self.doubtful.get(&request.vehicle).copied());
                     Ok(self.attempt(conn, &request, claims, known, wall, fresh))
                 });
                 match attempt {
@@ -194,11 +198,16 @@ impl Registrar {
                 }
             }
             Event::Persisted { vehicle, session, epoch, settled } => {
+                self.doubtful.remove(&vehicle);
                 self.drive(now, now, vehicle.clone(), SessionEvent::Persisted { session, epoch, settled }, out);
                 self.flag(now, vehicle, out);
             }
             Event::PersistFailed { vehicle, session, epoch } => {
-                self.drive(now, now, vehicle, SessionEvent::PersistFailed { session, epoch }, out);
+                self.drive(now, now, vehicle.clone(), SessionEvent::PersistFailed { session, epoch }, out);
+                if self.sessions.contains_key(&vehicle) {
+                    let doubt = self.doubtful.entry(vehicle).or_insert(epoch);
+                    *doubt = epoch.max(*doubt);
+                }
             }
             Event::Moved(conn, cell) => self.drive_conn(now, now, conn, SessionEvent::Moved(conn, cell), out),
             Event::DetachRequested(conn, cause) => {
@@ -382,6 +391,7 @@ impl Registrar {
         }
         if gone {
             self.sessions.remove(&vehicle);
+            self.doubtful.remove(&vehicle);
         }
     }
 }
