@@ -6,6 +6,7 @@
 use crate::ledger::VehicleLedger;
 use std::sync::{Arc, Mutex, PoisonError};
 use waygate_core::cause::RecordFault;
+use waygate_core::command::CommandId;
 use waygate_core::id::SpoolId;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Record;
@@ -90,6 +91,14 @@ impl Spool for WitnessedSpool {
 
     fn keep_token(&mut self, token: Option<Token>) -> Result<(), SpoolError> {
         self.inner.keep_token(token)
+    }
+
+    fn commands(&self) -> Vec<CommandId> {
+        self.inner.commands()
+    }
+
+    fn remember_command(&mut self, id: CommandId) -> Result<(), SpoolError> {
+        self.inner.remember_command(id)
     }
 }
 
