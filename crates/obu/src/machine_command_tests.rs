@@ -22,9 +22,9 @@ fn begin(id: u128) -> Event {
 
 /// What was said of commands, and the answers to the owner.
 fn said(unit: &mut Unit) -> Vec<(u128, V)> {
-    let word = |action| match action {
-        A::Send { message: Uplink::CommandStatus(status), .. } => Some((status.id.0, status.verdict)),
-        _ => None,
+    let word = |action| {
+        let A::Send { message: Uplink::CommandStatus(status), .. } = action else { return None };
+        Some((status.id.0, status.verdict))
     };
     unit.asked().into_iter().filter_map(word).collect()
 }

@@ -69,18 +69,18 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// What the shell would make of an event: `None` if it cannot happen.
 fn possible(unit: &mut Unit, mut event: Event, open: &mut BTreeSet<LinkId>, last: &mut u64) -> Option<Event> {
-    match &mut event {
-        Event::RecordAdded { seq, .. } => {
-            *last += 1;
-            *seq = *last;
-        }
-        Event::DeadlineReached { .. } => unit.now = unit.now.max(unit.machine.next_deadline()?),
-        Event::Connected { link, .. }
-        | Event::ConnectFailed { link, .. }
-        | Event::SocketLost { link, .. }
-        | Event::FrameReceived { link }
-        | Event::MessageReceived { link, .. } => *link = *open.iter().nth(link.0 as usize)?,
-        _ => {}
+    if let Event::RecordAdded { seq, .. } = &mut event {
+        *last += 1;
+        *seq = *last;
+    } else if let Event::DeadlineReached { .. } = &event {
+        unit.now = unit.now.max(unit.machine.next_deadline()?);
+    } else if let Event::Connected { link, .. }
+    | Event::ConnectFailed { link, .. }
+    | Event::SocketLost { link, .. }
+    | Event::FrameReceived { link }
+    | Event::MessageReceived { link, .. } = &mut event
+    {
+        *link = *open.iter().nth(link.0 as usize)?;
     }
     if let Event::ConnectFailed { link, .. } = &event {
         // A dial fails only as long as it is one.

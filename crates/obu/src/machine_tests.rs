@@ -46,17 +46,14 @@ impl Unit {
 
     /// What names [`MAIN`] is about the session or the dial.
     fn apply(&mut self, mut event: Event) -> &mut Self {
-        match &mut event {
-            Event::Connected { link, .. }
-            | Event::ConnectFailed { link, .. }
-            | Event::SocketLost { link, .. }
-            | Event::FrameReceived { link }
-            | Event::MessageReceived { link, .. }
-                if *link == MAIN =>
-            {
-                *link = self.machine.main_link().unwrap_or_default();
-            }
-            _ => {}
+        if let Event::Connected { link, .. }
+        | Event::ConnectFailed { link, .. }
+        | Event::SocketLost { link, .. }
+        | Event::FrameReceived { link }
+        | Event::MessageReceived { link, .. } = &mut event
+            && *link == MAIN
+        {
+            *link = self.machine.main_link().unwrap_or_default();
         }
         self.machine.apply(self.now, event, &mut self.out);
         self
@@ -72,14 +69,12 @@ impl Unit {
     fn asked(&mut self) -> Vec<Action> {
         let mut asked = self.asked_on_links();
         for action in &mut asked {
-            match action {
-                A::Connect { link, .. }
-                | A::Send { link, .. }
-                | A::SendRecords { link, .. }
-                | A::Close { link, .. } => {
-                    *link = MAIN;
-                }
-                _ => {}
+            if let A::Connect { link, .. }
+            | A::Send { link, .. }
+            | A::SendRecords { link, .. }
+            | A::Close { link, .. } = action
+            {
+                *link = MAIN;
             }
         }
         asked

@@ -97,11 +97,13 @@ impl Output {
 
     /// A command, or what became of it, as a line on standard output.
     pub(crate) fn print_command(&self, notice: &Notice) {
-        let message = match notice {
-            Notice::CommandArrived(command) => Downlink::Command(Box::new(command.clone())),
+        let message = if let Notice::CommandArrived(command) = notice {
+            Downlink::Command(Box::new(command.clone()))
+        } else if let Notice::CommandCancelled(id) | Notice::CommandExpired(id) = notice {
             // Either way it is not to be begun any more.
-            Notice::CommandCancelled(id) | Notice::CommandExpired(id) => Downlink::CommandCancel(*id),
-            _ => return,
+            Downlink::CommandCancel(*id)
+        } else {
+            return;
         };
         let mut line = Codec::Json.encode_downlink(&message).to_vec();
         line.push(b'\n');
