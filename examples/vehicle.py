@@ -1,4 +1,4 @@
-"""A vehicle in a few lines: attaches, sends a position a second, reads the acks, says goodbye.
+"""A vehicle in a few lines: attaches, sends a position a second, reads the acks, does commands, says goodbye.
 
     apt install python3-websockets      (or: pip install websockets)
     python3 examples/vehicle.py ws://127.0.0.1:7701/v1/obu PY-0001 [positions]
@@ -12,12 +12,19 @@ import websockets
 
 async def drive(url, vehicle, positions=5):
     async with websockets.connect(url, subprotocols=["waygate.v1.json"]) as socket:
+        done = set()
+
         async def say(**message):
             await socket.send(json.dumps(message))
 
         async def hear(kind):
             while True:
                 message = json.loads(await asyncio.wait_for(socket.recv(), 15))
+                if message["type"] == "command":
+                    known = message["id"] in done  # a command is sent at least once and done at most once
+                    done.add(message["id"])
+                    print("command", message["name"], message["arguments"])
+                    await say(type="command_status", id=message["id"], state="duplicate" if known else "succeeded")
                 if message["type"] == kind:
                     return message
                 if message["type"] in ("attach_reject", "detach_order", "error"):

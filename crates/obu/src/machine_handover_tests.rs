@@ -142,10 +142,8 @@ fn a_target_that_fails_leaves_the_session_alone_and_the_search_ends_after_the_la
             unit.apply(Event::FrameReceived { link: OLD }).apply(Event::DeadlineReached { random: 0 });
         }
         link += 1;
-        let dialled = unit
-            .asked_on_links()
-            .into_iter()
-            .find_map(|action| if let A::Connect { gateway, .. } = action { Some(gateway) } else { None });
+        let gateway = |action| if let A::Connect { gateway, .. } = action { Some(gateway) } else { None };
+        let dialled = unit.asked_on_links().into_iter().find_map(gateway);
         gateways.extend(dialled);
         unit.apply(failed(LinkId(link)));
         assert_eq!((unit.machine.state(), unit.machine.gateway()), (State::Attached, "a"));

@@ -73,11 +73,9 @@ fn possible(unit: &mut Unit, mut event: Event, open: &mut BTreeSet<LinkId>, last
     if let Event::RecordAdded { seq, .. } = &mut event {
         *last += 1;
         *seq = *last;
-    }
-    if let Event::DeadlineReached { .. } = &event {
+    } else if let Event::DeadlineReached { .. } = &event {
         unit.now = unit.now.max(unit.machine.next_deadline()?);
-    }
-    if let Event::Connected { link, .. }
+    } else if let Event::Connected { link, .. }
     | Event::ConnectFailed { link, .. }
     | Event::SocketLost { link, .. }
     | Event::FrameReceived { link }

@@ -107,7 +107,8 @@ impl World {
             Body::Replicate(record, age) | Body::Deliver(record, age) => {
                 let (id, state) = (record.id, record.state());
                 let what = if matches!(body, Body::Deliver(..)) { "asked to deliver" } else { "given" };
-                self.trace.note(self.now, format_args!("gateway {g} is {what} {id} by {from:?}: {state:?}, {age:?} old"));
+                self.trace
+                    .note(self.now, format_args!("gateway {g} is {what} {id} by {from:?}: {state:?}, {age:?} old"));
             }
             Body::Report(report) => {
                 let (id, verdict) = (report.status.id, &report.status.verdict);

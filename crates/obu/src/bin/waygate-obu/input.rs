@@ -2,9 +2,12 @@
 
 use std::io::BufRead;
 use std::time::{SystemTime, UNIX_EPOCH};
+use waygate_core::command::CommandStatus;
 use waygate_core::limits::{RECORD_SIGNALS_MAX, SIGNAL_TEXT_BYTES_MAX, SPEED_CMS_MAX};
+use waygate_core::message::Uplink;
 use waygate_core::record::{Record, SignalValue};
-use waygate_core::time::Wall;
+use waygate_core::time::{Millis, Wall};
+use waygate_wire::Codec;
 
 /// Longest line, bytes: more than the longest record that can be sent.
 const LINE_BYTES_MAX: usize = 256 * 1024;
@@ -14,6 +17,12 @@ const LINE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) enum Input {
     /// A record.
     Record(Record),
+    /// What became of a command.
+    CommandStatus(CommandStatus),
+    /// To sleep.
+    Suspend { active: Millis, sleep: Millis },
+    /// To attach.
+    Attach,
     /// Something else, and why it is no record.
     Bad { line: u64, what: String },
     /// Standard input cannot be read any more.
@@ -27,8 +36,8 @@ pub(crate) fn read(mut from: impl BufRead, give: &mut impl FnMut(Input) -> bool)
         let input = match read_line(&mut from, &mut text) {
             Ok(None) => return,
             Ok(Some(Length::Whole)) if text.iter().all(u8::is_ascii_whitespace) => continue,
-            Ok(Some(Length::Whole)) => match record(&text) {
-                Ok(record) => Input::Record(record),
+            Ok(Some(Length::Whole)) => match order(&text).unwrap_or_else(|| record(&text).map(Input::Record)) {
+                Ok(input) => input,
                 Err(what) => Input::Bad { line, what },
             },
             Ok(Some(Length::TooLong)) => Input::Bad { line, what: format!("is longer than {LINE_BYTES_MAX} bytes") },
@@ -68,6 +77,44 @@ fn read_line(from: &mut impl BufRead, text: &mut Vec<u8>) -> std::io::Result<Opt
             return Ok(any.then_some(if too_long { Length::TooLong } else { Length::Whole }));
         }
     }
+}
+
+/// A line that is no record but an order: an object of one known name.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    CommandStatus(serde_json::Map<String, serde_json::Value>),
+    Suspend(Spans),
+    Attach(serde::de::IgnoredAny),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct Spans {
+    active_s: u32,
+    sleep_s: u32,
+}
+
+fn order(text: &[u8]) -> Option<Result<Input, String>> {
+    let body = text.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
+    let names: [&[u8]; 3] = [b"\"command_status\"", b"\"suspend\"", b"\"attach\""];
+    names.iter().any(|name| body.starts_with(name)).then(|| match serde_json::from_slice(text) {
+        Err(error) => Err(error.to_string()),
+        Ok(Order::Attach(_)) => Ok(Input::Attach),
+        Ok(Order::Suspend(Spans { active_s, sleep_s })) => {
+            Ok(Input::Suspend { active: Millis::secs(active_s.into()), sleep: Millis::secs(sleep_s.into()) })
+        }
+        Ok(Order::CommandStatus(mut fields)) => {
+            fields.insert("type".to_owned(), "command_status".into());
+            let frame = serde_json::Value::Object(fields).to_string();
+            match Codec::Json.decode_uplink(frame.as_bytes(), &[]) {
+                Ok(Uplink::CommandStatus(status)) => Ok(Input::CommandStatus(status)),
+                Ok(_) => Err("is no command_status".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    })
 }
 
 fn record(text: &[u8]) -> Result<Record, String> {

@@ -1,7 +1,9 @@
 //! `waygate-obu`: records as JSON lines on standard input, to a gateway, through a spool on disk.
 
+mod exec;
 mod input;
 mod output;
+mod wake;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
@@ -13,9 +15,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use wake::Broker;
 use waygate_core::cause::DetachCause;
+use waygate_core::command::Command;
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::time::Millis;
+use waygate_core::wake::WakeChannel;
 use waygate_obu::machine::{Batching, GOODBYE_WAIT, State};
 use waygate_obu::spool::{DiskSpoolConfig, SyncPolicy};
 use waygate_obu::{Config, DiskSpool, Notice, Obu};
@@ -26,6 +31,10 @@ use waygate_wire::Codec;
 ///
 /// A line: {"t"?: ms since 1970, "lat", "lon", "alt"?: m, "speed"?: m/s, "heading"?: degrees, "hdop"?, "signals"?: {path:
 /// value}}. Without "t" the record is from now.
+///
+/// Other lines: {"suspend": {"active_s"?, "sleep_s"?}} ends the connection for a sleep, {"attach": true} ends the sleep, and
+/// {"command_status": {"id", "state", "percent"?, "code"?, "text"?, "result"?}} answers a command. Without --exec commands
+/// come out as JSON lines on standard output.
 ///
 /// Exit status: 0 all records are acked; 1 some remain in the spool; 2 wrong arguments; 3 all that could be sent is acked, but
 /// lines were wrong, or records were refused or dropped.
@@ -62,6 +71,19 @@ struct Args {
     /// Why the vehicle leaves at the end.
     #[arg(long, value_enum, default_value_t = Cause::Shutdown)]
     detach: Cause,
+    /// Do commands with this program: the command's name is its argument, the arguments come as JSON on its standard input, and
+    /// what it writes to standard output is the result. Exit code 0 means success.
+    #[arg(long, value_name = "PROGRAM")]
+    exec: Option<String>,
+    /// Kill that program after so long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    exec_timeout: u64,
+    /// Be woken by messages on this broker, mqtt://host:port.
+    #[arg(long, value_name = "URL", requires = "wake_topic")]
+    wake_mqtt: Option<String>,
+    /// The topic of the wake-ups.
+    #[arg(long, value_name = "TOPIC", requires = "wake_mqtt")]
+    wake_topic: Option<String>,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -114,15 +136,54 @@ async fn run(args: Args, output: &Arc<Output>) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot open the spool {}", args.spool.display()))?;
     output.recovered(&recovery);
 
-    let mut config = Config::new(vehicle, args.gateways);
+    let broker = args.wake_mqtt.as_deref().zip(args.wake_topic.as_deref());
+    let broker = broker.map(|(address, topic)| Broker::new(address, topic)).transpose()?;
+    let mut config = Config::new(vehicle.clone(), args.gateways.clone());
+    config.wake = broker.iter().map(|_| WakeChannel::Mqtt).collect();
+    config.takes_commands = true;
     config.codec = if args.json { Codec::Json } else { Codec::Proto };
     config.boot_id = format!("{:016x}", rand::rng().random::<u64>());
     config.batching = Batching { delay: Millis(args.batch_ms), ..Batching::default() };
     let listener = Arc::clone(output);
-    config.listener = Some(Arc::new(move |notice: &Notice| listener.notice(notice)));
+    let (hand, mut commands) = mpsc::unbounded_channel();
+    let printed = args.exec.is_none();
+    config.listener = Some(Arc::new(move |notice: &Notice| {
+        listener.notice(notice);
+        if printed {
+            listener.print_command(notice);
+        } else if let Notice::CommandArrived(command) = notice {
+            // The unit has at most COMMANDS_IN_HAND_MAX of them under way.
+            let _ = hand.send(command.clone());
+        }
+    }));
     let obu = Obu::start(config, spool);
+    let code = tokio::select! {
+        code = serve(&obu, &args, output) => code?,
+        () = do_commands(&obu, &args, &mut commands) => anyhow::bail!("the commands have ended"),
+        () = hear_wake_ups(&obu, broker.as_ref(), &vehicle) => anyhow::bail!("the wake-ups have ended"),
+    };
+    obu.shut_down().await;
+    Ok(code)
+}
 
-    let interrupted = feed(&obu, output).await?;
+/// Runs until told otherwise.
+async fn do_commands(obu: &Obu, args: &Args, commands: &mut mpsc::UnboundedReceiver<Command>) {
+    if let Some(program) = &args.exec {
+        exec::run(obu, program, Duration::from_secs(args.exec_timeout), commands).await;
+    }
+    std::future::pending().await
+}
+
+async fn hear_wake_ups(obu: &Obu, broker: Option<&Broker>, vehicle: &VehicleId) {
+    if let Some(broker) = broker {
+        wake::run(obu, broker, vehicle).await;
+    }
+    std::future::pending().await
+}
+
+/// From the first record to the goodbye.
+async fn serve(obu: &Obu, args: &Args, output: &Output) -> anyhow::Result<ExitCode> {
+    let interrupted = feed(obu, output).await?;
     let linger = if interrupted { GOODBYE_WAIT.as_secs_ceil() } else { args.linger };
     let mut status = obu.status();
     let all_acked = status.wait_for(|status| status.unsettled == 0);
@@ -132,7 +193,6 @@ async fn run(args: Args, output: &Arc<Output>) -> anyhow::Result<ExitCode> {
     let goodbye = Duration::from_secs(2 * GOODBYE_WAIT.as_secs_ceil());
     let _ = tokio::time::timeout(goodbye, obu.until(State::Stopped)).await;
     let last = status.borrow().clone();
-    obu.shut_down().await;
     Ok(ExitCode::from(output.summary(&last, &args.spool)))
 }
 
@@ -152,6 +212,11 @@ async fn feed(obu: &Obu, output: &Output) -> anyhow::Result<bool> {
         match input {
             None => return Ok(false),
             Some(Input::Record(record)) => obu.record(record).await.context("cannot keep a record")?,
+            Some(Input::CommandStatus(status)) => {
+                obu.command_status(status).await.context("cannot answer a command")?
+            }
+            Some(Input::Suspend { active, sleep }) => obu.suspend(active, sleep).await,
+            Some(Input::Attach) => obu.attach().await,
             Some(Input::Bad { line, what }) => output.bad_line(line, &what),
             Some(Input::Broken(error)) => return Err(error).context("cannot read standard input"),
         }

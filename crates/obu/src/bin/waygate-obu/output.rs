@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use waygate_core::message::Downlink;
 use waygate_obu::Notice;
 use waygate_obu::client::Status;
 use waygate_obu::spool::Recovery;
+use waygate_wire::Codec;
 
 /// Standard error, and how many lines were wrong.
 #[derive(Debug)]
@@ -90,6 +92,24 @@ impl Output {
             Notice::MessageUnreadable { why } => self.error(&format!("a message cannot be read: {why}")),
             Notice::SpoolFailed { why } => self.error(&format!("the spool has failed: {why}")),
             Notice::RecordsSent { .. } | Notice::Settled { .. } => {}
+        }
+    }
+
+    /// A command, or what became of it, as a line on standard output.
+    pub(crate) fn print_command(&self, notice: &Notice) {
+        let message = if let Notice::CommandArrived(command) = notice {
+            Downlink::Command(Box::new(command.clone()))
+        } else if let Notice::CommandCancelled(id) | Notice::CommandExpired(id) = notice {
+            // Either way it is not to be begun any more.
+            Downlink::CommandCancel(*id)
+        } else {
+            return;
+        };
+        let mut line = Codec::Json.encode_downlink(&message).to_vec();
+        line.push(b'\n');
+        let mut stdout = std::io::stdout().lock();
+        if let Err(error) = stdout.write_all(&line).and_then(|()| stdout.flush()) {
+            self.error(&format!("cannot write a command to standard output: {error}"));
         }
     }
 
