@@ -10,7 +10,7 @@ async fn done(script: &str, limit: Duration) -> CommandStatus {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
     let (name, arguments) = (CommandName::new("honk").unwrap(), "{\"n\":3}".to_owned());
     let (issued, ttl) = (Wall(0), Millis::secs(9));
-    let command = Command { id: CommandId(1), name, arguments, issued, ttl, policy: Policy::Now };
+    let command = Command { id: CommandId(1), name, arguments, issued, ttl, sent: Wall(0), policy: Policy::Now };
     execute(program.to_str().unwrap(), limit, &command).await
 }
 
@@ -36,7 +36,7 @@ async fn a_program_that_takes_too_long_is_killed_and_one_that_is_not_there_is_to
     assert_eq!((status.verdict, status.code.as_str()), (VehicleVerdict::Failed, "timeout"));
     let (name, arguments) = (CommandName::new("honk").unwrap(), String::new());
     let (issued, ttl) = (Wall(0), Millis::secs(9));
-    let command = Command { id: CommandId(1), name, arguments, issued, ttl, policy: Policy::Now };
+    let command = Command { id: CommandId(1), name, arguments, issued, ttl, sent: Wall(0), policy: Policy::Now };
     let status = execute("/nowhere/to/be/found", Duration::from_secs(1), &command).await;
     assert_eq!(status.code, "not_started");
 }
