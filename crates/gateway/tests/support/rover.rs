@@ -69,7 +69,7 @@ impl Rover {
                 None
             }
             "redirect" => Some(message["targets"].as_array().unwrap().iter().map(address).collect()),
-            "tracking_accept" => None,
+            "tracking_accept" | "snapshot_request" => None,
             other => panic!("{} did not expect {other}: {message}", self.id),
         }
     }
