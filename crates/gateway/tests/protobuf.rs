@@ -30,10 +30,16 @@ impl Vehicle {
         self.raw.send(&frame(BINARY, &bytes)).await;
     }
 
+    /// The next message, but for the snapshot that is asked for after an attach with a new spool.
     async fn hear(&mut self) -> Downlink {
         loop {
             match self.raw.frame().await.expect("a frame before the end") {
-                (BINARY, payload) => return Codec::Proto.decode_downlink(&payload).unwrap(),
+                (BINARY, payload) => {
+                    let message = Codec::Proto.decode_downlink(&payload).unwrap();
+                    if !matches!(message, Downlink::SnapshotRequest(_)) {
+                        return message;
+                    }
+                }
                 (PING | PONG, _) => {}
                 (first, payload) => panic!("frame {first:#x} {payload:?}"),
             }

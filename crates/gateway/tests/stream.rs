@@ -217,7 +217,9 @@ async fn the_vehicles_of_a_lost_gateway_are_told_one_by_one_and_again_when_it_is
     prefill(dirs[1].path(), (0..VEHICLES).map(|at| Seen::idle(id(at), 49.5, 6.0))).await;
     let (ports, mut running) = cluster::start_over(dirs).await;
     let address = running[0].operators();
-    eventually(address, "/v1/vehicles?limit=1", |list| list["total"] == VEHICLES).await;
+    for gateway in [address, running[2].operators()] {
+        eventually(gateway, "/v1/vehicles?limit=1", |list| list["total"] == VEHICLES).await;
+    }
     let mut events = Events::open(address, "", None).await;
     let mut away = Events::open(running[2].operators(), "", None).await;
     let (_own, _) = Vehicle::attach(running[2].vehicles(), "OTHER", json!({})).await;
