@@ -234,7 +234,7 @@ impl Vehicle {
             let ack = hear(socket).await?;
             match ack["type"].as_str() {
                 Some("telemetry_ack") => {}
-                Some("tracking_accept") => continue,
+                Some("tracking_accept" | "snapshot_request") => continue,
                 _ => panic!("{ack}"),
             }
             assert_eq!((&ack["spool"], &ack["rejected"]), (&json!(self.spool.to_string()), &json!([])));
