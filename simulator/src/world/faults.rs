@@ -147,6 +147,9 @@ impl World {
 
     fn crash(&mut self, g: usize, lasts: u64) {
         let power_lost = self.dice.chance(60);
+        if self.gateways[g].life.is_none() {
+            return;
+        }
         self.crash_gateway(g, power_lost);
         // A start takes a second at least: incarnations count seconds.
         self.schedule(self.now + lasts.max(1000), Event::Mend(Mend::Gateway(g)));

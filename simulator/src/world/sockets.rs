@@ -25,6 +25,8 @@ impl World {
         let Some(life) = self.gateways[g].life.as_mut() else { return };
         if let Some(socket) = life.conns.remove(&conn) {
             let contact = life.mono(socket.heard);
+            let heard = socket.heard;
+            self.trace.note(self.now, format_args!("gateway {g} loses {}, heard {} ms ago", conn.0, self.now - heard));
             self.oracle.socket_lost(self.now, g, &life.node, conn);
             let event = RegistrarEvent::SocketLost { conn, contact };
             self.follow_ups.push_back((g, event));
@@ -113,6 +115,8 @@ impl World {
         let Some(life) = self.gateways[g].life.as_mut() else { return };
         let Some(socket) = life.conns.remove(&conn) else { return };
         let contact = life.mono(socket.heard);
+        let heard = socket.heard;
+        self.trace.note(self.now, format_args!("gateway {g} loses {}, heard {} ms ago", conn.0, self.now - heard));
         self.oracle.socket_lost(now, g, &life.node, conn);
         if self.plant == Some(Plant::SleepUnasked) {
             let event = RegistrarEvent::SuspendRequested(conn, Millis(0), WakeChannels::NONE);
