@@ -171,6 +171,25 @@ fn a_resume_goes_on_with_the_session_as_long_as_it_lives() {
 }
 
 #[test]
+fn an_attach_whose_write_failed_may_be_on_disk_so_what_is_lower_is_not_resumed() {
+    let mut bench = Bench::new("west");
+    let (first, token) = bench.first_attach();
+    bench.asks(request(&vehicle(1), AttachKind::Initial, None), None);
+    let (vehicle_id, session, failed) = bench.attempt().unwrap();
+    assert!(failed > first.epoch);
+    bench.does(Event::PersistFailed { vehicle: vehicle_id, session, epoch: failed });
+    assert_eq!(bench.rejected(), Some(RejectCause::StoreUnavailable));
+    bench.loses(1);
+    let resume = request(&vehicle(1), AttachKind::Resume, Some(token));
+    let (again, token) = bench.attaches(resume, None).unwrap();
+    assert!(again.epoch > failed && again.session != first.session, "{again:?} after {failed:?}");
+    // Once an attach is stored there is no doubt any more.
+    bench.loses(3);
+    let (resumed, _) = bench.attaches(request(&vehicle(1), AttachKind::Resume, Some(token)), None).unwrap();
+    assert_eq!((resumed.epoch, resumed.session), (again.epoch, again.session));
+}
+
+#[test]
 fn what_cannot_be_resumed_becomes_a_new_session_with_a_higher_epoch() {
     type Spoil = fn(&mut Bench, &Accepted);
     let table: [(&str, AttachKind, Option<u64>, Spoil); 5] = [

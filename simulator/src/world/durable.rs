@@ -49,6 +49,7 @@ impl World {
                     self.answer_attach(g, &vehicle, epoch, event);
                 }
                 Answer::NotAttached(vehicle, session, epoch) => {
+                    self.oracle.promises.refused(g, &vehicle, epoch);
                     let event = RegistrarEvent::PersistFailed { vehicle: vehicle.clone(), session, epoch };
                     self.answer_attach(g, &vehicle, epoch, event);
                 }

@@ -45,6 +45,8 @@ pub struct Promises {
     leaving: BTreeSet<(usize, SessionId)>,
     holds: BTreeMap<(usize, VehicleId), Hold>,
     resumes: BTreeMap<ConnId, Hold>,
+    /// Attaches that the disk refused; they may be on it all the same.
+    doubted: BTreeMap<(usize, VehicleId), Epoch>,
     /// What units were told is acked.
     pub acked: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
     /// What a lying disk had confirmed and lost.
@@ -64,6 +66,12 @@ impl Promises {
         self.contacts.insert((g, vehicle.clone()), now);
     }
 
+    /// The disk refused an attach: what is lower may be refused from now on.
+    pub fn refused(&mut self, g: usize, vehicle: &VehicleId, epoch: Epoch) {
+        let doubt = self.doubted.entry((g, vehicle.clone())).or_insert(epoch);
+        *doubt = epoch.max(*doubt);
+    }
+
     /// A frame came over a connection: contact, if it is that of the session.
     pub fn attended(&mut self, now: u64, g: usize, node: &Node, conn: ConnId) {
         let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
@@ -75,6 +83,7 @@ impl Promises {
     /// A gateway died: what it held is another matter.
     pub fn died(&mut self, g: usize, lost: &[Request]) {
         self.holds.retain(|(at, _), _| *at != g);
+        self.doubted.retain(|(at, _), _| *at != g);
         for request in lost {
             if let Request::Batch(_, _, write) = request {
                 self.lied.entry((write.vehicle.clone(), write.spool)).or_default().extend(&write.settled);
@@ -127,7 +136,8 @@ impl Oracle {
             && node.view().known_epoch(&request.vehicle) == Some(hold.epoch);
         let in_time = now < hold.until;
         let resume = request.kind == AttachKind::Resume && request.token.as_ref() == Some(&token);
-        if resume && current && unrivalled && in_time {
+        let doubted = self.promises.doubted.get(&key).is_some_and(|doubt| *doubt > hold.epoch);
+        if resume && current && unrivalled && in_time && !doubted {
             self.promises.resumes.insert(conn, hold);
         }
     }
@@ -140,6 +150,7 @@ impl Oracle {
     /// A gateway accepts a session.
     pub fn accepting(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
         self.promises.holds.remove(&(g, accepted.vehicle.clone()));
+        self.promises.doubted.remove(&(g, accepted.vehicle.clone()));
         self.promises.leaving.remove(&(g, accepted.session));
         let asked = self.promises.attach_asked.remove(&conn).unwrap_or(now);
         self.promises.attended.insert((g, accepted.vehicle.clone()), asked);
