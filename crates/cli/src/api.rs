@@ -54,9 +54,9 @@ impl<'a> Question<'a> {
 /// Why an answer did not come, or is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// Nothing listens there, or the way there is broken.
+    /// Nothing listens there, or the way there is broken; whether the question may have arrived.
     #[error("no gateway answers at {url} ({why})")]
-    Unreachable { url: String, why: String },
+    Unreachable { url: String, why: String, asked: bool },
     /// It took longer than it may.
     #[error("{url} gave no answer within {}", words::age(after.as_secs_f64()))]
     TimedOut { url: String, after: Duration },
@@ -69,6 +69,16 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Whether what was asked for may have been done all the same.
+    pub fn is_unsure(&self) -> bool {
+        match self {
+            Self::Unreachable { asked, .. } => *asked,
+            Self::TimedOut { .. } => true,
+            Self::Problem { status, .. } => status.is_server_error(),
+            Self::NotTheApi { .. } => false,
+        }
+    }
+
     /// Whether the same question may be answered later.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -248,14 +258,18 @@ impl Api {
     }
 
     fn unreachable(&self, error: &hyper_util::client::legacy::Error) -> ApiError {
-        ApiError::Unreachable { url: self.base().to_owned(), why: root_cause(error) }
+        ApiError::Unreachable { url: self.base().to_owned(), why: root_cause(error), asked: !error.is_connect() }
     }
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> ApiError {
         if error.is::<LengthLimitError>() {
             self.not_the_api("with more than can be read at once; ask for less with --limit".to_owned())
         } else {
-            ApiError::Unreachable { url: self.base().to_owned(), why: format!("the answer broke off: {error}") }
+            ApiError::Unreachable {
+                url: self.base().to_owned(),
+                why: format!("the answer broke off: {error}"),
+                asked: true,
+            }
         }
     }
 

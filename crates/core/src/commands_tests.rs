@@ -91,6 +91,25 @@ fn the_keeper_sees_it_through_when_the_origin_is_lost() {
 }
 
 #[test]
+fn a_keeper_that_does_not_hear_the_origin_never_says_that_it_was_not_sent() {
+    let mut world = World::new(1);
+    let ask = world.take("west", order(Policy::Queue, 60));
+    world.run(SECOND);
+    let record = world.stored(ask);
+    let keeper = keeper(&record);
+    world.kill("west");
+    world.run(100 * SECOND);
+    assert_eq!(state(&world, &keeper, record.id), State::Queued, "the origin may come back and tell");
+    world.run(30 * SECOND);
+    let kept = world.record(&keeper, record.id).unwrap();
+    assert_eq!((kept.state(), kept.said().code.as_str()), (State::Unknown, "holder_lost"));
+    // The origin knows that it did not send it.
+    world.restart("west");
+    world.run(10 * SECOND);
+    assert_eq!(state(&world, &keeper, record.id), state(&world, "west", record.id));
+}
+
+#[test]
 fn the_keeper_delivers_when_the_origin_is_cut_off_from_the_serving_gateway() {
     let mut world = World::new(1);
     let ask = world.take("west", order(Policy::Queue, 60));

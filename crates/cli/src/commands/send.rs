@@ -141,7 +141,7 @@ fn taken_words(info: &CommandInfo) -> String {
 
 /// Without an answer nobody knows whether it was taken: the same key makes a second attempt harmless.
 fn not_taken(error: ApiError, key: &str) -> Failure {
-    let unsure = error.is_passing();
+    let unsure = error.is_unsure();
     let failure = Failure::from(error);
     if unsure {
         let hint = format!("it may have been taken all the same; send it again with --idempotency-key {key}");
