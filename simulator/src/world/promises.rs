@@ -7,6 +7,7 @@ use super::disk::{Image, Request};
 use super::oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::cell::Cell;
+use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{ConnId, SessionId, SpoolId, VehicleId};
 use waygate_core::message::{AttachAccept, AttachKind, AttachRequest, TelemetryAck};
@@ -51,6 +52,8 @@ pub struct Promises {
     pub acked: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
     /// What a lying disk had confirmed and lost.
     pub lied: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
+    /// Commands of which a disk lost what it had confirmed: who keeps them, or how they ended.
+    pub lied_commands: BTreeSet<CommandId>,
     /// Every record, as it was first sent.
     pub records: BTreeMap<(SpoolId, u64), Record>,
 }
@@ -85,6 +88,9 @@ impl Promises {
         self.holds.retain(|(at, _), _| *at != g);
         self.doubted.retain(|(at, _), _| *at != g);
         for request in lost {
+            if let Request::Command { record, .. } = request {
+                self.lied_commands.insert(record.id);
+            }
             if let Request::Batch(_, _, write) = request {
                 self.lied.entry((write.vehicle.clone(), write.spool)).or_default().extend(&write.settled);
             }
