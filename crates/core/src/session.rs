@@ -445,8 +445,11 @@ impl Session {
         let (spool, conn) = (attempt.spool.id, attempt.conn);
         self.phase = match conn {
             Some(conn) => Phase::Connected(conn),
-            // The timer runs from the loss, however long the disk took.
-            None => self.left.take().unwrap_or(Phase::Held(now + timers.hold)),
+            // The timer runs from the loss, however long the disk took; of the later of two losses.
+            None => match (self.left.take(), self.phase) {
+                (Some(Phase::Held(new)), Phase::Held(old)) => Phase::Held(new.max(old)),
+                (left, _) => left.unwrap_or(Phase::Held(now + timers.hold)),
+            },
         };
         if let Some(conn) = attempt.conn {
             let accepted = Accepted {

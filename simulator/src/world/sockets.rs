@@ -28,6 +28,10 @@ impl World {
             let heard = socket.heard;
             self.trace.note(self.now, format_args!("gateway {g} loses {}, heard {} ms ago", conn.0, self.now - heard));
             self.oracle.socket_lost(self.now, g, &life.node, conn);
+            if let Some(vehicle) = &socket.vehicle {
+                // It was overtaken by an attach whose own socket may be gone by now: the hold runs from there.
+                self.oracle.promises.attended.remove(&(g, vehicle.clone()));
+            }
             let event = RegistrarEvent::SocketLost { conn, contact };
             self.follow_ups.push_back((g, event));
         }
