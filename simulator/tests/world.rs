@@ -1,4 +1,4 @@
-//! The seeded world: a few hundred seeds in every run of the tests, and many more when asked for.
+//! The seeded world: two thousand seeds in every run of the tests, and many more when asked for.
 //!
 //! `WAYGATE_SEED=7 cargo test -p waygate-simulator --test world` runs one seed and prints what happened in it
 //! (with `-- --nocapture` if it keeps its promises).
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use waygate_simulator::world::{self, Check, Failure, Plant, World};
 
 /// Seeds in a usual run, shared between two tests that run beside each other.
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 2000;
 
 /// Seeds that once found something, and what.
 const KEPT_SEEDS: &[(u64, &str)] = &[];
@@ -30,7 +30,7 @@ fn told(failure: &Failure) -> String {
     )
 }
 
-/// Rare situations that a few hundred seeds have to come to, or the world has grown too mild.
+/// Rare situations that a two thousand seeds have to come to, or the world has grown too mild.
 const REACHED: &[&str] = &[
     "asleep",
     "attach not durable",

@@ -104,6 +104,8 @@ impl Grid {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if colour {
+            // Whether colours are wanted is decided already; the library would look at the environment once more.
+            crossterm::style::force_color_output(true);
             table.enforce_styling();
         } else {
             table.force_no_tty();
