@@ -20,10 +20,10 @@ pub struct BadCommandId;
 impl CommandId {
     /// A version 7 UUID (RFC 9562, 5.7) of a clock reading and random bits.
     pub fn new(wall: Wall, random: u128) -> Self {
-        let ms = u128::from(u64::try_from(wall.0).unwrap_or(0) & 0xffff_ffff_ffff);
-        let random = random & !(0xffff_ffff_ffff_u128 << 80);
-        let id = ms << 80 | random;
-        Self(id & !(0xf000_u128 << 64) & !(0xc000_u128 << 48) | 0x7000_u128 << 64 | 0x8000_u128 << 48)
+        let mut bits = [0; 10];
+        bits.copy_from_slice(&random.to_be_bytes()[6..]);
+        let ms = u64::try_from(wall.0).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(ms, &bits).into_uuid().as_u128())
     }
 
     /// The bytes, as they are sent.
@@ -39,8 +39,7 @@ impl CommandId {
 
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
-        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        fmt::Display::fmt(uuid::Uuid::from_u128(self.0).as_hyphenated(), f)
     }
 }
 
@@ -54,17 +53,9 @@ impl FromStr for CommandId {
     type Err = BadCommandId;
 
     fn from_str(text: &str) -> Result<Self, BadCommandId> {
-        let bytes = text.as_bytes();
-        let hyphens = [8, 13, 18, 23];
-        let shaped = bytes.len() == 36
-            && bytes.iter().enumerate().all(
-                |(at, b)| {
-                    if hyphens.contains(&at) { *b == b'-' } else { b.is_ascii_hexdigit() }
-                },
-            );
-        let digits: String = text.chars().filter(|c| *c != '-').collect();
-        let id = u128::from_str_radix(&digits, 16).ok().filter(|_| shaped);
-        id.map(Self).ok_or(BadCommandId)
+        // The library takes other ways to write one, too: each id has one name here.
+        let id = uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH);
+        id.map(|id| Self(id.as_u128())).ok_or(BadCommandId)
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Millis(pub u64);
 impl Millis {
     /// A span of whole seconds.
     pub const fn secs(secs: u64) -> Self {
-        Self(secs * 1000)
+        Self(secs.saturating_mul(1000))
     }
 
     /// The span in whole seconds, rounded up, so that a bound told to another party is never too tight.
