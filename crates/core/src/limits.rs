@@ -1,5 +1,7 @@
 //! Every bound of the gateway, with its unit and its reason. Reaching one gives a cause and a counter.
 
+use crate::time::Millis;
+
 /// Largest frame and message from a vehicle, bytes. A batch of 4096 positions is about 40 KiB.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 
@@ -54,6 +56,9 @@ pub const COMMANDS_ENDED_MAX: usize = 20_000;
 
 /// Commands handed to vehicles for other gateways, so that the vehicle's word finds its way back.
 pub const COMMANDS_HANDED_MAX: usize = 100_000;
+
+/// The longest that one vehicle is being woken, with all tries: as long as an operator may wait for a page.
+pub const WAKING_MAX: Millis = Millis::secs(240);
 
 /// Steps kept of one command: each state once a gateway.
 pub const COMMAND_STEPS_MAX: usize = 32;

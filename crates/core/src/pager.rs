@@ -60,6 +60,11 @@ impl WakeRules {
         span.max(Millis(1))
     }
 
+    /// How long a page lasts whose wake-ups bring nobody.
+    pub fn total(&self) -> Millis {
+        self.apart.iter().fold(self.last, |sum, span| sum + *span)
+    }
+
     fn tries(&self) -> u32 {
         self.apart.len() as u32 + 1
     }
@@ -383,7 +388,9 @@ impl Pager {
             return;
         }
         if self.pages.len() >= PAGES_MAX {
-            return tell(now, waiter, Outcome::Unreachable(Why::Busy), out);
+            let outcome = Outcome::Unreachable(Why::Busy);
+            tell(now, waiter, outcome, out);
+            return out.push(Action::End { vehicle, outcome, took: Millis(0) });
         }
         let page = Page {
             phase: Phase::Probing,

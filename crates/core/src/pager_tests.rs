@@ -1,4 +1,4 @@
-use super::{Action, Event, Facts, Outcome, Pager, Probed, WAITERS_MAX, WaiterId, WakeRules, Why};
+use super::{Action, Event, Facts, Outcome, PAGES_MAX, Pager, Probed, WAITERS_MAX, WaiterId, WakeRules, Why};
 use crate::epoch::Epoch;
 use crate::id::VehicleId;
 use crate::time::{Millis, Mono};
@@ -262,6 +262,24 @@ fn facts(kind: u8) -> Facts {
         4 => Facts { wake: WakeChannels::NONE, ..asleep() },
         _ => asleep(),
     }
+}
+
+#[test]
+fn a_page_for_which_there_is_no_room_ends_at_once_for_all_who_listen() {
+    let mut bench = Bench::new();
+    let ask = |n: usize| Event::Asked {
+        vehicle: VehicleId::new(&format!("FULL-{n}")).unwrap(),
+        facts: asleep(),
+        waiter: WaiterId(n as u64),
+        wait: Millis::secs(240),
+        wake: true,
+    };
+    (0..PAGES_MAX).for_each(|n| bench.apply(ask(n)));
+    bench.log.clear();
+    bench.apply(ask(PAGES_MAX));
+    let outcome = Outcome::Unreachable(Why::Busy);
+    let ends = bench.log.iter().filter(|(_, a)| matches!(a, Action::End { outcome: o, .. } if *o == outcome)).count();
+    assert_eq!(ends, 1, "{:?}", bench.log);
 }
 
 proptest! {

@@ -2,14 +2,15 @@
 
 use super::entry::{Earliest, Entry};
 use super::hold::{Source, cancelled};
-use super::record::NO_ANSWER;
+use super::record::{MAYBE_GIVEN, NO_ANSWER};
 use super::{
     ANSWER_GRACE, ATTEMPT_PATIENCE, Action, Commands, End, EndKind, KEEPER_DELAY, Outcome, Progress, RESEND, RETRY,
-    RUN_GRACE, Record, Said, Sighting, WAKE_BELIEVED,
+    RUN_GRACE, Record, Said, Sighting,
 };
 use crate::command::{CommandId, Policy};
 use crate::epoch::Epoch;
 use crate::id::{NodeId, VehicleId};
+use crate::limits::WAKING_MAX;
 use crate::time::{Millis, Mono};
 
 /// What is due now.
@@ -68,7 +69,7 @@ impl Commands {
         let Some(target) = self.targets.get(&record.vehicle) else { return Due::Nothing };
         let settled = if delay.0 == 0 { now } else { entry.changed.max(target.since) + delay };
         let unsent = record.progress < Progress::Sent;
-        if record.cancel && record.progress == Progress::Queued {
+        if record.cancel && record.progress == Progress::Queued && self.silent_holder(record).is_none() {
             return if due.reached(now, settled) { Due::End(cancelled()) } else { Due::Nothing };
         }
         let wanted = record.cancel || (!record.progress.is_begun() && now < record.expires());
@@ -82,8 +83,7 @@ impl Commands {
                     return Due::Nothing;
                 }
                 // Another gateway's wake-up is believed for a while.
-                let believed =
-                    if record.wakes % 2 == 1 && delay.0 > 0 { entry.changed + WAKE_BELIEVED } else { settled };
+                let believed = if record.wakes % 2 == 1 && delay.0 > 0 { entry.changed + WAKING_MAX } else { settled };
                 if due.reached(now, believed) { Due::Wake } else { Due::Nothing }
             }
             Sighting::Wakeable | Sighting::Gone => self.judge_reach(now, entry, due),
@@ -94,7 +94,8 @@ impl Commands {
     /// sees nobody.
     fn judge_reach(&self, now: Mono, entry: &Entry, due: &mut Earliest) -> Due {
         let record = &entry.record;
-        let fails = record.policy == Policy::Now && record.origin == self.me && record.progress == Progress::Queued;
+        let alone = record.origin == self.me && self.silent_holder(record).is_none();
+        let fails = record.policy == Policy::Now && alone && record.progress == Progress::Queued;
         let target = self.targets.get(&record.vehicle).filter(|target| fails && !(target.waking && record.wake));
         match target {
             Some(target) if due.reached(now, entry.judge_after) => {
@@ -140,22 +141,25 @@ impl Commands {
         }
     }
 
+    /// Another gateway that has the command, may send it, and is not heard.
+    pub(super) fn silent_holder(&self, record: &Record) -> Option<NodeId> {
+        record.holders().into_iter().find(|node| *node != self.me && !self.peers.contains_key(node))
+    }
+
     /// When a command ends by itself, and how. A holder that is not heard may have sent it: then nobody can say here that
     /// it was not.
     fn limit(&self, record: &Record) -> (Mono, End) {
         let end = |kind, code, text| End { kind, said: Said::of(code, text) };
-        let silent = record.holders().into_iter().find(|node| *node != self.me && !self.peers.contains_key(node));
         match &record.progress {
-            Progress::Queued if let Some(node) = silent => {
+            Progress::Queued if let Some(node) = self.silent_holder(record) => {
                 let text = format!("{node}, which has it too, is not heard: it may have sent it");
                 (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "holder_lost", &text))
             }
             Progress::Queued => {
                 (record.expires(), end(EndKind::Expired, "expired", "its time to live ended before it could be sent"))
             }
-            Progress::Tried | Progress::Sent => {
-                (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "no_answer", NO_ANSWER))
-            }
+            Progress::Tried => (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "no_answer", MAYBE_GIVEN)),
+            Progress::Sent => (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "no_answer", NO_ANSWER)),
             Progress::Accepted(_) | Progress::Running(..) => {
                 let text = "the vehicle began it and its end was not heard in time";
                 (record.expires() + RUN_GRACE, end(EndKind::Unknown, "no_end", text))

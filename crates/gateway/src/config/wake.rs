@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use serde::{Deserialize, Serialize};
+use waygate_core::limits::WAKING_MAX;
 use waygate_core::pager::WakeRules;
 use waygate_core::time::Millis;
 
@@ -11,8 +12,8 @@ pub const VEHICLE: &str = "{vehicle}";
 /// Spans between wake-ups.
 const APART_MAX: usize = 8;
 
-/// The longest such span, seconds.
-const SPAN_S_MAX: u64 = 3600;
+/// The longest such span, seconds; all of them together are bounded too.
+const SPAN_S_MAX: u64 = WAKING_MAX.0 / 1000;
 
 /// Wake-ups of vehicles without a socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,6 +96,11 @@ impl WakeConfig {
         }
         if !span(&self.last_s) {
             return wrong("[wake] last_s", format!("is {}, must be 1 to {SPAN_S_MAX}", self.last_s));
+        }
+        let total = self.rules().total();
+        if total > WAKING_MAX {
+            let (is, max) = (total.as_secs_ceil(), WAKING_MAX.as_secs_ceil());
+            return wrong("[wake] apart_s", format!("and last_s are {is} s together, must be at most {max}"));
         }
         if !(1..=3600).contains(&self.per_hour) {
             return wrong("[wake] per_hour", format!("is {}, must be 1 to 3600", self.per_hour));

@@ -40,6 +40,7 @@ fn what_cannot_be_used_is_refused_with_the_key_and_the_way_out() {
         ("[wake]\nwebhook = \"sms.example\"\n".to_owned(), ["[wake] webhook", "http://host"]),
         ("[wake]\napart_s = [0]\n".to_owned(), ["[wake] apart_s", "seconds"]),
         ("[wake]\nlast_s = 0\n".to_owned(), ["[wake] last_s", "is 0"]),
+        ("[wake]\napart_s = [120, 120]\n".to_owned(), ["[wake] apart_s", "270 s together, must be at most 240"]),
         ("[wake]\nper_hour = 0\n".to_owned(), ["[wake] per_hour", "is 0"]),
         ("[wake.mqtt]\nbroker = \"mqtts://b\"\n".to_owned(), ["[wake.mqtt] broker", "no TLS"]),
         ("[wake.mqtt]\nbroker = \"mqtt://u:p@b\"\n".to_owned(), ["[wake.mqtt] broker", "mqtt://host"]),

@@ -18,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::VehicleId;
+use waygate_core::limits::WAKING_MAX;
 use waygate_core::pager::{Action, Event, Facts, Outcome, PAGES_MAX, Pager as Machine, Probed, WaiterId, WakeRules};
 use waygate_core::time::Millis;
 use waygate_core::view::Known;
@@ -32,7 +33,7 @@ const RESULTS_MAX: usize = 1024;
 const PROBE_MAX: Duration = Duration::from_secs(12);
 
 /// How long the wake-up for a command may take at another gateway: the whole schedule.
-const WAKE_WAIT: Duration = Duration::from_secs(240);
+const WAKE_WAIT: Duration = Duration::from_millis(WAKING_MAX.0);
 
 /// Something for the task.
 #[derive(Debug)]
@@ -163,7 +164,7 @@ impl PagerTask {
                     if !self.machine.pages(&vehicle) {
                         self.commanded.insert(vehicle.clone());
                     }
-                    self.ask(vehicle, Millis(WAKE_WAIT.as_millis() as u64), true, None).await;
+                    self.ask(vehicle, WAKING_MAX, true, None).await;
                 }
                 None => {}
             },

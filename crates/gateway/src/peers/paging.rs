@@ -1,13 +1,13 @@
 //! Pages and orders for snapshots that another gateway sends here, because this one serves the vehicle.
 
-use super::service::PeerService;
+use super::service::{PeerService, vehicle_id};
 use crate::pager::Place;
 use crate::presence::{Command, Presence};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 use waygate_core::id::VehicleId;
-use waygate_core::limits::SIGNALS_MAX;
+use waygate_core::limits::{SIGNALS_MAX, WAKING_MAX};
 use waygate_core::message::Downlink;
 use waygate_core::record::SignalPath;
 use waygate_wire::operator::PageOutcome;
@@ -15,7 +15,7 @@ use waygate_wire::proto;
 use waygate_wire::proto::paging_server::Paging as PagingService;
 
 /// The longest a page may take: the whole schedule of wake-ups.
-pub const WAIT_MAX: Duration = Duration::from_secs(240);
+pub const WAIT_MAX: Duration = Duration::from_millis(WAKING_MAX.0);
 
 /// How long it may take to write to a vehicle's socket.
 const WRITE: Duration = Duration::from_secs(2);
@@ -72,8 +72,4 @@ pub async fn snapshot_here(presence: &Presence, vehicle: VehicleId, signals: Vec
     let message = Downlink::SnapshotRequest(signals);
     presence.tell(Command::SendTo { vehicle, message, written }).await;
     matches!(tokio::time::timeout(WRITE, done).await, Ok(Ok(())))
-}
-
-fn vehicle_id(text: &str) -> Result<VehicleId, Status> {
-    VehicleId::new(text).map_err(|error| Status::invalid_argument(error.to_string()))
 }
