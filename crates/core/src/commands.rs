@@ -35,6 +35,9 @@ pub const KEEPER_DELAY: Millis = Millis(3000);
 /// How long after it took a copy a keeper tells the origin that it has it, whatever became of its answer.
 pub const KEEPER_CONFIRMS: Millis = Millis(5000);
 
+/// Once no gateway of another region took a copy, they are asked again after this.
+pub const KEEPER_SOUGHT: Millis = Millis::secs(30);
+
 /// A vehicle that was sent a command and says nothing is sent it again after this.
 pub const RESEND: Millis = Millis(10_000);
 
@@ -49,9 +52,6 @@ pub const ANSWER_GRACE: Millis = Millis::secs(60);
 
 /// How long after its time to live a command that was begun may still end.
 pub const RUN_GRACE: Millis = Millis::secs(3600);
-
-/// How long a keeper believes in a wake-up that another gateway began: the tries of one, and some.
-pub const WAKE_BELIEVED: Millis = Millis::secs(240);
 
 /// How long after a restart a vehicle that is not seen may still appear, before `now` gives up.
 pub const RESTORE_PATIENCE: Millis = Millis::secs(10);

@@ -240,6 +240,46 @@ fn before_it_was_sent_a_cancel_ends_it_and_after_that_the_vehicle_decides() {
 }
 
 #[test]
+fn a_cancel_is_no_end_while_a_gateway_that_may_have_sent_it_is_not_heard() {
+    let mut world = World::new(1);
+    let ask = world.take("west", order(Policy::Queue, 60));
+    world.run(SECOND);
+    let record = world.stored(ask);
+    world.kill(&keeper(&record));
+    let cancelled = world.cancel("west", record.id);
+    world.run(5 * SECOND);
+    assert_eq!(world.stored(cancelled).state(), State::Queued);
+    assert_eq!(state(&world, "west", record.id), State::Queued);
+    world.restart(&keeper(&record));
+    world.run(5 * SECOND);
+    assert_eq!(state(&world, "west", record.id), State::Cancelled);
+    world.check_ends();
+}
+
+#[test]
+fn those_that_took_no_copy_are_asked_again() {
+    let mut world = World::new(1);
+    world.cut.extend([(node("west"), node("east")), (node("west"), node("north"))]);
+    let ask = world.take("west", order(Policy::Queue, 600));
+    world.run(10 * SECOND);
+    let id = world.stored(ask).id;
+    assert!(world.record("west", id).unwrap().keepers.is_empty());
+    world.cut.clear();
+    world.run(KEEPER_SOUGHT.0 + 5 * SECOND);
+    assert!(!world.record("west", id).unwrap().keepers.is_empty());
+}
+
+#[test]
+fn a_command_that_nobody_is_known_to_have_sent_is_not_said_to_have_been_given() {
+    let tried = Record { progress: Progress::Tried, ..super::record::tests::plain() };
+    let expired = End { kind: EndKind::Expired, said: Said::default() };
+    let said = Record { end: Some(expired.clone()), ..tried }.said();
+    assert!(said.text.starts_with("it may have been given"), "{said:?}");
+    let sent = Record { progress: Progress::Sent, end: Some(expired), ..super::record::tests::plain() };
+    assert!(sent.said().text.starts_with("it was given"), "{sent:?}");
+}
+
+#[test]
 fn a_cancel_at_the_keeper_reaches_the_origin() {
     let mut world = World::new(1);
     let ask = world.take("west", order(Policy::Queue, 60));

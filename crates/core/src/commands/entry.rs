@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub keeping: Option<Keeping>,
     /// A keeper is to be looked for.
     pub seek: bool,
+    /// When those that did not take a copy are asked once more.
+    pub seek_after: Option<Mono>,
     /// Since when an attempt to deliver is under way.
     pub attempt: Option<Mono>,
     /// No attempt before this.
@@ -67,6 +69,7 @@ impl Entry {
             changed: now,
             keeping: None,
             seek: false,
+            seek_after: None,
             attempt: None,
             try_after: Mono(0),
             sent_to: None,

@@ -3,7 +3,7 @@
 use super::entry::{AGAIN, Earliest, Entry, Keeping};
 use super::word::heard;
 use super::{
-    Action, Answer, Ask, Commands, End, EndKind, KEEPER_CONFIRMS, KEEPER_WAIT, Order, Progress, RESEND,
+    Action, Answer, Ask, Commands, End, EndKind, KEEPER_CONFIRMS, KEEPER_SOUGHT, KEEPER_WAIT, Order, Progress, RESEND,
     RESTORE_PATIENCE, RETRY, Record, Refusal, Report, Said, Sighting, Step, Target,
 };
 use crate::command::CommandId;
@@ -247,6 +247,7 @@ impl Commands {
         let chosen = (!others.is_empty()).then(|| others[(id.0 % others.len() as u128) as usize].clone());
         let Some(node) = chosen else {
             entry.keeping = None;
+            entry.seek_after = (!tried.is_empty()).then(|| now + KEEPER_SOUGHT);
             return answer(&asks, &entry.record, out);
         };
         tried.insert(node.clone());
@@ -373,8 +374,10 @@ impl Commands {
         if entry.record.is_ended() {
             return answer(&[ask], &entry.record, out);
         }
-        // With nothing under way at the origin nobody has sent it; else the vehicle's word decides.
-        let unsent = entry.record.origin == self.me && entry.attempt.is_none();
+        // With nothing under way at the origin, and no holder that may have acted unheard, nobody has sent it; else the
+        // vehicle's word decides.
+        let mine = entry.record.origin == self.me && entry.attempt.is_none();
+        let unsent = mine && self.silent_holder(&entry.record).is_none();
         let edit = |record: &mut Record| {
             record.cancel = true;
             if unsent && record.progress == Progress::Queued {
@@ -465,10 +468,13 @@ impl Commands {
                 out.push(Action::Replicate(node, entry.told()));
             }
         }
-        let seek = std::mem::take(&mut entry.seek);
+        let seek_after = entry.seek_after.filter(|_| !entry.record.is_ended());
+        let sought = seek_after.is_some_and(|at| due.reached(now, at));
+        let seek = std::mem::take(&mut entry.seek) || sought;
         let alone = entry.record.origin == self.me && entry.record.keepers.is_empty() && entry.keeping.is_none();
         let again = entry.save_again;
         if seek && alone {
+            entry.seek_after = None;
             self.seek_keeper(now, id, BTreeSet::new(), Vec::new(), now, out);
         }
         if again.is_some_and(|at| due.reached(now, at)) {

@@ -100,6 +100,7 @@ impl Record {
     /// What was said last.
     pub fn said(&self) -> Said {
         match (&self.end, &self.progress) {
+            (Some(_), Progress::Tried) if self.is_contradicted() => Said::of("no_answer", MAYBE_GIVEN),
             (Some(_), _) if self.is_contradicted() => Said::of("no_answer", NO_ANSWER),
             (Some(end), _) => end.said.clone(),
             (None, Progress::Accepted(said) | Progress::Running(_, said)) => said.clone(),
@@ -186,6 +187,9 @@ impl Record {
         self.steps.truncate(COMMAND_STEPS_MAX);
     }
 }
+
+/// What a person is told of a command of which nobody knows whether it was sent.
+pub(super) const MAYBE_GIVEN: &str = "it may have been given to the vehicle: whoever was asked to did not say";
 
 /// What a person is told of a command that was sent and of which nothing more was heard.
 pub(super) const NO_ANSWER: &str = "it was given to the vehicle and no answer came in time";

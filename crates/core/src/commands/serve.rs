@@ -1,5 +1,6 @@
 //! Serving: commands of other gateways are handed to vehicles here; what the vehicles say is told to those gateways.
 
+use super::entry::Entry;
 use super::hold::Source;
 use super::{Action, Answer, Ask, Commands, Outcome, Progress, RETRY, RUN_GRACE, Record, Report};
 use crate::command::{CommandId, CommandStatus};
@@ -25,8 +26,19 @@ struct Told {
     report: Report,
     /// Who has not taken it, and is not being told.
     owed: BTreeSet<NodeId>,
+    /// Who is being told, this or an earlier word, and how often.
+    telling: BTreeMap<NodeId, u32>,
     until: Mono,
     at: Mono,
+}
+
+impl Told {
+    fn tell(&mut self, nodes: BTreeSet<NodeId>, out: &mut Vec<Action>) {
+        for node in &nodes {
+            *self.telling.entry(node.clone()).or_default() += 1;
+        }
+        out.push(Action::Report(nodes, Box::new(self.report.clone())));
+    }
 }
 
 /// What is served for others.
@@ -65,9 +77,14 @@ impl Serving {
 
     fn tell(&mut self, now: Mono, nodes: BTreeSet<NodeId>, report: Report, out: &mut Vec<Action>) {
         let id = report.status.id;
-        out.push(Action::Report(nodes, Box::new(report.clone())));
         let until = now + REPORT_KEPT;
-        self.put(id, Told { report, owed: BTreeSet::new(), until, at: until });
+        let telling = self.told.get(&id).map(|told| told.telling.clone()).unwrap_or_default();
+        let mut told = Told { report, owed: BTreeSet::new(), telling, until, at: until };
+        told.tell(nodes, out);
+        if told.telling.is_empty() {
+            return;
+        }
+        self.put(id, told);
         while self.told.len() > COMMANDS_HANDED_MAX
             && let Some((_, id)) = self.due.pop_first()
         {
@@ -84,10 +101,21 @@ impl Serving {
     }
 
     pub(super) fn report_ended(&mut self, now: Mono, id: CommandId, node: &NodeId, settled: bool) {
-        if let Some(mut told) = self.told.get(&id).cloned().filter(|_| !settled) {
+        let Some(told) = self.told.get_mut(&id) else { return };
+        if let Some(calls) = told.telling.get_mut(node) {
+            *calls -= 1;
+            if *calls == 0 {
+                told.telling.remove(node);
+            }
+        }
+        if !settled {
+            let mut told = told.clone();
             told.owed.insert(node.clone());
             told.at = now + RETRY;
             self.put(id, told);
+        } else if told.owed.is_empty() && told.telling.is_empty() {
+            self.due.remove(&(told.at, id));
+            self.told.remove(&id);
         }
     }
 
@@ -120,9 +148,10 @@ impl Serving {
             self.told.remove(&id);
             return;
         }
-        let (heard, silent): (BTreeSet<_>, _) = told.owed.into_iter().partition(|node| peers.contains_key(node));
+        let (heard, silent): (BTreeSet<_>, _) =
+            std::mem::take(&mut told.owed).into_iter().partition(|node| peers.contains_key(node));
         if !heard.is_empty() {
-            out.push(Action::Report(heard, Box::new(told.report.clone())));
+            told.tell(heard, out);
         }
         // Those that are not heard are told when they are.
         told.owed = silent;
@@ -134,6 +163,8 @@ impl Serving {
 impl Commands {
     pub(super) fn deliver_here(&mut self, now: Mono, record: Box<Record>, ask: Ask, out: &mut Vec<Action>) {
         self.change(now, record.id, Source::Replica(None), None, |mine| mine.merge(&record), out);
+        // What is known here besides counts: it may have been cancelled.
+        let record = self.entries.get(&record.id).map_or(record, Entry::told);
         let recall = record.is_recalled();
         if !recall && record.to_send(now).is_none() {
             return out.push(Action::Answer(ask, Answer::Delivery(Outcome::Expired)));
