@@ -17,6 +17,9 @@ use waygate_core::time::Millis;
 use waygate_core::timers::{TimerConflict, Timers};
 use waygate_core::token::KeyId;
 
+/// The longest timer, seconds: a hundred years, so that a span never ends before it began.
+const TIMER_S_MAX: u64 = 100 * 365 * 24 * 3600;
+
 /// The longest drain, seconds: whoever stops a gateway is waiting for it.
 const DRAIN_WINDOW_S_MAX: u64 = 3600;
 
@@ -416,6 +419,18 @@ impl Config {
         self.wake_key()?;
         self.wake.check()?;
         self.timers.timers().check()?;
+        let TimersConfig { reachable_s, sleep_s, sleep_grace_s, purge_s, .. } = self.timers;
+        let unbounded = [
+            ("[timers] reachable_s", reachable_s),
+            ("[timers] sleep_s", sleep_s),
+            ("[timers] sleep_grace_s", sleep_grace_s),
+            ("[timers] purge_s", purge_s),
+        ];
+        // The others are shorter than these.
+        if let Some((key, is)) = unbounded.into_iter().find(|(_, is)| *is > TIMER_S_MAX) {
+            let what = format!("is {is}, at most {TIMER_S_MAX} is allowed");
+            return Err(ConfigError::Bounds { key, what });
+        }
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });

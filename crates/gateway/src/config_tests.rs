@@ -23,6 +23,14 @@ fn an_unknown_key_is_an_error_that_names_file_line_and_key() {
 }
 
 #[test]
+fn a_timer_without_end_is_refused() {
+    for key in ["purge_s", "sleep_grace_s"] {
+        let text = load(&format!("{SMALLEST}[timers]\n{key} = 9000000000000000000\n")).unwrap_err().to_string();
+        assert!(text.contains(&format!("[timers] {key}: is 9000000000000000000, at most")), "{text}");
+    }
+}
+
+#[test]
 fn timers_that_contradict_each_other_are_refused() {
     let text = load(&format!("{SMALLEST}[timers]\nreachable_s = 10\n")).unwrap_err().to_string();
     assert!(text.contains("periodic_update must be shorter than reachable"), "{text}");

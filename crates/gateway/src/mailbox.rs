@@ -1,7 +1,7 @@
 //! What the gateway has for one connection: letters from the presence task and the journal.
 //!
-//! Costs nothing until something is put in. It is bounded by what can be under way for one session: its
-//! window of writes, an accept, an order, a close. The connection alone takes letters out.
+//! Costs nothing until something is put in. It is bounded by what can be under way for one session, its
+//! window of writes, an accept, an order, a close, and by [`OFFERED_MAX`] for what others ask for. The connection alone takes letters out.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,9 @@ use waygate_core::message::Downlink;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::session::Accepted;
 use waygate_core::time::Mono;
+
+/// Letters beyond which nothing more is taken for a vehicle from operators and peers.
+pub const OFFERED_MAX: usize = 64;
 
 /// Something for a connection.
 #[derive(Debug)]
@@ -68,6 +71,17 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    /// Puts a letter in that others than the session ask for, unless too many wait: the vehicle does not read.
+    pub fn offer(&self, letter: Letter) -> bool {
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        if letters.len() >= OFFERED_MAX {
+            return false;
+        }
+        letters.push_back(letter);
+        self.arrived.notify_one();
+        true
+    }
+
     /// Waits for letters.
     pub async fn arrived(&self) {
         self.arrived.notified().await;
@@ -86,5 +100,24 @@ impl Mailbox {
     /// When the vehicle was last heard.
     pub fn last_heard(&self) -> Mono {
         Mono(self.heard_ms.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Letter, Mailbox, OFFERED_MAX};
+    use waygate_core::id::ConnId;
+    use waygate_core::time::Mono;
+
+    #[test]
+    fn a_vehicle_that_does_not_read_is_offered_so_much_and_no_more_while_its_session_goes_on() {
+        let mailbox = Mailbox::new(ConnId(1), Mono(0));
+        for _ in 0..OFFERED_MAX {
+            assert!(mailbox.offer(Letter::Close(1000)));
+        }
+        assert!(!mailbox.offer(Letter::Close(1000)));
+        mailbox.put(Letter::Close(1001));
+        assert_eq!(mailbox.take().len(), OFFERED_MAX + 1);
+        assert!(mailbox.offer(Letter::Close(1000)));
     }
 }

@@ -17,7 +17,7 @@ use crate::journal::{Answer, Job};
 use crate::live::{Change, Live};
 use crate::mailbox::{Letter, Mailbox};
 use crate::peers::handover::{Errand, Notice};
-use crate::timeline::{News, Timeline};
+use crate::timeline::{FLAG_CLONED, News, Timeline};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +45,6 @@ pub const ATTACHES_MAX: usize = 4096;
 
 /// How often streams to peers are given what is new.
 const FLUSH: Duration = Duration::from_millis(100);
-
-/// A flag of a stored state: two units seem to use the identity.
-const FLAG_CLONED: u8 = 1;
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -188,12 +185,13 @@ impl PresenceTask {
             }
             Command::Probe(vehicle, asker) => {
                 if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
-                    mailbox.put(Letter::Probe(asker));
+                    // Without room it is dropped, and counts as one that the vehicle did not read.
+                    mailbox.offer(Letter::Probe(asker));
                 }
             }
             Command::SendTo { vehicle, message, written } => {
                 if let Some(mailbox) = self.state.mailbox_of(&vehicle) {
-                    mailbox.put(Letter::Deliver(message, written));
+                    mailbox.offer(Letter::Deliver(message, written));
                 }
             }
             Command::Hand { record, recall, reply } => {

@@ -1,7 +1,7 @@
 //! The commands task: owns the machine of the core, gives it what happens and performs what it asks for.
 //!
-//! It waits for the presence task alone, which never waits for it. Calls to peers and sends to vehicles run beside it, a
-//! bounded number at a time, and come back as letters.
+//! It waits for the presence task alone, which never waits for it. Calls to peers run beside it, a bounded number to
+//! each, as sends to vehicles do, and come back as letters.
 
 use super::Desk;
 use super::desk::Letter;
@@ -25,8 +25,11 @@ use waygate_core::view::{Known, Liveness, Sight};
 use waygate_store::Write;
 use waygate_wire::operator::CommandState;
 
-/// Calls and sends under way at once.
-const CALLS_MAX: usize = 256;
+/// Calls to one peer under way at once.
+const CALLS_MAX: usize = 64;
+
+/// Calls to one peer under way or waiting for their turn.
+const CALLS_WAITING_MAX: usize = 4096;
 
 /// How often peers are looked at, beside when one is found or lost.
 const PEERS: Duration = Duration::from_secs(1);
@@ -72,7 +75,22 @@ pub struct CommandsTask {
     asks: BTreeMap<Ask, oneshot::Sender<Answer>>,
     next_ask: u64,
     urls: BTreeMap<NodeId, String>,
+    lines: BTreeMap<NodeId, Line>,
+}
+
+/// The calls to one peer: one that does not answer holds none of the others up.
+#[derive(Debug)]
+struct Line {
+    /// Under way at once.
     calls: Arc<Semaphore>,
+    /// Those and the ones that wait for them.
+    places: Arc<Semaphore>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { calls: Arc::new(Semaphore::new(CALLS_MAX)), places: Arc::new(Semaphore::new(CALLS_WAITING_MAX)) }
+    }
 }
 
 impl CommandsTask {
@@ -86,7 +104,7 @@ impl CommandsTask {
             asks: BTreeMap::new(),
             next_ask: 0,
             urls: BTreeMap::new(),
-            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            lines: BTreeMap::new(),
         }
     }
 
@@ -96,6 +114,9 @@ impl CommandsTask {
         let stopping = self.means.tasks.stopping();
         tokio::pin!(stopping);
         self.apply(Event::Restored(kept));
+        for vehicle in self.machine.vehicles() {
+            self.count_waiting(vehicle);
+        }
         let mut peers = tokio::time::interval(PEERS);
         peers.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.look_at_all().await;
@@ -241,16 +262,17 @@ impl CommandsTask {
                     let _ = reply.send(answer);
                 }
             }
-            Action::Replicate(node, record) => self.replicate(node, record),
-            Action::Deliver(node, record) => self.deliver(node, record),
+            Action::Replicate(node, record) => events.extend(self.replicate(node, record)),
+            Action::Deliver(node, record) => events.extend(self.deliver(node, record)),
             Action::SendToVehicle { record, recall, ask } => self.send(record, recall, ask),
             Action::Report(nodes, report) => {
                 for node in nodes {
                     let (id, report) = (report.status.id, (*report).clone());
-                    self.call(node, move |node, channel, _| async move {
+                    let busy = Event::ReportEnded { id, node: node.clone(), settled: false };
+                    events.extend(self.call(node, busy, move |node, channel, _| async move {
                         let settled = calls::report(channel, &report).await;
                         Event::ReportEnded { id, node, settled }
-                    });
+                    }));
                 }
             }
             Action::Wake(vehicle) => {
@@ -267,30 +289,35 @@ impl CommandsTask {
         if record.origin == self.me && state.is_final() && was != Some(state) {
             metrics::counter!("waygate_commands_total", "state" => state.name()).increment(1);
         }
-        let waiting = self.machine.waiting(&record.vehicle) as u32;
-        let mut counts = self.desk.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting {
-            0 => drop(counts.remove(&record.vehicle)),
-            _ => drop(counts.insert(record.vehicle.clone(), waiting)),
-        }
-        drop(counts);
+        self.count_waiting(&record.vehicle);
         // No reader is no error.
         let _ = self.desk.changes.send(Arc::new(record));
     }
 
-    fn replicate(&self, node: NodeId, record: Box<Record>) {
-        let me = self.me.clone();
-        self.call(node, move |node, channel, clock| async move {
-            let kept = calls::replicate(channel, &record, &me, &clock).await;
-            Event::Replicated { id: record.id, node, kept }
-        });
+    fn count_waiting(&self, vehicle: &VehicleId) {
+        let waiting = self.machine.waiting(vehicle) as u32;
+        let mut counts = self.desk.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match waiting {
+            0 => drop(counts.remove(vehicle)),
+            _ => drop(counts.insert(vehicle.clone(), waiting)),
+        }
     }
 
-    fn deliver(&self, node: NodeId, record: Box<Record>) {
-        self.call(node, move |node, channel, clock| async move {
+    fn replicate(&mut self, node: NodeId, record: Box<Record>) -> Option<Event> {
+        let me = self.me.clone();
+        let busy = Event::Replicated { id: record.id, node: node.clone(), kept: false };
+        self.call(node, busy, move |node, channel, clock| async move {
+            let kept = calls::replicate(channel, &record, &me, &clock).await;
+            Event::Replicated { id: record.id, node, kept }
+        })
+    }
+
+    fn deliver(&mut self, node: NodeId, record: Box<Record>) -> Option<Event> {
+        let busy = Event::Delivered { id: record.id, node: node.clone(), outcome: Outcome::NotServed };
+        self.call(node, busy, move |node, channel, clock| async move {
             let outcome = calls::deliver(channel, &record, &clock).await;
             Event::Delivered { id: record.id, node, outcome }
-        });
+        })
     }
 
     fn send(&self, record: Box<Record>, recall: bool, ask: Option<Ask>) {
@@ -304,22 +331,28 @@ impl CommandsTask {
         });
     }
 
-    /// Calls a peer beside the task.
+    /// Calls a peer beside the task. With too many calls to it waiting, `busy` is what became of this one: the machine
+    /// tries again.
     fn call<F: Future<Output = Event> + Send>(
-        &self,
+        &mut self,
         node: NodeId,
+        busy: Event,
         call: impl FnOnce(NodeId, Option<tonic::transport::Channel>, Clock) -> F + Send + 'static,
-    ) {
+    ) -> Option<Event> {
+        let line = self.lines.entry(node.clone()).or_default();
+        let Ok(place) = line.places.clone().try_acquire_owned() else { return Some(busy) };
+        let calls = line.calls.clone();
         let channel = self.urls.get(&node).and_then(|url| self.means.channels.to(url));
-        let (clock, desk, calls, stopping) =
-            (self.means.clock, self.desk.clone(), self.calls.clone(), self.means.tasks.stopping());
+        let (clock, desk, stopping) = (self.means.clock, self.desk.clone(), self.means.tasks.stopping());
         self.means.tasks.spawn_small(async move {
-            let _permit = calls.acquire_owned().await;
+            let _place = place;
+            let _call = calls.acquire_owned().await;
             tokio::select! {
                 event = call(node, channel, clock) => desk.happened(event).await,
                 () = stopping => {}
             }
         });
+        None
     }
 }
 

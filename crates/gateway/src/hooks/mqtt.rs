@@ -116,6 +116,10 @@ impl Link {
 
     fn publish(&mut self, publication: Publication) {
         let Publication { topic, payload, done } = publication;
+        if done.is_closed() {
+            // Whoever asked has given up: a late wake-up helps nobody, and takes the room of a fresh one.
+            return;
+        }
         match self.client.try_publish(topic, QoS::AtLeastOnce, false, payload) {
             Ok(()) => self.queued.push_back(done),
             // Whoever waits sees it dropped.

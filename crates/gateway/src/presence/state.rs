@@ -77,11 +77,11 @@ impl State {
     pub(super) fn hand(&self, record: &Record, recall: bool) -> Outcome {
         let Some(mailbox) = self.mailbox_of(&record.vehicle) else { return Outcome::NotServed };
         let now = self.clock.now();
-        mailbox.put(match record.to_send(now) {
+        let letter = match record.to_send(now) {
             _ if recall => Letter::Send(Downlink::CommandCancel(record.id)),
             Some(command) => Letter::Command(Box::new(command), now),
             None => return Outcome::Expired,
-        });
-        Outcome::Sent
+        };
+        if mailbox.offer(letter) { Outcome::Sent } else { Outcome::NotServed }
     }
 }
