@@ -155,7 +155,7 @@ impl Gateway {
         let timers = config.timers.timers();
         let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
         let places = places(&reader).await?;
-        let kept = crate::commands::rows::open(&clock, &reader).await?;
+        let kept = crate::commands::rows::kept(&clock, &reader).await?;
 
         let tasks = Tasks::default();
         let live = Live::new(incarnation);

@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use support::cluster::{shutdown, start as cluster, start_one};
+use support::cluster::{alive, shutdown, start as cluster, start_one};
 use support::events::Events;
 use support::{Response, Running, Vehicle, eventually, request, request_with};
 
@@ -207,6 +207,26 @@ async fn a_gateway_without_another_region_keeps_a_command_alone_and_answers_repe
     assert!(metrics.contains("waygate_commands_total{state=\"cancelled\"}"), "{metrics}");
     assert!(metrics.contains("waygate_commands_open"), "{metrics}");
     shutdown(vec![running]).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_what_waits_is_counted_and_what_ended_is_known_by_its_key() {
+    let (ports, mut running) = cluster().await;
+    let (at, key) = (running[0].operators(), [("idempotency-key", "k1")]);
+    let ended = post(at, "LUX-2", &key, queued()).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(request(at, "DELETE", &format!("/v1/commands/{ended}"), &[]).await.status, 200);
+    state_at(at, &ended, "cancelled").await;
+    taken(at, queued()).await;
+    let Running { gateway, dir } = running.remove(0);
+    gateway.shutdown().await;
+    running.insert(0, start_one(0, &ports, dir).await);
+    let at = running[0].operators();
+    eventually(at, "/v1/regions", |answer| alive(answer) == 3).await;
+    let again = post(at, "LUX-2", &key, queued()).await.json();
+    assert_eq!((&again["id"], &again["state"]), (&json!(ended), &json!("cancelled")), "{again}");
+    let (_vehicle, accept) = Vehicle::attach(running[0].vehicles(), "LUX-1", json!({})).await;
+    assert_eq!(accept["pending_commands"], 1, "{accept}");
+    shutdown(running).await;
 }
 
 #[tokio::test]

@@ -72,6 +72,26 @@ impl Reader {
         Ok(page)
     }
 
+    /// The commands that ended and changed no earlier than `since`, those changed last first, at most `limit`.
+    pub async fn commands_ended(&self, since: Wall, limit: u32) -> Result<Vec<CommandRecord>, ReadError> {
+        let unfolded = self.unfolded_commands(Cursor { vehicle: 0, command: 0 });
+        let mut found: BTreeMap<u128, CommandRecord> =
+            unfolded.into_values().map(|command| (command.id, command)).collect();
+        // Those that are newer in memory take no room from the others.
+        let rows = u64::from(limit) + found.len() as u64;
+        let sql = commands_where!("c.ended = 1 AND c.updated >= ?1 ORDER BY c.updated DESC LIMIT ?2");
+        let query = sqlx::query(sql).bind(since.0).bind(i64::try_from(rows).unwrap_or(i64::MAX));
+        for row in query.fetch_all(&self.pool).await.map_err(|e| self.failed(e))? {
+            let command = read_command(&row).map_err(|e| self.failed(e))?;
+            found.entry(command.id).or_insert(command);
+        }
+        let mut found: Vec<CommandRecord> =
+            found.into_values().filter(|command| command.ended && command.updated >= since).collect();
+        found.sort_by_key(|command| Reverse((command.updated, command.id)));
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
     /// The commands of a vehicle, those changed last first, at most `limit`.
     pub async fn commands_of(&self, vehicle: &VehicleId, limit: u32) -> Result<Vec<CommandRecord>, ReadError> {
         let mut found = BTreeMap::new();

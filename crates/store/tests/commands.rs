@@ -35,6 +35,9 @@ async fn a_command_is_replaced_by_its_next_state_and_leaves_the_open_ones_when_i
     assert_eq!(reader.commands_of(&vehicle(1), 9).await.unwrap(), [ended(1, 1, 30), command(1, 2, 20)]);
     assert_eq!(reader.commands_of(&vehicle(1), 1).await.unwrap(), [ended(1, 1, 30)]);
     assert_eq!(reader.commands_of(&vehicle(3), 9).await.unwrap(), []);
+    let at = ended(1, 1, 30).updated;
+    assert_eq!(reader.commands_ended(at, 9).await.unwrap(), [ended(1, 1, 30)]);
+    assert_eq!(reader.commands_ended(at + Millis(1), 9).await.unwrap(), []);
     assert_eq!(open_of(&reader).await, [command(1, 2, 20), bare]);
 }
 

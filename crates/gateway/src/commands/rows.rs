@@ -1,7 +1,8 @@
 //! Commands as the store keeps them: written with the node's wall clock, so that an age goes on while it is down.
 
 use crate::clock::Clock;
-use waygate_core::commands::Record;
+use waygate_core::commands::{ENDED_KEPT, Record};
+use waygate_core::limits::COMMANDS_ENDED_MAX;
 use waygate_core::time::Wall;
 use waygate_store::{CommandRecord, Cursor, ReadError, Reader};
 use waygate_wire::orders::{record_from_bytes, record_to_bytes};
@@ -36,9 +37,12 @@ pub fn record(clock: &Clock, row: &CommandRecord) -> Option<Record> {
     }
 }
 
-/// The commands that had not ended when the gateway did.
-pub async fn open(clock: &Clock, reader: &Reader) -> Result<Vec<Record>, ReadError> {
-    let (mut after, mut records) = (None::<Cursor>, Vec::new());
+/// The commands that had not ended when the gateway did, and those that ended lately: a copy of another gateway that
+/// lacks the vehicle's word must not take the place of one that has it.
+pub async fn kept(clock: &Clock, reader: &Reader) -> Result<Vec<Record>, ReadError> {
+    let ended = reader.commands_ended(clock.wall() - ENDED_KEPT, COMMANDS_ENDED_MAX as u32).await?;
+    let mut records: Vec<Record> = ended.iter().filter_map(|row| record(clock, row)).collect();
+    let mut after = None::<Cursor>;
     loop {
         let page = reader.commands_open(after, LOAD_PAGE).await?;
         records.extend(page.items.iter().filter_map(|row| record(clock, row)));

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::query::{Parameters, vehicle_id};
 use super::vehicles::Peers;
 use super::{Operators, shape};
-use crate::peers::commands::{FOUND_MAX, Unreadable, cancel as cancel_at, find};
+use crate::peers::commands::{FOUND_MAX, NotCancelled, Unreadable, cancel as cancel_at, find};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -133,7 +133,7 @@ pub async fn cancel(
     let here = tokio::time::timeout(PATIENCE, operators.commands.cancelled(id)).await.map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the disk took too long; ask for the command to see where it is")
     })?;
-    let info = match here.ok_or_else(Problem::stopping)?.map_err(refused)? {
+    let info = match here.ok_or_else(Problem::stopping)?.map_err(not_cancelled)? {
         Some(record) => Json(operators.command_info(&record, Vec::new())),
         None => {
             let clock = operators.clock;
@@ -296,6 +296,13 @@ fn command_id(id: Result<Path<String>, PathRejection>) -> Result<CommandId, Prob
 
 fn unreadable(Unreadable: Unreadable) -> Problem {
     Problem::unreadable()
+}
+
+fn not_cancelled(why: NotCancelled) -> Problem {
+    match why {
+        NotCancelled::Refused(why) => refused(why),
+        NotCancelled::Unreadable(why) => unreadable(why),
+    }
 }
 
 fn refused(why: Refusal) -> Problem {

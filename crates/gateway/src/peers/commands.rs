@@ -42,16 +42,13 @@ fn stopping() -> Status {
     Status::unavailable("the gateway stops")
 }
 
-fn refusal(why: Refusal) -> String {
-    format!("{why:?}")
-}
-
 fn ack(answer: Option<Answer>) -> Result<Response<proto::CommandAck>, Status> {
-    let (taken, detail) = match answer.ok_or_else(stopping)? {
-        Answer::Stored(_) | Answer::Delivery(_) => (true, String::new()),
-        Answer::Refused(why) => (false, refusal(why)),
-    };
-    Ok(Response::new(proto::CommandAck { taken, detail }))
+    Ok(Response::new(match answer.ok_or_else(stopping)? {
+        Answer::Stored(_) | Answer::Delivery(_) => proto::CommandAck { taken: true, ..Default::default() },
+        Answer::Refused(why) => {
+            proto::CommandAck { taken: false, detail: format!("{why:?}"), unknown: why == Refusal::NotFound }
+        }
+    }))
 }
 
 #[tonic::async_trait]
@@ -90,7 +87,7 @@ impl Commands for CommandService {
                 self.of(&vehicle, (request.limit as usize).clamp(1, FOUND_MAX)).await
             }
         };
-        let records = records.map_err(|Unreadable| Status::internal("the store cannot be read"))?;
+        let records = records.map_err(unreadable)?;
         Ok(self.found(&records))
     }
 
@@ -99,7 +96,8 @@ impl Commands for CommandService {
         let id = id.ok_or_else(|| Status::invalid_argument("id: must have 16 bytes, a UUID"))?;
         match self.cancelled(id).await.ok_or_else(stopping)? {
             Ok(record) => Ok(self.found(&record.into_iter().collect::<Vec<_>>())),
-            Err(_) => Err(Status::unavailable("it cannot be stored now")),
+            Err(NotCancelled::Refused(_)) => Err(Status::unavailable("it cannot be stored now")),
+            Err(NotCancelled::Unreadable(Unreadable)) => Err(unreadable(Unreadable)),
         }
     }
 }
@@ -107,6 +105,19 @@ impl Commands for CommandService {
 /// The store cannot be read; the log says why.
 #[derive(Debug)]
 pub struct Unreadable;
+
+/// A command was not cancelled.
+#[derive(Debug)]
+pub enum NotCancelled {
+    /// That it is to be could not be stored.
+    Refused(Refusal),
+    /// Whether it is kept here is not known.
+    Unreadable(Unreadable),
+}
+
+fn unreadable(Unreadable: Unreadable) -> Status {
+    Status::internal("the store cannot be read")
+}
 
 impl CommandService {
     fn found(&self, records: &[Record]) -> Response<proto::FoundCommands> {
@@ -147,11 +158,11 @@ impl CommandService {
     }
 
     /// Cancels a command that is kept here; `None` within if it is not. One that had ended stays as it is.
-    pub async fn cancelled(&self, id: CommandId) -> Option<Result<Option<Record>, Refusal>> {
+    pub async fn cancelled(&self, id: CommandId) -> Option<Result<Option<Record>, NotCancelled>> {
         match self.desk.cancel(id).await? {
             Answer::Stored(record) => Some(Ok(Some(*record))),
-            Answer::Refused(Refusal::NotFound) => Some(Ok(self.one(id).await.unwrap_or_default())),
-            Answer::Refused(why) => Some(Err(why)),
+            Answer::Refused(Refusal::NotFound) => Some(self.one(id).await.map_err(NotCancelled::Unreadable)),
+            Answer::Refused(why) => Some(Err(NotCancelled::Refused(why))),
             Answer::Delivery(_) => None,
         }
     }
@@ -193,7 +204,7 @@ pub async fn report(channel: Option<Channel>, report: &Report) -> bool {
     match tokio::time::timeout(DEADLINE, client.report(request)).await {
         Ok(Ok(reply)) => {
             let ack = reply.into_inner();
-            ack.taken || ack.detail == refusal(Refusal::NotFound)
+            ack.taken || ack.unknown
         }
         Ok(Err(_)) | Err(_) => false,
     }

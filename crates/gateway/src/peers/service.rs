@@ -306,6 +306,6 @@ fn notice(request: proto::SupersedeRequest) -> Result<Notice, Status> {
     })
 }
 
-fn vehicle_id(text: &str) -> Result<VehicleId, Status> {
+pub(super) fn vehicle_id(text: &str) -> Result<VehicleId, Status> {
     VehicleId::new(text).map_err(|error| Status::invalid_argument(error.to_string()))
 }
