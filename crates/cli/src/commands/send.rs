@@ -123,7 +123,7 @@ pub fn finish(api: &Api, id: &str, followed: Followed, output: &mut Output) -> R
             Ok(follow::exit(info.state))
         }
         Followed::Interrupted => {
-            output.note(&follow::look_again(id));
+            output.note(&follow::goes_on(id));
             Ok(Exit::UnderWay)
         }
     }
