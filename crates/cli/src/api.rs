@@ -66,6 +66,9 @@ pub enum ApiError {
     /// Something answers, but not with the operator API.
     #[error("{url} answers {why}: that is not a gateway's operator address")]
     NotTheApi { url: String, why: String },
+    /// The question cannot be put into a request; nothing was asked.
+    #[error("{what} cannot be sent: {why}")]
+    Unsendable { what: String, why: String },
 }
 
 impl ApiError {
@@ -75,7 +78,7 @@ impl ApiError {
             Self::Unreachable { asked, .. } => *asked,
             Self::TimedOut { .. } => true,
             Self::Problem { status, .. } => status.is_server_error(),
-            Self::NotTheApi { .. } => false,
+            Self::NotTheApi { .. } | Self::Unsendable { .. } => false,
         }
     }
 
@@ -84,7 +87,7 @@ impl ApiError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             Self::Problem { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
-            Self::NotTheApi { .. } => false,
+            Self::NotTheApi { .. } | Self::Unsendable { .. } => false,
         }
     }
 }
@@ -93,9 +96,12 @@ impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let exit = match &error {
             ApiError::Unreachable { .. } | ApiError::TimedOut { .. } => Exit::Unreachable,
-            ApiError::Problem { status, .. } if *status == StatusCode::NOT_FOUND => Exit::Nothing,
+            // Not the asker's fault: there is no such vehicle, or it has no socket.
+            ApiError::Problem { status: StatusCode::NOT_FOUND | StatusCode::CONFLICT, .. } => Exit::Nothing,
+            ApiError::Problem { status: StatusCode::TOO_MANY_REQUESTS, .. } => Exit::Server,
             ApiError::Problem { status, .. } if status.is_client_error() => Exit::Usage,
             ApiError::Problem { .. } | ApiError::NotTheApi { .. } => Exit::Server,
+            ApiError::Unsendable { .. } => Exit::Internal,
         };
         let advice = match &error {
             ApiError::Unreachable { .. } => {
@@ -103,7 +109,7 @@ impl From<ApiError> for Failure {
             }
             ApiError::TimedOut { .. } => "\n  allow it more with --timeout SECONDS, or ask another with --url",
             ApiError::NotTheApi { .. } => "\n  check --url: vehicles and operators have different ports",
-            ApiError::Problem { .. } => "",
+            ApiError::Problem { .. } | ApiError::Unsendable { .. } => "",
         };
         Self::new(exit, format!("{error}{advice}"))
     }
@@ -144,7 +150,7 @@ impl Api {
         header: Option<(&'static str, &str)>,
     ) -> Result<Value, ApiError> {
         let body = body.map(serde_json::to_vec).transpose();
-        let body = body.map_err(|error| self.not_the_api(format!("to nothing that can be written ({error})")))?;
+        let body = body.map_err(|error| unsendable("the body", &error))?;
         let body = Bytes::from(body.unwrap_or_default());
         self.exchange(Question { method: Method::POST, body, header, ..Question::get(path, &[]) }).await
     }
@@ -206,7 +212,9 @@ impl Api {
         if json {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some((name, value)) = header.and_then(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))) {
+        if let Some((name, text)) = header {
+            let value =
+                HeaderValue::from_str(text).map_err(|error| unsendable(&format!("the header {name}"), &error))?;
             headers.insert(name, value);
         }
         let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
@@ -222,7 +230,8 @@ impl Api {
             other @ (ApiError::Problem { .. }
             | ApiError::NotTheApi { .. }
             | ApiError::Unreachable { .. }
-            | ApiError::TimedOut { .. }) => Err(other),
+            | ApiError::TimedOut { .. }
+            | ApiError::Unsendable { .. }) => Err(other),
         }
     }
 
@@ -280,6 +289,10 @@ impl Api {
     fn not_the_api(&self, why: String) -> ApiError {
         ApiError::NotTheApi { url: self.base().to_owned(), why }
     }
+}
+
+fn unsendable(what: &str, error: &dyn std::error::Error) -> ApiError {
+    ApiError::Unsendable { what: what.to_owned(), why: error.to_string() }
 }
 
 /// The innermost reason, which is the one that a person can act on ("connection refused").

@@ -97,3 +97,22 @@ async fn a_patient_question_has_so_much_longer() {
     let error = api.post::<Value>(&["vehicles", "A", "page"], None, None).await.unwrap_err();
     assert!(matches!(error, ApiError::TimedOut { after, .. } if after == Duration::from_millis(250)), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_vehicle_without_a_socket_is_not_a_wrong_command_line_and_a_full_gateway_is_not_either() {
+    for (status, exit) in [(400, 2), (404, 1), (409, 1), (422, 2), (429, 4), (500, 4), (503, 4)] {
+        let server = server::Server::start(vec![server::Answer::problem(status, "so it is")]).await;
+        let error = server.api().ask(&["vehicles", "A", "snapshot"], &[]).await.unwrap_err();
+        assert_eq!(Failure::from(error).exit.code(), exit, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_written_is_told_and_nothing_is_asked() {
+    let server = server::Server::start(vec![server::Answer::empty(204)]).await;
+    let header = Some(("idempotency-key", "two\nlines"));
+    let error = server.api().post::<Value>(&["vehicles", "A", "commands"], None, header).await.unwrap_err();
+    assert!(!error.is_unsure() && !error.is_passing(), "{error:?}");
+    assert!(error.to_string().starts_with("the header idempotency-key cannot be sent: "), "{error}");
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+}

@@ -14,10 +14,10 @@ const SPAN_MAX_S: f64 = 366.0 * 86_400.0;
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  the vehicle or command is not known, nothing matched, or a page did not reach the vehicle
+   1  the vehicle or command is not known, nothing matched, or the vehicle was not reached
    2  the command line is wrong, or the gateway refused a parameter
    3  no gateway answered at the URL
-   4  the gateway answered with an error
+   4  the gateway answered with an error, or can take no more now
    5  the command failed or was rejected
    6  the command expired or was cancelled: it was never begun
    7  the command may have been done: nobody knows

@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// No gateway answered.
     Unreachable,
-    /// The gateway answered with an error, or with something that is not its API.
+    /// The gateway answered with an error, can take no more now, or it is not its API that answered.
     Server,
     /// The command failed or was rejected.
     NotDone,

@@ -26,7 +26,9 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| Failure::internal(format!("the async runtime does not start: {error}")))
-        .and_then(|runtime| runtime.block_on(run(arguments.command, &mut output)));
+        .and_then(|runtime| runtime.block_on(run(arguments.command, &mut output)))
+        // An answer that did not arrive whole is not one that was given.
+        .and_then(|exit| output.flush().map(|()| exit).map_err(Failure::from));
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -108,7 +108,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // A reader that has gone is the normal end of `… | head`.
+        // For an end that nobody planned; whoever ends as planned flushes before and looks at what comes of it.
         let _ = self.sink.flush();
     }
 }

@@ -3,15 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use support::{Serving, waygate};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
@@ -38,10 +40,8 @@ impl Drop for Gateway {
 }
 
 fn spawn(config: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_waygate"))
-        .args(["gateway", "--exit-with-stdin", "--config"])
+    waygate(&["gateway", "--exit-with-stdin", "--config"])
         .arg(config)
-        .env_remove("WAYGATE_LOG")
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -51,19 +51,8 @@ fn spawn(config: &Path) -> Child {
 impl Gateway {
     fn start(config: &Path) -> Self {
         let mut child = spawn(config);
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut lines = String::new();
-        let serving = loop {
-            let at = lines.len();
-            assert!(log.read_line(&mut lines).unwrap() > 0, "the gateway ended before it served:\n{lines}");
-            let entry: Value = serde_json::from_str(&lines[at..]).unwrap();
-            if entry["message"] == "serving" {
-                break entry;
-            }
-        };
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
-        Self { child, operators: address("operators"), vehicles: address("vehicles") }
+        let Serving { operators, vehicles } = Serving::read(&mut child);
+        Self { child, operators, vehicles }
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -129,3 +129,20 @@ fn an_address_in_use_is_named() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains(&address) && said.contains("[vehicles]"), "{said}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_and_a_reader_that_has_gone_is_none() {
+    let gateway = Gateway::start();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for words in [["regions", "--url"], ["vehicles", "--url"]] {
+        let output = waygate(&words).arg(&gateway.operators_url).arg("--json").stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(70), "{words:?}");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(complaint.contains("cannot write the answer"), "{words:?}: {complaint}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = waygate(&["regions", "--url"]).arg(&gateway.operators_url).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &[][..]));
+}

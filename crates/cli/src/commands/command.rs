@@ -79,12 +79,10 @@ fn show(info: &CommandInfo, answer: &Value, output: &mut Output) -> Result<(), F
 fn write_facts(info: &CommandInfo, output: &mut Output) -> std::io::Result<()> {
     let arguments = info.arguments.as_ref().map(|arguments| format!(" {arguments}")).unwrap_or_default();
     output.line(words::plain(&format!("{} for {}{arguments}", info.name, info.vehicle)))?;
-    let left = if info.ended {
-        String::new()
-    } else if info.expires_in_s > 0.0 {
-        format!(", {} of {} left to begin", words::age(info.expires_in_s), words::age(info.ttl_s))
-    } else {
-        format!(", the {} to begin are over", words::age(info.ttl_s))
+    let left = match follow::left_to_begin(info) {
+        Some(left) if left > 0.0 => format!(", {} of {} left to begin", words::age(left), words::age(info.ttl_s)),
+        Some(_) => format!(", the {} to begin are over", words::age(info.ttl_s)),
+        None => String::new(),
     };
     let policy = match (info.policy, &info.key) {
         (CommandPolicy::Now, _) => "now".to_owned(),

@@ -65,3 +65,13 @@ fn an_id_no_command_can_have_is_refused_before_anything_is_asked() {
         assert!(command_id(wrong).is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn one_that_was_begun_has_no_time_left_to_begin() {
+    for state in ["accepted", "running"] {
+        let server = Server::start(vec![Answer::json(&command(&["queued", "sent", state]))]).await;
+        let (exit, written) = run_with(&server, false, false).await;
+        assert_eq!(exit, Exit::UnderWay);
+        assert_eq!(written.lines().nth(1), Some("taken by lux-west 3.0 s ago, policy queue"));
+    }
+}

@@ -82,14 +82,32 @@ pub async fn follow(
                 }
                 Err(error) => {
                     output.progress(None);
-                    let failure = Failure::from(error);
-                    let message = format!("{}\n  {}", failure.message, look_again(&info.id));
-                    return Err(Failure::new(failure.exit, message));
+                    return Err(given_up(error, &info.id));
                 }
             }
         };
         heard = Instant::now();
     }
+}
+
+/// Why following ends before the command does.
+fn given_up(error: ApiError, id: &str) -> Failure {
+    let failure = Failure::from(error);
+    let way = match failure.exit {
+        // Nobody who was asked knows it, so nobody can say that it goes on.
+        Exit::Nothing => look_again(id),
+        Exit::Ok
+        | Exit::Usage
+        | Exit::Unreachable
+        | Exit::Server
+        | Exit::NotDone
+        | Exit::NotBegun
+        | Exit::Unknown
+        | Exit::UnderWay
+        | Exit::Internal
+        | Exit::Config => goes_on(id),
+    };
+    Failure::new(failure.exit, format!("{}\n  {way}", failure.message))
 }
 
 /// Ends when the person at the terminal presses Ctrl-C.
@@ -100,9 +118,28 @@ pub async fn interrupted() {
     }
 }
 
-/// How a person sees the command again.
-pub fn look_again(id: &str) -> String {
-    format!("the command goes on; look again with `waygate command {id} --follow`")
+/// That the command goes on, and how a person sees it again.
+pub fn goes_on(id: &str) -> String {
+    format!("the command goes on; {}", look_again(id))
+}
+
+fn look_again(id: &str) -> String {
+    format!("look again with `waygate command {id} --follow`")
+}
+
+/// Seconds that are left to begin it; none once it was begun or has ended.
+pub fn left_to_begin(info: &CommandInfo) -> Option<f64> {
+    match info.state {
+        CommandState::Queued | CommandState::Paging | CommandState::Sent => Some(info.expires_in_s),
+        CommandState::Accepted
+        | CommandState::Running
+        | CommandState::Succeeded
+        | CommandState::Failed
+        | CommandState::Rejected
+        | CommandState::Expired
+        | CommandState::Cancelled
+        | CommandState::Unknown => None,
+    }
 }
 
 /// Writes the steps from the `told`th on.
@@ -131,7 +168,9 @@ pub fn tell_end(info: &CommandInfo, output: &mut Output) -> std::io::Result<()> 
 /// The state, and why.
 pub fn state_words(info: &CommandInfo) -> String {
     let percent = info.percent.filter(|_| !info.ended).map(|percent| format!(" {percent} %")).unwrap_or_default();
-    let why = match (info.text.as_str(), info.code.as_str()) {
+    // Some ends are called like their reason.
+    let code = if info.code == info.state.name() { "" } else { info.code.as_str() };
+    let why = match (info.text.as_str(), code) {
         ("", "") => String::new(),
         (why, "") | ("", why) => format!(": {why}"),
         (text, code) => format!(": {text} ({code})"),
@@ -182,8 +221,11 @@ const fn ansi(state: CommandState) -> &'static str {
 }
 
 fn progress_words(info: &CommandInfo) -> String {
-    let begun = matches!(info.state, CommandState::Accepted | CommandState::Running);
-    let left = if begun { String::new() } else { format!(", {} left to begin", words::age(info.expires_in_s)) };
+    let left = match left_to_begin(info) {
+        Some(left) if left > 0.0 => format!(", {} left to begin", words::age(left)),
+        Some(_) => ", its time to begin is over".to_owned(),
+        None => String::new(),
+    };
     words::plain(&format!("{}, {} since it was taken{left}", state_words(info), words::age(info.age_s))).into_owned()
 }
 

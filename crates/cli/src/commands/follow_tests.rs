@@ -60,6 +60,7 @@ async fn a_gateway_that_does_not_know_the_command_ends_it_with_how_to_look_again
     let failure = outcome.unwrap_err();
     assert_eq!(failure.exit, Exit::Nothing);
     assert!(failure.message.contains("waygate command 0193-77 --follow"), "{}", failure.message);
+    assert!(!failure.message.contains("goes on"), "nobody knows that: {}", failure.message);
 }
 
 #[tokio::test]
@@ -95,9 +96,20 @@ fn every_end_has_an_exit_code_of_its_own_kind() {
 fn progress_says_how_far_it_is_and_how_long_is_left() {
     let mut info: CommandInfo = serde_json::from_value(command(&["queued"])).unwrap();
     assert_eq!(progress_words(&info), "queued, 1.0 s since it was taken, 29 s left to begin");
+    info.expires_in_s = 0.0;
+    assert_eq!(progress_words(&info), "queued, 1.0 s since it was taken, its time to begin is over");
     (info.state, info.percent) = (CommandState::Running, Some(40));
     assert_eq!(progress_words(&info), "running 40 %, 1.0 s since it was taken");
     (info.state, info.ended, info.code, info.text) =
         (CommandState::Failed, true, "door_ajar".to_owned(), "a door is open".to_owned());
     assert_eq!(state_words(&info), "failed: a door is open (door_ajar)");
+}
+
+#[test]
+fn a_reason_that_is_called_like_its_state_is_not_said_twice() {
+    let mut info: CommandInfo = serde_json::from_value(command(&["queued", "expired"])).unwrap();
+    info.code = "expired".to_owned();
+    assert_eq!(state_words(&info), "expired");
+    info.text = "its time to live ended before it could be sent".to_owned();
+    assert_eq!(state_words(&info), "expired: its time to live ended before it could be sent");
 }

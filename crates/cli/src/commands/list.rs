@@ -6,7 +6,7 @@ use waygate_wire::operator::{CommandInfo, CommandList};
 
 use crate::api::Api;
 use crate::args::AskArgs;
-use crate::commands::follow::{colour, state_words};
+use crate::commands::follow::{colour, left_to_begin, state_words};
 use crate::commands::vehicle::vehicle_id;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -60,7 +60,7 @@ fn grid(commands: &[CommandInfo]) -> Grid {
             Field::new(&info.name),
             Field::new(state_words(info)).coloured(colour(info.state)),
             Field::new(format!("{} ago", words::age(info.age_s))),
-            Field::maybe((!info.ended).then(|| words::age(info.expires_in_s))),
+            Field::maybe(left_to_begin(info).map(|left| words::age(left.max(0.0)))),
             Field::new(&info.origin),
         ]);
     }

@@ -31,3 +31,13 @@ async fn commands_are_a_table_with_what_is_left_of_those_that_wait() {
 async fn a_vehicle_without_commands_ends_with_nothing() {
     assert_eq!(listed(json!([])).await, (Exit::Nothing, String::new()));
 }
+
+#[tokio::test]
+async fn one_that_was_begun_has_nothing_left_to_begin() {
+    let (_, written) = listed(json!([command(&["queued", "sent"]), command(&["queued", "sent", "running"])])).await;
+    insta::assert_snapshot!(written, @r"
+    COMMAND  NAME        STATE        TAKEN  LEFT  TAKEN BY
+    0193-77  doors.lock  sent     2.0 s ago  28 s  lux-west
+    0193-77  doors.lock  running  3.0 s ago     -  lux-west
+    ");
+}

@@ -39,8 +39,9 @@ pub struct SendArgs {
     #[arg(long)]
     pub no_wake: bool,
     /// Follow it to its end; so it is unless --no-wait is given.
-    #[arg(long, overrides_with = "no_wait")]
-    pub wait: bool,
+    // Never read: given last, it takes away a --no-wait before it.
+    #[arg(long = "wait", overrides_with = "no_wait")]
+    _wait: bool,
     /// End once it is taken.
     #[arg(long)]
     pub no_wait: bool,
@@ -94,14 +95,22 @@ async fn send(
     };
     let idempotency_key = args.idempotency_key.clone().map_or_else(random_key, Ok)?;
     let header = Some(("idempotency-key", idempotency_key.as_str()));
-    let answer = api.post(&["vehicles", &args.id, "commands"], Some(&command), header).await;
+    tokio::pin!(interrupt);
+    let path = ["vehicles", args.id.as_str(), "commands"];
+    let answer = tokio::select! {
+        answer = api.post(&path, Some(&command), header) => answer,
+        () = &mut interrupt => {
+            let message = format!("interrupted before an answer came\n  {}", send_again(&idempotency_key));
+            return Err(Failure::new(Exit::Unknown, message));
+        }
+    };
     let answer = answer.map_err(|error| not_taken(error, &idempotency_key))?;
     let info: CommandInfo = api.read(answer.clone())?;
     if !output.json {
         output.line(words::plain(&taken_words(&info)))?;
         output.flush()?;
     }
-    if args.no_wait && !args.wait {
+    if args.no_wait {
         if output.json {
             output.json(&answer)?;
         }
@@ -123,7 +132,7 @@ pub fn finish(api: &Api, id: &str, followed: Followed, output: &mut Output) -> R
             Ok(follow::exit(info.state))
         }
         Followed::Interrupted => {
-            output.note(&follow::look_again(id));
+            output.note(&follow::goes_on(id));
             Ok(Exit::UnderWay)
         }
     }
@@ -144,10 +153,13 @@ fn not_taken(error: ApiError, key: &str) -> Failure {
     let unsure = error.is_unsure();
     let failure = Failure::from(error);
     if unsure {
-        let hint = format!("it may have been taken all the same; send it again with --idempotency-key {key}");
-        return Failure::new(failure.exit, format!("{}\n  {hint}", failure.message));
+        return Failure::new(failure.exit, format!("{}\n  {}", failure.message, send_again(key)));
     }
     failure
+}
+
+fn send_again(key: &str) -> String {
+    format!("it may have been taken all the same; send it again with --idempotency-key {key}")
 }
 
 fn random_key() -> Result<String, Failure> {

@@ -14,13 +14,15 @@ fn args(line: &str) -> SendArgs {
     args
 }
 
+/// With `interrupt`, as soon as it was said that the command is taken.
 async fn sent(line: &str, answers: Vec<Answer>, interrupt: bool) -> (Result<Exit, Failure>, String, Vec<String>) {
     let server = Server::start(answers).await;
     let args = args(line);
     let (mut output, written) = Output::in_memory(args.ask.json, 100);
+    let seen = written.clone();
     let interrupt = async move {
-        if !interrupt {
-            std::future::pending::<()>().await;
+        while !interrupt || seen.text().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let exit = send(&server.api(), args, interrupt, &mut output).await;
@@ -88,12 +90,31 @@ async fn a_key_belongs_to_latest_wins() {
     assert_eq!(failure.exit, Exit::Usage);
 }
 
-#[test]
-fn waiting_is_what_is_done_and_the_last_word_counts() {
-    let waits = |line: &str| {
-        let args = args(line);
-        args.wait || !args.no_wait
-    };
-    assert!(waits("--ttl 30s") && waits("--ttl 30s --no-wait --wait"));
-    assert!(!waits("--ttl 30s --no-wait") && !waits("--ttl 30s --wait --no-wait"));
+#[tokio::test]
+async fn waiting_is_what_is_done_and_the_last_word_counts() {
+    for (line, requests) in [
+        ("--ttl 30s", 2),
+        ("--ttl 30s --wait", 2),
+        ("--ttl 30s --no-wait --wait", 2),
+        ("--ttl 30s --no-wait", 1),
+        ("--ttl 30s --wait --no-wait", 1),
+    ] {
+        let end = Answer::json(&command(&["queued", "sent", "succeeded"]));
+        let (exit, _, asked) = sent(line, vec![Answer::created(&command(&["queued"])), end], false).await;
+        assert_eq!((exit.unwrap(), asked.len()), (Exit::Ok, requests), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_before_an_answer_leaves_the_key_with_which_to_send_it_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut args = args("--ttl 30s --idempotency-key k1");
+    args.ask.url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (mut output, _) = Output::in_memory(false, 100);
+    // The connection stands; an answer never comes.
+    let interrupt = async { drop(listener.accept().await.unwrap()) };
+    let failure = send(&Api::new(&args.ask.clone()), args, interrupt, &mut output).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Unknown);
+    assert!(failure.message.contains("may have been taken"), "{}", failure.message);
+    assert!(failure.message.contains("--idempotency-key k1"), "{}", failure.message);
 }

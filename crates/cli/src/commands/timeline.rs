@@ -75,10 +75,11 @@ async fn collect(api: &Api, id: &str, wanted: u64) -> Result<Value, Failure> {
 
 fn show(api: &Api, answer: Value, id: &str, output: &mut Output) -> Result<Exit, Failure> {
     let timeline: Timeline = api.read(answer.clone())?;
+    let changes = changes(&timeline.transitions);
     if output.json {
         output.json(&answer)?;
-    } else if !timeline.transitions.is_empty() {
-        grid(&timeline.transitions).write(output)?;
+    } else if !changes.is_empty() {
+        grid(&changes).write(output)?;
     }
     super::warn_of_missing(&timeline.missing_regions, "what it alone knows is not among these", output);
     if timeline.transitions.is_empty() {
@@ -86,15 +87,24 @@ fn show(api: &Api, answer: Value, id: &str, output: &mut Output) -> Result<Exit,
         return Ok(Exit::Nothing);
     }
     if timeline.next.is_some() && !output.json {
-        output.note(&format!(
-            "the newest {} are shown; --limit shows more",
-            words::count(timeline.transitions.len() as u64)
-        ));
+        output.note(&format!("the newest {} are shown; --limit shows more", words::count(changes.len() as u64)));
     }
     Ok(Exit::Ok)
 }
 
-fn grid(transitions: &[Transition]) -> Grid {
+/// Those that changed something for an operator, newest first: of the same said again in a row, as when a vehicle
+/// reports from another cell, the first.
+fn changes(newest_first: &[Transition]) -> Vec<&Transition> {
+    let older = newest_first.iter().skip(1).map(Some).chain(std::iter::once(None));
+    let repeats = |transition: &Transition, older: &Transition| {
+        let said = |t: &Transition| (t.state, t.epoch, t.session, t.cloned);
+        said(transition) == said(older) && transition.cause == older.cause && transition.gateway == older.gateway
+    };
+    let changed = newest_first.iter().zip(older);
+    changed.filter(|(t, older)| older.is_none_or(|older| !repeats(t, older))).map(|(t, _)| t).collect()
+}
+
+fn grid(transitions: &[&Transition]) -> Grid {
     let mut grid = Grid::new(&[
         Column::left("WHEN"),
         Column::left("STATE"),

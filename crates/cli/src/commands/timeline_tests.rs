@@ -69,3 +69,23 @@ async fn an_empty_timeline_ends_with_nothing() {
     let (exit, written, _) = told(vec![page(&[], json!(null), json!([]))], 10, false).await;
     assert_eq!((exit, written.as_str()), (Exit::Nothing, ""));
 }
+
+#[tokio::test]
+async fn what_is_said_again_in_a_row_is_one_line_of_the_table_and_all_of_the_json() {
+    let transitions = [
+        transition("online", 7, json!({"cloned": true})),
+        transition("online", 6, json!({"cell": "851fa353fffffff"})),
+        transition("online", 5, json!({})),
+        transition("online", 4, json!({"gateway": "lux-east"})),
+        transition("online", 3, json!({"gateway": "lux-east", "epoch": "114098000000000000"})),
+        transition("offline", 2, json!({"cause": "ignition_off"})),
+        transition("offline", 1, json!({"cause": "implicit"})),
+    ];
+    let answers = vec![page(&transitions, json!(null), json!([])); 2];
+    let (_, written, _) = told(answers.clone(), 100, false).await;
+    let minutes: Vec<_> = written.lines().skip(1).map(|line| &line[14..16]).collect();
+    assert_eq!(minutes, ["07", "05", "04", "03", "02", "01"], "{written}");
+    let (_, written, _) = told(answers, 100, true).await;
+    let whole: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(whole["transitions"], json!(transitions));
+}

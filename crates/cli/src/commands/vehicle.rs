@@ -70,8 +70,11 @@ fn write(detail: &VehicleDetail, output: &mut Output) -> std::io::Result<()> {
 fn headline(vehicle: &Vehicle) -> String {
     let mut headline = state_words(vehicle);
     if vehicle.state == State::Asleep {
-        let back = vehicle.update_expected_in_s.map(|seconds| format!(", back in {}", words::age(seconds)));
-        headline += &back.unwrap_or_default();
+        headline += &match vehicle.update_expected_in_s {
+            Some(seconds) if seconds > 0.0 => format!(", back in {}", words::age(seconds)),
+            Some(_) => ", overdue".to_owned(),
+            None => String::new(),
+        };
     }
     if !vehicle.wake.is_empty() && vehicle.state != State::Online {
         headline += &format!(", wake: {}", vehicle.wake.join(", "));
@@ -85,7 +88,7 @@ fn facts(vehicle: &Vehicle) -> Vec<(&'static str, String)> {
         facts.push(("stale because", stale_words(why).to_owned()));
     }
     if let Some(seconds) = vehicle.update_expected_in_s.filter(|_| vehicle.state != State::Asleep) {
-        facts.push(("reports in", words::age(seconds)));
+        facts.push(if seconds > 0.0 { ("reports in", words::age(seconds)) } else { ("report", "overdue".to_owned()) });
     }
     facts.extend(vehicle.fleet.clone().map(|fleet| ("fleet", fleet)));
     facts.push(("served by", format!("{} in {}", vehicle.gateway, vehicle.region)));

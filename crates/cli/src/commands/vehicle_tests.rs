@@ -41,3 +41,16 @@ fn an_id_no_vehicle_can_have_is_refused_before_anything_is_asked() {
         assert!(vehicle_id(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn one_that_is_late_is_overdue() {
+    let mut answer: Value = serde_json::from_str(include_str!("../../tests/answers/vehicle.json")).unwrap();
+    answer["update_expected_in_s"] = 0.0.into();
+    let mut vehicle: Vehicle = serde_json::from_value(answer).unwrap();
+    vehicle.state = State::Asleep;
+    assert_eq!(headline(&vehicle), "asleep, overdue");
+    vehicle.state = State::Idle;
+    assert!(facts(&vehicle).contains(&("report", "overdue".to_owned())), "{:?}", facts(&vehicle));
+    vehicle.update_expected_in_s = Some(61.0);
+    assert!(facts(&vehicle).contains(&("reports in", "61 s".to_owned())), "{:?}", facts(&vehicle));
+}

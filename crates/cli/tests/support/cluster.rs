@@ -1,9 +1,8 @@
 //! Several gateways as processes, each with its own folder, their ways to each other through proxies.
 
 use super::proxy::Proxy;
-use super::{PATIENCE, waygate};
+use super::{PATIENCE, Serving, waygate};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -92,20 +91,8 @@ fn spawn(config: &std::path::Path) -> (Child, SocketAddr, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut lines = String::new();
-    let serving = loop {
-        let at = lines.len();
-        assert!(log.read_line(&mut lines).unwrap() > 0, "the gateway ended before it served:\n{lines}");
-        let entry: Value = serde_json::from_str(&lines[at..]).unwrap();
-        if entry["message"] == "serving" {
-            break entry;
-        }
-    };
-    // The log is read on, so that the gateway never waits for its reader.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let address = |key: &str| -> SocketAddr { serving[key].as_str().unwrap().parse().unwrap() };
-    (child, address("operators"), format!("ws://{}/v1/obu", address("vehicles")))
+    let serving = Serving::read(&mut child);
+    (child, serving.operators, format!("ws://{}/v1/obu", serving.vehicles))
 }
 
 /// These gateways, each a region of its own, all heard by all; with this added to the configuration of each.

@@ -8,6 +8,7 @@ pub mod proxy;
 pub mod vehicle;
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,23 +48,12 @@ impl Gateway {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let serving = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the gateway ended before it served");
-            let entry: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON log line: {line}"));
-            if entry["message"] == "serving" {
-                break entry;
-            }
-        };
-        // The log is read on, so that the gateway never waits for its reader.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let address = |key: &str| serving[key].as_str().unwrap().to_owned();
+        let serving = Serving::read(&mut child);
         Self {
             stdin: child.stdin.take(),
             child,
-            operators_url: format!("http://{}", address("operators")),
-            vehicles_url: format!("ws://{}/v1/obu", address("vehicles")),
+            operators_url: format!("http://{}", serving.operators),
+            vehicles_url: format!("ws://{}/v1/obu", serving.vehicles),
             _folder: folder,
         }
     }
@@ -97,6 +87,33 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Where a gateway serves.
+pub struct Serving {
+    pub operators: SocketAddr,
+    pub vehicles: SocketAddr,
+}
+
+impl Serving {
+    /// Reads the log of a gateway's process, its standard error, until it serves.
+    pub fn read(child: &mut Child) -> Self {
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = String::new();
+        let serving = loop {
+            let at = lines.len();
+            assert!(log.read_line(&mut lines).unwrap() > 0, "the gateway ended before it served:\n{lines}");
+            let entry = serde_json::from_str::<Value>(&lines[at..]);
+            let entry = entry.unwrap_or_else(|_| panic!("not a JSON log line: {}", &lines[at..]));
+            if entry["message"] == "serving" {
+                break entry;
+            }
+        };
+        // The log is read on, so that the gateway never waits for its reader.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
+        Self { operators: address("operators"), vehicles: address("vehicles") }
     }
 }
 

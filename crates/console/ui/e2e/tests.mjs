@@ -225,6 +225,99 @@ export const TESTS = [
     },
   },
   {
+    name: 'an answer to another vehicle leaves alone what is typed for this one, and a failing gateway keeps its key',
+    needs: '/commands',
+    // The gateway's own answers are replaced: the browser logs that one of them was an error.
+    offline: true,
+    async run({ open, gateway }) {
+      const page = await open()
+      const answers = []
+      const keys = []
+      await page.route('**/v1/vehicles/*/commands', async (route) => {
+        if (route.request().method() !== 'POST') return route.continue()
+        keys.push(route.request().headers()['idempotency-key'])
+        const status = await new Promise((answer) => answers.push(answer))
+        const detail = 'this gateway stops; ask another'
+        if (status === 200) return route.continue()
+        await route.fulfill({ status, contentType: 'application/problem+json', body: JSON.stringify({ detail }) })
+      })
+      const asked = async (count) => {
+        for (let looks = 0; looks < 300 && answers.length < count; looks++) await page.waitForTimeout(20)
+        assert.equal(answers.length, count, 'so many were sent')
+      }
+      const { vehicles } = await (await fetch(new URL('/v1/vehicles?limit=4', gateway))).json()
+      const choose = async ({ id }) => {
+        await page.evaluate((vehicle) => (location.hash = vehicle), id)
+        await page.waitForFunction((name) => document.querySelector('#drawer h2').textContent === name, id)
+        await page.keyboard.press('s')
+        await page.waitForFunction(() => document.activeElement.id === 'command-name')
+      }
+      const form = () =>
+        page.evaluate(() => ({
+          open: !document.querySelector('.command-form').hidden,
+          name: document.querySelector('#command-name').value,
+          arguments: document.querySelector('#command-arguments').value,
+          send: document.querySelector('.command-form .solid').textContent,
+          faults: [...document.querySelectorAll('.command-form .fault')].map((f) => f.textContent).join(''),
+        }))
+      // What an answer does is done within its own turn and the drawings after it.
+      const settled = () => page.evaluate(() => new Promise((done) => setTimeout(done, 500)))
+      const typed = { open: true, name: 'second', arguments: '{"by": "hand"}', send: 'Send', faults: '' }
+      for (const [at, status] of [200, 503].entries()) {
+        await choose(vehicles[2 * at])
+        await page.locator('#command-name').fill('first')
+        await page.locator('.command-form .solid').click()
+        await asked(at + 1)
+        await choose(vehicles[2 * at + 1])
+        await page.locator('#command-name').fill(typed.name)
+        await page.locator('#command-arguments').fill(typed.arguments)
+        const answered = page.waitForResponse((r) => r.request().method() === 'POST')
+        answers[at](status)
+        await (await answered).finished()
+        await settled()
+        assert.deepEqual(await form(), typed, `after ${status}`)
+      }
+      // The same twice at a gateway that fails: one key, so that it is taken once.
+      for (let again = 2; again < 4; again++) {
+        await page.locator('.command-form .solid').click()
+        await asked(again + 1)
+        answers[again](503)
+        await page.waitForFunction(() => document.querySelector('.command-form .solid').textContent === 'Send')
+        assert.match((await form()).faults, /^This gateway stops; ask another\. It may have been taken all the same/)
+      }
+      assert.equal(keys[2], keys[3])
+      assert.equal(new Set(keys).size, 3)
+      await page.keyboard.press('Escape')
+      assert.ok(await page.locator('.opener').isVisible())
+    },
+  },
+  {
+    name: 'sending is never below the fold, and what has the focus is never below the buttons',
+    needs: '/commands',
+    async run({ open, gateway }) {
+      const { id } = await driving(gateway)
+      const sizes = [
+        { width: 1440, height: 900 },
+        { width: 390, height: 844 },
+      ]
+      for (const viewport of sizes) {
+        const page = await open({ viewport }, `#${id}`)
+        await page.waitForSelector('#drawer:not([hidden])')
+        await page.keyboard.press('s')
+        const drawer = await page.locator('#drawer .body').boundingBox()
+        const edge = Math.min(drawer.y + drawer.height, viewport.height)
+        const send = await page.locator('.command-form .solid').boundingBox()
+        assert.ok(send.y + send.height <= edge, `Send ends at ${send.y + send.height}, the drawer at ${edge}`)
+        for (const field of ['#command-name', '#command-arguments', '#command-wake']) {
+          await page.locator(field).focus()
+          const top = (await page.locator('.command-form .buttons').boundingBox()).y
+          const { y, height } = await page.locator(field).boundingBox()
+          assert.ok(y + height <= top, `${field} ends at ${y + height}, the buttons begin at ${top}`)
+        }
+      }
+    },
+  },
+  {
     name: 'the keys choose, follow, explain and close',
     async run({ open }) {
       const page = await open()

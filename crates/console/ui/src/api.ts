@@ -98,6 +98,16 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, in words. */
+export function faultText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Whether what was asked for may have been done all the same: only a refusal says that it was not. */
+export function mayHaveHappened(error: unknown): boolean {
+  return !(error instanceof ApiError) || error.status === 0 || error.status >= 500
+}
+
 /** Most rows in one answer; the API's own upper bounds. */
 const VEHICLES_PAGE = 1000
 const RECORDS_PAGE = 10_000
@@ -124,15 +134,25 @@ export async function request<T>(path: string, { method = 'GET', body, headers, 
       signal,
     })
   } catch (error) {
-    if (signal?.aborted) throw error
-    throw new ApiError(0, 'this gateway does not answer')
+    throw unanswered(error, signal)
   }
   if (!answer.ok) {
     const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string; parameter?: string }
     const detail = problem.detail ?? problem.title ?? `answered ${answer.status}`
     throw new ApiError(answer.status, detail, problem.parameter ?? null)
   }
-  return (await answer.json()) as T
+  try {
+    return (await answer.json()) as T
+  } catch (error) {
+    if (error instanceof SyntaxError) throw error
+    throw unanswered(error, signal)
+  }
+}
+
+/** What the asker is told when no whole answer came: its own abort as it is; its patience at an end is no answer. */
+function unanswered(error: unknown, signal: AbortSignal | undefined): unknown {
+  const patienceEnded = signal?.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+  return signal?.aborted && !patienceEnded ? error : new ApiError(0, 'this gateway does not answer')
 }
 
 /** Reads every vehicle, page by page. */

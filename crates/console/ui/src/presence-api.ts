@@ -99,6 +99,9 @@ export interface NewCommandJson {
 /** Transitions of one answer: enough for a day of a vehicle that moves about. */
 const TRANSITIONS_PAGE = 100
 
+/** How long a gateway may take to say that it took a command or a cancel; it waits a second for another region. */
+const ORDER_TIMEOUT_MS = 15_000
+
 /** How long a page may take, seconds. */
 export const PAGE_WAIT_S = 30
 
@@ -124,9 +127,12 @@ export function readCommands(id: string, signal: AbortSignal): Promise<CommandsJ
 
 /** Sends a command; the same `requestKey` again is answered with the command that was taken the first time. */
 export function sendCommand(id: string, body: NewCommandJson, requestKey: string): Promise<CommandJson> {
-  return request(`${pathOf(id)}/commands`, { method: 'POST', body, headers: { 'idempotency-key': requestKey } })
+  const headers = { 'idempotency-key': requestKey }
+  const signal = AbortSignal.timeout(ORDER_TIMEOUT_MS)
+  return request(`${pathOf(id)}/commands`, { method: 'POST', body, headers, signal })
 }
 
 export function cancelCommand(id: string): Promise<CommandJson> {
-  return request(`v1/commands/${encodeURIComponent(id)}`, { method: 'DELETE' })
+  const signal = AbortSignal.timeout(ORDER_TIMEOUT_MS)
+  return request(`v1/commands/${encodeURIComponent(id)}`, { method: 'DELETE', signal })
 }

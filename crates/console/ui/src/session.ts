@@ -3,7 +3,7 @@
 // Owns the fleet and what is known of the regions and of the link. Lists every vehicle when the stream opens and
 // whenever events were missed; applies stream events as they come.
 
-import { type FixJson, listVehicles, readRegions, type RegionsJson, type VehicleJson } from './api'
+import { faultText, type FixJson, listVehicles, readRegions, type RegionsJson, type VehicleJson } from './api'
 import { Fleet } from './fleet'
 import type { CommandJson } from './presence-api'
 import { Stream, type StreamEvent } from './sse'
@@ -159,7 +159,7 @@ export class Session {
     } catch (error) {
       if (listing.signal.aborted) return
       this.fleet.abandonListing()
-      this.listingFault = error instanceof Error ? error.message : String(error)
+      this.listingFault = faultText(error)
       this.relistTimer = setTimeout(() => void this.list(), RELIST_RETRY_MS)
     }
     this.listing = null

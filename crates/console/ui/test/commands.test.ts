@@ -149,6 +149,9 @@ describe('the commands of a vehicle', () => {
     expect(commandLine(command('1'), 400)).toContain('Its time is over.')
     expect(commandLine(command('1', { state: 'failed', ended: true, text: 'no power' }), 0)).toBe('no power')
     expect(commandLine(command('1', { state: 'unknown', ended: true }), 0)).toContain('before you send it again')
+    expect(commandLine(command('1', { state: 'unknown', ended: true, code: 'holder_lost' }), 0)).toBe(
+      'It may have been done; nobody heard how it ended.',
+    )
     expect(takenWords(command('1', { durability: 'safe' }))).toContain('two regions')
     expect(takenWords(command('1', { durability: 'local' }))).toContain('only on the disk of west')
     expect(valueText({ a: 1 })).toBe('{"a":1}')

@@ -1,6 +1,6 @@
 // The form that makes a command. Owns what is typed; what becomes of it is the caller's.
 
-import { ApiError } from '../api'
+import { ApiError, faultText, mayHaveHappened } from '../api'
 import { el, setText } from '../dom'
 import { POLICIES, type NewCommandJson, type Policy } from '../presence-api'
 import { POLICY_WORDS } from './command-words'
@@ -98,14 +98,21 @@ export class CommandForm {
     this.root.hidden = true
   }
 
+  /** Begins anew, for another vehicle or another command. An answer that is still out is no longer waited for. */
   forget(): void {
     this.root.reset()
     this.keyField.hidden = true
     this.attempt = null
-    this.sending = false
-    this.submit.removeAttribute('aria-disabled')
+    this.rest()
     this.showFaults({}, '')
     this.close()
+  }
+
+  /** Takes the next sending. */
+  private rest(): void {
+    this.sending = false
+    this.submit.removeAttribute('aria-disabled')
+    setText(this.submit, 'Send')
   }
 
   private draft(): Draft {
@@ -133,21 +140,23 @@ export class CommandForm {
     setText(this.submit, 'Sending …')
     const body = JSON.stringify(read.command)
     if (this.attempt?.body !== body) this.attempt = { body, key: randomKey() }
+    const attempt = this.attempt
     try {
-      await this.events.send(read.command, this.attempt.key)
-      this.forget()
+      await this.events.send(read.command, attempt.key)
     } catch (error) {
+      // Forgotten meanwhile: what is typed now is another vehicle's, and so would be the fault.
+      if (this.attempt !== attempt) return
       this.refused(error)
+      this.rest()
+      return
     }
-    this.sending = false
-    this.submit.removeAttribute('aria-disabled')
-    setText(this.submit, 'Send')
+    if (this.attempt === attempt) this.forget()
   }
 
   private refused(error: unknown): void {
-    const words = error instanceof Error ? sentenceOf(error.message) : String(error)
+    const words = sentenceOf(faultText(error))
     const field = error instanceof ApiError ? fieldOf(error.parameter) : null
-    if (error instanceof ApiError && error.status === 0) {
+    if (mayHaveHappened(error)) {
       this.showFaults(
         {},
         `${words} It may have been taken all the same; sent again unchanged, it is still taken only once.`,

@@ -1,5 +1,6 @@
 // One command in the list: what it is, where it stands, and how it came to that.
 
+import { faultText } from '../api'
 import { el, setText } from '../dom'
 import { coarseSpan } from '../format'
 import type { CommandJson } from '../presence-api'
@@ -122,7 +123,7 @@ export class CommandRow {
       await cancelled(this.kept.command.id)
       if (held) this.head.focus()
     } catch (error) {
-      setText(this.fault, `Not cancelled: ${error instanceof Error ? error.message : String(error)}.`)
+      setText(this.fault, `Not cancelled: ${faultText(error)}.`)
     }
     this.cancel.removeAttribute('aria-disabled')
   }

@@ -30,6 +30,9 @@ export const POLICY_WORDS: Record<Policy, { word: string; meaning: string }> = {
   latest_wins: { word: 'Only the latest', meaning: 'Waits too; a later command with the same key takes its place.' },
 }
 
+/** Of an unknown outcome whose gateway is not heard: whether the vehicle was ever given it is unknown too. */
+const HOLDER_LOST = 'It may have been done; nobody heard how it ended.'
+
 /** Where a command that was just taken is kept. */
 export function takenWords(command: CommandJson): string {
   switch (command.durability) {
@@ -45,7 +48,7 @@ export function takenWords(command: CommandJson): string {
 /** The line under a command's name; `elapsed_s` is the age of what is known of it. */
 export function commandLine(command: CommandJson, elapsed_s: number): string {
   const { meaning, tone } = COMMAND_WORDS[command.state]
-  if (command.ended) return command.text === undefined || command.text === '' ? meaning : command.text
+  if (command.ended) return command.text || (command.code === 'holder_lost' ? HOLDER_LOST : meaning)
   const left = command.expires_in_s - elapsed_s
   if (tone === 'waiting') return `${meaning} ${left > 0 ? `${longSpan(left)} left.` : 'Its time is over.'}`
   if (command.state === 'running' && command.text) return command.text

@@ -3,6 +3,7 @@
 // Owns the ledger of what it read and heard. Reads the list when the vehicle is chosen and when events may have
 // been missed; between those the stream tells.
 
+import { faultText } from '../api'
 import { el, icon, setText } from '../dom'
 import type { Vehicle } from '../fleet'
 import { listed } from '../format'
@@ -149,7 +150,7 @@ export class Commands {
       this.writeRows()
     } catch (error) {
       if (signal.aborted) return
-      this.fault = `The commands cannot be read: ${error instanceof Error ? error.message : String(error)}.`
+      this.fault = `The commands cannot be read: ${faultText(error)}.`
       this.readWanted = true
       this.notBefore = this.clock() + RETRY_S
     }

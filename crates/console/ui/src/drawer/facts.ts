@@ -1,6 +1,6 @@
 // Where one vehicle is, who serves it, and the latest value of each of its signals.
 
-import { readVehicle, type VehicleDetailJson } from '../api'
+import { faultText, readVehicle, type VehicleDetailJson } from '../api'
 import { el, setText } from '../dom'
 import type { Vehicle } from '../fleet'
 import { coordinates, heading, signalValue, span } from '../format'
@@ -98,7 +98,7 @@ export class Facts {
     } catch (error) {
       if (signal.aborted) return
       this.note.hidden = false
-      setText(this.note, `Shown as last heard: ${error instanceof Error ? error.message : String(error)}.`)
+      setText(this.note, `Shown as last heard: ${faultText(error)}.`)
     }
     this.reading = false
     this.readAt = this.clock()
@@ -115,7 +115,7 @@ export class Facts {
       setText(this.asked, `Asked through ${gateway}; what it answers appears here.`)
     } catch (error) {
       if (signal.aborted) return
-      setText(this.asked, `Not asked: ${error instanceof Error ? error.message : String(error)}.`)
+      setText(this.asked, `Not asked: ${faultText(error)}.`)
     }
     this.asking = false
   }

@@ -2,6 +2,7 @@
 //
 // Owns the check under way and its outcome; forgets both when another vehicle is chosen.
 
+import { faultText } from '../api'
 import { el, icon, setText } from '../dom'
 import type { Vehicle } from '../fleet'
 import { coarseSpan, span } from '../format'
@@ -104,7 +105,7 @@ export class Reach {
       const { word, rest } = outcomeWords(answer)
       this.say(answer.outcome, word, rest)
     } catch (error) {
-      if (!signal.aborted) this.say('fault', 'Not checked', error instanceof Error ? error.message : String(error))
+      if (!signal.aborted) this.say('fault', 'Not checked', faultText(error))
     }
     clearInterval(tick)
     if (signal.aborted) return

@@ -3,6 +3,7 @@
 // Owns the transitions it read. Reads the newest page again whenever the stream speaks of the vehicle, and older
 // pages as they are asked for.
 
+import { faultText } from '../api'
 import { el, setText } from '../dom'
 import type { Vehicle } from '../fleet'
 import { coarseSpan, listed } from '../format'
@@ -143,7 +144,7 @@ export class Timeline {
   }
 
   private failed(error: unknown): void {
-    this.fault = `The timeline cannot be read: ${error instanceof Error ? error.message : String(error)}.`
+    this.fault = `The timeline cannot be read: ${faultText(error)}.`
   }
 
   /** Rows stay what they are when newer ones come: only those are made. */
