@@ -112,8 +112,41 @@ fn a_unit_whose_owner_takes_none_rejects_it() {
     unit.machine.commands = Commands::new(vec![], false);
     unit.receive(ask(1));
     let asked = unit.asked();
-    let [A::Send { message: Uplink::CommandStatus(status), .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    let [A::RememberCommand(CommandId(1)), A::Send { message: Uplink::CommandStatus(status), .. }] = asked.as_slice()
+    else {
+        panic!("{asked:?}")
+    };
     assert_eq!((status.verdict, status.code.as_str()), (V::Rejected, "unsupported"));
+}
+
+/// The unit that keeps what `unit` has asked to remember since its attach, after a reboot.
+fn rebooted(unit: &mut Unit) -> Unit {
+    let remembered = |action: &A| if let A::RememberCommand(id) = action { Some(*id) } else { None };
+    let remembered = unit.out.iter().filter_map(remembered).collect();
+    let mut next = Unit::attached(&["b"]);
+    next.machine.commands = Commands::new(remembered, true);
+    next
+}
+
+#[test]
+fn what_was_cancelled_or_rejected_is_not_begun_after_a_reboot() {
+    let mut unit = Unit::attached(&["a"]);
+    // Called back before it came.
+    unit.receive(Downlink::CommandCancel(CommandId(1)));
+    let cancelled = send(Uplink::CommandStatus(status(1, V::Cancelled)));
+    let mut after = rebooted(&mut unit);
+    assert_eq!(unit.asked(), [A::RememberCommand(CommandId(1)), cancelled], "kept before it is said");
+    assert_eq!(said(after.receive(ask(1))), [(1, V::Duplicate)]);
+    assert_eq!(after.apply(begin(1)).asked(), [A::AnswerBegin { id: CommandId(1), granted: false }]);
+    // One too many.
+    for id in 1000..=1000 + COMMANDS_IN_HAND_MAX as u128 {
+        unit.receive(ask(id));
+    }
+    let last = 1000 + COMMANDS_IN_HAND_MAX as u128;
+    let mut after = rebooted(&mut unit);
+    assert_eq!(said(&mut unit), [(last, V::Rejected)]);
+    assert_eq!(said(after.receive(ask(last))), [(last, V::Duplicate)]);
+    assert_eq!(after.apply(begin(last)).asked(), [A::AnswerBegin { id: CommandId(last), granted: false }]);
 }
 
 #[test]
