@@ -166,14 +166,46 @@ fn what_is_said_without_a_session_waits_for_the_next_the_newest_of_each() {
 
 #[test]
 fn a_last_word_shortly_before_a_loss_is_said_again_and_an_old_one_is_not() {
-    for (wait, again) in [(Millis::secs(60), vec![(1, V::Succeeded)]), (Millis::secs(61), vec![])] {
-        let mut unit = Unit::attached(&["a"]);
+    let timers = |ping, pong| Timers { ping: Millis::secs(ping), pong: Millis::secs(pong), ..Timers::default() };
+    // Twice the silence of its session, and a minute at least.
+    let cases = [(Timers::default(), 120), (timers(100, 30), 320), (timers(5, 2), 60)];
+    let cases = cases.into_iter().flat_map(|(timers, within)| {
+        let silence = timers.ping + timers.pong + timers.pong;
+        assert_eq!((silence + silence).max(Millis::secs(60)), Millis::secs(within));
+        let again = (timers, Millis::secs(within), vec![(1, V::Succeeded)]);
+        [again, (timers, Millis::secs(within) + Millis(1), vec![])]
+    });
+    for (timers, wait, again) in cases {
+        let mut unit = Unit::new(&["a"]);
+        unit.apply(Event::AttachRequested);
+        unit.connected();
+        unit.receive(accepting(|accept| accept.timers = timers)).out.clear();
         unit.receive(ask(1)).apply(Event::CommandSaid(status(1, V::Succeeded)));
         unit.now = unit.now + wait;
         unit.apply(lost(None)).wait();
         unit.connected();
         assert_eq!(said(unit.receive(accept())), again);
     }
+}
+
+#[test]
+fn a_last_word_on_a_path_that_was_dead_already_is_said_again_when_that_is_found_out() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let (ping, pong) = (Millis::secs(60), Millis::secs(20));
+    unit.receive(accepting(|accept| (accept.timers.ping, accept.timers.pong) = (ping, pong))).receive(ask(1));
+    // Nothing is heard any more, and nothing arrives.
+    let heard = unit.now;
+    unit.now = unit.now + Millis(1);
+    unit.apply(Event::CommandSaid(status(1, V::Succeeded))).out.clear();
+    while unit.machine.state() == State::Attached {
+        unit.wait();
+    }
+    assert_eq!(unit.now, heard + ping + pong + pong);
+    unit.wait();
+    unit.connected();
+    assert_eq!(said(unit.receive(accept())), [(1, V::Succeeded)]);
 }
 
 #[test]

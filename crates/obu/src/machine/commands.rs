@@ -12,7 +12,7 @@ use waygate_core::time::{Millis, Mono};
 /// Commands the owner may have before it has finished one: beyond it they are rejected, so that none waits for ever.
 pub const COMMANDS_IN_HAND_MAX: usize = 32;
 
-/// A last word that was sent so shortly before its session ended may not have arrived.
+/// A last word that was sent so shortly before its session ended may not have arrived, whatever the session's timers.
 const RESAY_WITHIN: Millis = Millis::secs(60);
 
 /// How far a command has come.
@@ -141,10 +141,12 @@ impl Commands {
         self.entries.iter().filter_map(until).min()
     }
 
-    /// What was sent last may not have arrived.
-    pub(super) fn session_ended(&mut self, now: Mono) {
+    /// What was sent last may not have arrived. A way that only this side could not use any more is found out by the gateway,
+    /// after at most the session's silence; if its Close does not come through either, by this side after as long again.
+    pub(super) fn session_ended(&mut self, now: Mono, silence: Option<Millis>) {
+        let within = silence.map_or(RESAY_WITHIN, |silence| RESAY_WITHIN.max(silence + silence));
         for entry in &mut self.entries {
-            entry.unsaid |= entry.sent.take().is_some_and(|sent| now.since(sent) <= RESAY_WITHIN);
+            entry.unsaid |= entry.sent.take().is_some_and(|sent| now.since(sent) <= within);
         }
     }
 
