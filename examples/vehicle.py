@@ -23,7 +23,7 @@ async def drive(url, vehicle, positions=5):
                 if message["type"] == "command":
                     known = message["id"] in done  # a command is sent at least once and done at most once
                     done.add(message["id"])
-                    print("command", message["name"], message["arguments"])
+                    print("command", message["name"], message.get("arguments"))
                     await say(type="command_status", id=message["id"], state="duplicate" if known else "succeeded")
                 if message["type"] == kind:
                     return message

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use support::Gateway;
@@ -21,8 +21,19 @@ fn the_python_vehicle_attaches_and_every_position_it_sends_is_kept() {
     }
     let gateway = Gateway::start();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/vehicle.py");
-    let drove = Command::new("python3").args([example, &gateway.vehicles_url, "PY-0001", "3"]).output().unwrap();
-    assert!(drove.status.success(), "{}", String::from_utf8_lossy(&drove.stderr));
+    let mut python = Command::new("python3");
+    // Unbuffered, so that its words come as it says them.
+    python.args(["-u", example, &gateway.vehicles_url, "PY-0001", "3"]);
+    let mut vehicle = python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = BufReader::new(vehicle.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("attached") && words.read_line(&mut said).unwrap() > 0 {}
+    let sent = gateway.ask(&["send", "PY-0001", "honk", "--ttl", "30s"]);
+    words.read_to_string(&mut said).unwrap();
+    let drove = vehicle.wait_with_output().unwrap();
+    assert!(drove.status.success(), "{said}{}", String::from_utf8_lossy(&drove.stderr));
+    assert!(sent.status.success(), "{}{said}", String::from_utf8_lossy(&sent.stderr));
+    assert!(said.contains("command honk"), "a command without arguments: {said}");
 
     let vehicle = gateway.json(&["vehicle", "PY-0001"]);
     assert_eq!((&vehicle["state"], &vehicle["cause"]), (&"offline".into(), &"shutdown".into()));

@@ -123,7 +123,7 @@ pub enum StatusError {
         max: usize,
     },
     /// The result must be JSON or empty.
-    #[error("the result is not JSON")]
+    #[error("the result is not JSON, has a number beyond a double, or is nested too deep")]
     NotJson,
 }
 
@@ -218,7 +218,7 @@ impl Obu {
                 return Err(StatusError::TooLong { what, bytes: text.len(), max });
             }
         }
-        if !status.result.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(&status.result).is_err() {
+        if !waygate_wire::is_command_json(&status.result) {
             return Err(StatusError::NotJson);
         }
         self.command(Command::Said(status)).await;

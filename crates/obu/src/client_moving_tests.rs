@@ -139,6 +139,7 @@ async fn a_command_is_begun_once_also_after_a_reboot() {
     };
     assert_eq!(session.hear().await, Uplink::CommandStatus(word(VehicleVerdict::Running(0), "")));
     assert!(obu.command_status(word(VehicleVerdict::Succeeded, "{no json")).await.is_err());
+    assert!(obu.command_status(word(VehicleVerdict::Succeeded, "1e999")).await.is_err(), "no gateway would take it");
     obu.command_status(word(VehicleVerdict::Succeeded, "{\"volume\":3}")).await.unwrap();
     assert_eq!(session.hear().await, Uplink::CommandStatus(word(VehicleVerdict::Succeeded, "{\"volume\":3}")));
     drop(session);

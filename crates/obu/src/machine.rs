@@ -210,6 +210,11 @@ impl Machine {
         self.main_link().filter(|_| matches!(self.phase, Phase::Attached(_)))
     }
 
+    /// After how much silence the session, if there is one, counts as lost.
+    fn silence(&self) -> Option<Millis> {
+        if let Phase::Attached(session) = &self.phase { Some(session.silence_max()) } else { None }
+    }
+
     /// When [`Event::DeadlineReached`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
         let phase = match &self.phase {
@@ -294,7 +299,7 @@ impl Machine {
         self.call_off(out);
         self.hang_up_leaving(out);
         self.queue.restart();
-        self.commands.session_ended(now);
+        self.commands.session_ended(now, self.silence());
     }
 
     /// Closes the socket of the session or the dial.

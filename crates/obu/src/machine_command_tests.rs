@@ -112,8 +112,41 @@ fn a_unit_whose_owner_takes_none_rejects_it() {
     unit.machine.commands = Commands::new(vec![], false);
     unit.receive(ask(1));
     let asked = unit.asked();
-    let [A::Send { message: Uplink::CommandStatus(status), .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    let [A::RememberCommand(CommandId(1)), A::Send { message: Uplink::CommandStatus(status), .. }] = asked.as_slice()
+    else {
+        panic!("{asked:?}")
+    };
     assert_eq!((status.verdict, status.code.as_str()), (V::Rejected, "unsupported"));
+}
+
+/// The unit that keeps what `unit` has asked to remember since its attach, after a reboot.
+fn rebooted(unit: &mut Unit) -> Unit {
+    let remembered = |action: &A| if let A::RememberCommand(id) = action { Some(*id) } else { None };
+    let remembered = unit.out.iter().filter_map(remembered).collect();
+    let mut next = Unit::attached(&["b"]);
+    next.machine.commands = Commands::new(remembered, true);
+    next
+}
+
+#[test]
+fn what_was_cancelled_or_rejected_is_not_begun_after_a_reboot() {
+    let mut unit = Unit::attached(&["a"]);
+    // Called back before it came.
+    unit.receive(Downlink::CommandCancel(CommandId(1)));
+    let cancelled = send(Uplink::CommandStatus(status(1, V::Cancelled)));
+    let mut after = rebooted(&mut unit);
+    assert_eq!(unit.asked(), [A::RememberCommand(CommandId(1)), cancelled], "kept before it is said");
+    assert_eq!(said(after.receive(ask(1))), [(1, V::Duplicate)]);
+    assert_eq!(after.apply(begin(1)).asked(), [A::AnswerBegin { id: CommandId(1), granted: false }]);
+    // One too many.
+    for id in 1000..=1000 + COMMANDS_IN_HAND_MAX as u128 {
+        unit.receive(ask(id));
+    }
+    let last = 1000 + COMMANDS_IN_HAND_MAX as u128;
+    let mut after = rebooted(&mut unit);
+    assert_eq!(said(&mut unit), [(last, V::Rejected)]);
+    assert_eq!(said(after.receive(ask(last))), [(last, V::Duplicate)]);
+    assert_eq!(after.apply(begin(last)).asked(), [A::AnswerBegin { id: CommandId(last), granted: false }]);
 }
 
 #[test]
@@ -133,14 +166,46 @@ fn what_is_said_without_a_session_waits_for_the_next_the_newest_of_each() {
 
 #[test]
 fn a_last_word_shortly_before_a_loss_is_said_again_and_an_old_one_is_not() {
-    for (wait, again) in [(Millis::secs(60), vec![(1, V::Succeeded)]), (Millis::secs(61), vec![])] {
-        let mut unit = Unit::attached(&["a"]);
+    let timers = |ping, pong| Timers { ping: Millis::secs(ping), pong: Millis::secs(pong), ..Timers::default() };
+    // Twice the silence of its session, and a minute at least.
+    let cases = [(Timers::default(), 120), (timers(100, 30), 320), (timers(5, 2), 60)];
+    let cases = cases.into_iter().flat_map(|(timers, within)| {
+        let silence = timers.ping + timers.pong + timers.pong;
+        assert_eq!((silence + silence).max(Millis::secs(60)), Millis::secs(within));
+        let again = (timers, Millis::secs(within), vec![(1, V::Succeeded)]);
+        [again, (timers, Millis::secs(within) + Millis(1), vec![])]
+    });
+    for (timers, wait, again) in cases {
+        let mut unit = Unit::new(&["a"]);
+        unit.apply(Event::AttachRequested);
+        unit.connected();
+        unit.receive(accepting(|accept| accept.timers = timers)).out.clear();
         unit.receive(ask(1)).apply(Event::CommandSaid(status(1, V::Succeeded)));
         unit.now = unit.now + wait;
         unit.apply(lost(None)).wait();
         unit.connected();
         assert_eq!(said(unit.receive(accept())), again);
     }
+}
+
+#[test]
+fn a_last_word_on_a_path_that_was_dead_already_is_said_again_when_that_is_found_out() {
+    let mut unit = Unit::new(&["a"]);
+    unit.apply(Event::AttachRequested);
+    unit.connected();
+    let (ping, pong) = (Millis::secs(60), Millis::secs(20));
+    unit.receive(accepting(|accept| (accept.timers.ping, accept.timers.pong) = (ping, pong))).receive(ask(1));
+    // Nothing is heard any more, and nothing arrives.
+    let heard = unit.now;
+    unit.now = unit.now + Millis(1);
+    unit.apply(Event::CommandSaid(status(1, V::Succeeded))).out.clear();
+    while unit.machine.state() == State::Attached {
+        unit.wait();
+    }
+    assert_eq!(unit.now, heard + ping + pong + pong);
+    unit.wait();
+    unit.connected();
+    assert_eq!(said(unit.receive(accept())), [(1, V::Succeeded)]);
 }
 
 #[test]

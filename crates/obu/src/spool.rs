@@ -97,7 +97,7 @@ pub trait Spool: Send + 'static {
     /// The token of the last accept, and the key for wake-ups.
     fn token(&self) -> Option<&Token>;
 
-    /// The commands that were begun last, the oldest first.
+    /// The commands that were given last, begun or not, the oldest first.
     fn commands(&self) -> Vec<CommandId>;
 
     /// Gives a record its number and keeps it; makes room if need be. `now` is the unit's clock.

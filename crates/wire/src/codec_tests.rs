@@ -1,5 +1,7 @@
 use super::Codec;
 use crate::error::{Fault, WireError};
+use crate::proto;
+use prost::Message as _;
 use waygate_core::cause::{DetachCause, OrderCause, RecordFault, RejectCause};
 use waygate_core::cell::Cell;
 use waygate_core::command::{Command, CommandId, CommandName, CommandStatus, Policy, VehicleVerdict};
@@ -444,6 +446,77 @@ fn counts_are_checked_before_they_cost_memory() {
     refused(field(1, &ranges), "attach_request: spool.acked: has 1025 entries, at most 1024 are taken");
     let catalogue = field(9, &[]).repeat(4097);
     refused(field(1, &catalogue), "attach_request: signals: has 4097 entries, at most 4096 are taken");
+}
+
+/// What both forms make of the same message of a vehicle.
+fn in_both_forms(json: &str, proto: proto::uplink::Message) -> [Result<Uplink, WireError>; 2] {
+    let frame = proto::Uplink { message: Some(proto) }.encode_to_vec();
+    [Codec::Json.decode_uplink(json.as_bytes(), &[]), Codec::Proto.decode_uplink(&frame, &[])]
+}
+
+fn status_in_both_forms(percent: u32, result: &str) -> [Result<Uplink, WireError>; 2] {
+    let id = "0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d";
+    let told = if result.is_empty() { "null" } else { result };
+    let json =
+        format!(r#"{{"type":"command_status","id":"{id}","state":"running","percent":{percent},"result":{told}}}"#);
+    let id = id.parse::<CommandId>().unwrap().to_bytes().to_vec();
+    let state = proto::CommandState::Running.into();
+    let status = proto::CommandStatus { id, state, percent, result: result.to_owned(), ..Default::default() };
+    in_both_forms(&json, proto::uplink::Message::CommandStatus(status))
+}
+
+#[test]
+fn a_result_that_could_not_be_told_in_json_is_refused_in_both_forms_and_the_session_goes_on() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for result in ["1e999".to_owned(), "[-1e999]".to_owned(), r#"{"a":"\ud800"}"#.to_owned(), nested(121), nested(200)]
+    {
+        for read in status_in_both_forms(1, &result) {
+            let report = read.unwrap_err().report();
+            assert_eq!((report.code, report.fatal, report.refers_to.as_str()), ("malformed", false, "command_status"));
+            assert!(report.text.starts_with("result"), "{}", report.text);
+        }
+    }
+    for result in ["1e308".to_owned(), nested(120)] {
+        let [json, proto] = status_in_both_forms(1, &result).map(Result::unwrap);
+        for message in [&json, &proto] {
+            let told = Codec::Json.encode_uplink(message, &[]);
+            assert_eq!(Codec::Json.decode_uplink(&told, &[]).as_ref(), Ok(&json), "what was taken is told");
+        }
+    }
+}
+
+#[test]
+fn more_than_all_of_a_command_counts_as_all_in_both_forms() {
+    for (percent, expected) in [(100, 100), (101, 100), (300, 100), (u32::MAX, 100), (99, 99)] {
+        for read in status_in_both_forms(percent, "") {
+            let Ok(Uplink::CommandStatus(status)) = read else { panic!("{read:?}") };
+            assert_eq!(status.verdict, VehicleVerdict::Running(expected));
+        }
+    }
+}
+
+#[test]
+fn a_list_of_wake_channels_is_bounded_in_both_forms() {
+    let suspend = |count: usize| {
+        let json = format!(r#"{{"type":"suspend","wake":[{}]}}"#, vec![r#""sms""#; count].join(","));
+        let wake = vec![proto::WakeChannel::Sms.into(); count];
+        in_both_forms(&json, proto::uplink::Message::Suspend(proto::Suspend { wake, ..Default::default() }))
+    };
+    let attach = |count: usize| {
+        let wake = vec![r#""sms""#; count].join(",");
+        let json = format!(r#"{{"type":"attach_request","vehicle":"a","spool":{{"id":1}},"wake":[{wake}]}}"#);
+        let spool = Some(proto::Spool { id: 1, oldest: 1, ..Default::default() });
+        let wake = vec![proto::WakeChannel::Sms.into(); count];
+        let request = proto::AttachRequest { vehicle: "a".to_owned(), spool, wake, ..Default::default() };
+        in_both_forms(&json, proto::uplink::Message::AttachRequest(request))
+    };
+    for read in [suspend(64), attach(64)].into_iter().flatten() {
+        assert!(read.is_ok(), "{read:?}");
+    }
+    for read in [suspend(65), attach(65)].into_iter().flatten() {
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains("wake: has "), "{error}");
+    }
 }
 
 #[test]

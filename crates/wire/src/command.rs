@@ -1,9 +1,10 @@
 //! Commands and what else is asked of a vehicle: protobuf ⇄ core.
 
-use crate::convert::{addresses_from_proto, addresses_to_proto, millis, seconds};
+use crate::convert::{LIST_MAX, addresses_from_proto, addresses_to_proto, millis, seconds};
 use crate::error::{FieldFault, at_most, text_at_most};
 use crate::proto;
 use crate::uplink::checked_catalogue;
+use serde_json::Value;
 use waygate_core::command::{Command, CommandId, CommandName, CommandStatus, Policy, VehicleVerdict};
 use waygate_core::limits::{COMMAND_JSON_BYTES_MAX, COMMAND_TEXT_BYTES_MAX};
 use waygate_core::message::{Redirect, RedirectReason, Suspend};
@@ -12,13 +13,14 @@ use waygate_core::time::{Millis, Wall};
 use waygate_core::wake::{WakeChannel, WakeChannels};
 
 /// Channels of a later version are left out: they cannot be used from here.
-pub(crate) fn wake_from_proto(channels: &[i32]) -> WakeChannels {
+pub(crate) fn wake_from_proto(channels: &[i32]) -> Result<WakeChannels, FieldFault> {
+    at_most("wake", channels.len(), LIST_MAX)?;
     let known = channels.iter().filter_map(|channel| match proto::WakeChannel::try_from(*channel) {
         Ok(proto::WakeChannel::Sms) => Some(WakeChannel::Sms),
         Ok(proto::WakeChannel::Mqtt) => Some(WakeChannel::Mqtt),
         Ok(proto::WakeChannel::Unspecified) | Err(_) => None,
     });
-    known.collect()
+    Ok(known.collect())
 }
 
 pub(crate) fn wake_to_proto(wake: WakeChannels) -> Vec<i32> {
@@ -29,13 +31,15 @@ pub(crate) fn wake_to_proto(wake: WakeChannels) -> Vec<i32> {
     wake.iter().map(number).collect()
 }
 
-impl From<&proto::Suspend> for Suspend {
-    fn from(m: &proto::Suspend) -> Self {
-        Self {
+impl TryFrom<&proto::Suspend> for Suspend {
+    type Error = FieldFault;
+
+    fn try_from(m: &proto::Suspend) -> Result<Self, FieldFault> {
+        Ok(Self {
             active: Millis::secs(m.active_s.into()),
             sleep: Millis::secs(m.sleep_s.into()),
-            wake: wake_from_proto(&m.wake),
-        }
+            wake: wake_from_proto(&m.wake)?,
+        })
     }
 }
 
@@ -54,12 +58,33 @@ pub(crate) fn command_name(text: &str) -> Result<CommandName, FieldFault> {
     CommandName::new(text).ok_or_else(|| FieldFault::at("name", what))
 }
 
+/// How deep the arguments or the result of a command are nested at most, in lists and objects. Readers give up at 128, and
+/// the messages and answers that hold it are a few deep themselves.
+const COMMAND_JSON_DEPTH_MAX: usize = 120;
+
+/// Whether this can be the arguments or the result of a command: JSON, or empty.
+///
+/// It is read as a value, because that is what the JSON form makes of it: a number beyond an f64 would be lost there.
+pub fn is_command_json(text: &str) -> bool {
+    let fits = |value: Value| depth(&value) <= COMMAND_JSON_DEPTH_MAX;
+    text.is_empty() || serde_json::from_str(text).is_ok_and(fits)
+}
+
+/// Recurses no deeper than the reader that made the value.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
+    }
+}
+
 /// Text that is JSON, or empty, within the limit.
 pub(crate) fn command_json(path: &'static str, text: String) -> Result<String, FieldFault> {
     text_at_most(path, &text, COMMAND_JSON_BYTES_MAX)?;
-    match text.is_empty() || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() {
+    match is_command_json(&text) {
         true => Ok(text),
-        false => Err(FieldFault::at(path, "is not JSON")),
+        false => Err(FieldFault::at(path, "is not JSON, has a number beyond a double, or is nested too deep")),
     }
 }
 
@@ -173,7 +198,7 @@ impl TryFrom<proto::Redirect> for Redirect {
     type Error = FieldFault;
 
     fn try_from(m: proto::Redirect) -> Result<Self, FieldFault> {
-        at_most("targets", m.targets.len(), crate::convert::LIST_MAX)?;
+        at_most("targets", m.targets.len(), LIST_MAX)?;
         Ok(Self {
             targets: addresses_from_proto("targets", m.targets)?,
             reason: match proto::RedirectReason::try_from(m.reason) {

@@ -51,7 +51,7 @@ pub(crate) fn from_proto(message: Message, catalogue: &[SignalPath]) -> Result<U
         }
         Message::Detach(m) => Ok(Uplink::Detach(detach_cause(m.cause))),
         Message::TimeRequest(m) => Ok(Uplink::TimeRequest(Wall(m.sent_ms))),
-        Message::Suspend(m) => Ok(Uplink::Suspend((&m).into())),
+        Message::Suspend(m) => (&m).try_into().map(Uplink::Suspend).map_err(under(name::SUSPEND)),
         Message::CommandStatus(m) => m.try_into().map(Uplink::CommandStatus).map_err(under(name::COMMAND_STATUS)),
     }
 }
@@ -128,7 +128,7 @@ impl TryFrom<proto::AttachRequest> for AttachRequest {
             position: m.position.map(Into::into),
             clock: m.clock.filter(|c| c.now_ms != 0).map(|c| Wall(c.now_ms)),
             signals: checked_catalogue(&m.signals)?,
-            wake: wake_from_proto(&m.wake),
+            wake: wake_from_proto(&m.wake)?,
         })
     }
 }

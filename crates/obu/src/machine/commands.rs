@@ -12,7 +12,7 @@ use waygate_core::time::{Millis, Mono};
 /// Commands the owner may have before it has finished one: beyond it they are rejected, so that none waits for ever.
 pub const COMMANDS_IN_HAND_MAX: usize = 32;
 
-/// A last word that was sent so shortly before its session ended may not have arrived.
+/// A last word that was sent so shortly before its session ended may not have arrived, whatever the session's timers.
 const RESAY_WITHIN: Millis = Millis::secs(60);
 
 /// How far a command has come.
@@ -24,7 +24,7 @@ enum Stage {
     Begun,
     /// Nothing more will be said of it.
     Over,
-    /// An earlier life had it.
+    /// An earlier life was given it.
     Remembered,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// Those that an earlier life began, and whether the owner takes any.
+    /// Those that an earlier life was given, and whether the owner takes any.
     pub(super) fn new(remembered: Vec<CommandId>, taken: bool) -> Self {
         let mut commands = Self { taken, entries: VecDeque::new() };
         for id in remembered {
@@ -75,7 +75,14 @@ impl Commands {
         };
         self.add(id, Stage::Waiting(now + command.ttl));
         match refusal {
-            Some((verdict, code, text)) => self.note(now, Some(link), status(id, verdict, code, text), out),
+            Some((verdict, code, text)) => {
+                // One that is expired stays so. Another one may come again over another gateway after a reboot, when this
+                // unit would take it: the first word is the last.
+                if verdict != VehicleVerdict::Expired {
+                    out.push(Action::RememberCommand(id));
+                }
+                self.note(now, Some(link), status(id, verdict, code, text), out);
+            }
             None => {
                 // Should the power fail after this, it is not done, rather than done twice.
                 out.push(Action::RememberCommand(id));
@@ -94,8 +101,9 @@ impl Commands {
         if waits {
             out.push(Action::Notify(Notice::CommandCancelled(id)));
         } else {
-            // Should the command come after all, it is known.
+            // Should the command come after all, it is known, also to the next life.
             self.add(id, Stage::Over);
+            out.push(Action::RememberCommand(id));
         }
         self.note(now, Some(link), status(id, VehicleVerdict::Cancelled, "", ""), out);
     }
@@ -133,10 +141,12 @@ impl Commands {
         self.entries.iter().filter_map(until).min()
     }
 
-    /// What was sent last may not have arrived.
-    pub(super) fn session_ended(&mut self, now: Mono) {
+    /// What was sent last may not have arrived. A way that only this side could not use any more is found out by the gateway,
+    /// after at most the session's silence; if its Close does not come through either, by this side after as long again.
+    pub(super) fn session_ended(&mut self, now: Mono, silence: Option<Millis>) {
+        let within = silence.map_or(RESAY_WITHIN, |silence| RESAY_WITHIN.max(silence + silence));
         for entry in &mut self.entries {
-            entry.unsaid |= entry.sent.take().is_some_and(|sent| now.since(sent) <= RESAY_WITHIN);
+            entry.unsaid |= entry.sent.take().is_some_and(|sent| now.since(sent) <= within);
         }
     }
 
@@ -168,7 +178,7 @@ impl Commands {
         let status = match self.find(id) {
             Some(Entry { last: Some(status), .. }) => status.clone(),
             Some(Entry { stage: Stage::Remembered, .. }) => {
-                let text = "it was begun before the unit was started anew";
+                let text = "it was given before the unit was started anew";
                 status(id, VehicleVerdict::Duplicate, "duplicate", text)
             }
             // The owner has it, and will say what becomes of it.

@@ -47,7 +47,7 @@ pub struct SpoolState {
     pub settled: SeqRanges,
     /// The token of the last accept.
     pub token: Option<Token>,
-    /// Commands that were begun, the oldest first.
+    /// Commands that an earlier life was given, the oldest first.
     pub commands: Vec<CommandId>,
 }
 

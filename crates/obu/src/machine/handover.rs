@@ -219,7 +219,7 @@ impl Machine {
         self.hang_up_leaving(out);
         self.queue.hand_over();
         self.leaving = Some(Leaving { link, until: now + DRAIN_WAIT });
-        self.commands.session_ended(now);
+        self.commands.session_ended(now, self.silence());
         self.route.go_to(dial.gateway.clone());
         out.push(Action::Notify(Notice::Moved { from, to: dial.gateway.clone() }));
         self.establish(now, &dial, accept, out);

@@ -112,6 +112,11 @@ impl Session {
         &self.gateway
     }
 
+    /// After how much silence it counts as lost.
+    pub(super) fn silence_max(&self) -> Millis {
+        self.silence_max
+    }
+
     pub(super) fn heard(&mut self, now: Mono) {
         self.heard = now;
     }

@@ -1,7 +1,7 @@
 //! A spool on disk: append-only files with a checksum an entry.
 //!
 //! What survives a reboot: the spool's id, the numbers given out, the records, what was acked, the last token, the
-//! commands that were begun. A torn
+//! commands that were given. A torn
 //! end is cut off; since it may have held numbers that a gateway has seen, as many as could have been in it are left out.
 //! Blocking: meant for one unit with a disk of its own.
 

@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) last: u64,
     pub(super) settled: SeqRanges,
     pub(super) token: Option<Token>,
-    /// Commands that were begun, the oldest first.
+    /// Commands that were given, the oldest first.
     pub(super) commands: VecDeque<CommandId>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Entry {
     Settled(SeqRanges),
     /// The token of an accept, or that it was forgotten.
     Token(Option<Token>),
-    /// A command that was begun.
+    /// A command that was given.
     Command(CommandId),
 }
 

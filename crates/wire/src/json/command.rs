@@ -68,7 +68,7 @@ fn json_text(path: &'static str, value: Option<Value>) -> Result<String, FieldFa
     command_json(path, value.map(|value| value.to_string()).unwrap_or_default())
 }
 
-/// What is no JSON was refused when it came; nothing else is kept.
+/// Empty is none. Anything else is a value: what could not be read as one was refused when it came, in either form.
 fn json_value(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
@@ -157,8 +157,9 @@ enum VerdictJson {
 pub(super) struct CommandStatusJson {
     id: String,
     state: VerdictJson,
+    /// Above 100 it counts as 100.
     #[serde(default, skip_serializing_if = "is_zero")]
-    percent: u8,
+    percent: u32,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     code: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -167,7 +168,7 @@ pub(super) struct CommandStatusJson {
     result: Option<Value>,
 }
 
-fn is_zero(percent: &u8) -> bool {
+fn is_zero(percent: &u32) -> bool {
     *percent == 0
 }
 
@@ -180,7 +181,7 @@ impl TryFrom<CommandStatusJson> for CommandStatus {
             verdict: match m.state {
                 VerdictJson::Accepted => VehicleVerdict::Accepted,
                 VerdictJson::Rejected => VehicleVerdict::Rejected,
-                VerdictJson::Running => VehicleVerdict::Running(m.percent.min(100)),
+                VerdictJson::Running => VehicleVerdict::Running(m.percent.min(100) as u8),
                 VerdictJson::Succeeded => VehicleVerdict::Succeeded,
                 VerdictJson::Failed => VehicleVerdict::Failed,
                 VerdictJson::Duplicate => VehicleVerdict::Duplicate,
@@ -201,7 +202,7 @@ impl From<&CommandStatus> for CommandStatusJson {
             VehicleVerdict::Accepted => VerdictJson::Accepted,
             VehicleVerdict::Rejected => VerdictJson::Rejected,
             VehicleVerdict::Running(so_far) => {
-                percent = so_far;
+                percent = so_far.into();
                 VerdictJson::Running
             }
             VehicleVerdict::Succeeded => VerdictJson::Succeeded,

@@ -52,10 +52,17 @@ fn parse<'a, T: Deserialize<'a>>(name: &str, frame: &'a [u8]) -> Result<T, WireE
 fn fault(name: &str, path: String, error: &serde_json::Error) -> WireError {
     let what = echo(&error.to_string());
     let fault = match error.classify() {
-        serde_json::error::Category::Data => Fault::Malformed(FieldFault { path: echo(&path), what }),
-        serde_json::error::Category::Syntax | serde_json::error::Category::Eof | serde_json::error::Category::Io => {
+        serde_json::error::Category::Syntax | serde_json::error::Category::Eof | serde_json::error::Category::Io
+            if name.is_empty() =>
+        {
             Fault::Unreadable(what)
         }
+        // Once the type was read, the whole frame has been: it is JSON, with a field that cannot be taken, such as a number
+        // beyond an f64 or a nesting that is too deep.
+        serde_json::error::Category::Data
+        | serde_json::error::Category::Syntax
+        | serde_json::error::Category::Eof
+        | serde_json::error::Category::Io => Fault::Malformed(FieldFault { path: echo(&path), what }),
     };
     WireError { refers_to: name.to_owned(), fault }
 }

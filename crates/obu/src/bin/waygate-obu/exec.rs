@@ -76,11 +76,7 @@ async fn converse(child: &mut Child, arguments: &str) -> std::io::Result<(std::p
 fn result(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let text = text.trim();
-    if text.is_empty() || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
+    if waygate_wire::is_command_json(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 fn failed(id: CommandId, code: &str, text: String) -> CommandStatus {

@@ -21,6 +21,7 @@ async fn a_program_is_told_the_command_and_its_output_is_the_result() {
         ("cat", VehicleVerdict::Succeeded, "", "{\"n\":3}"),
         ("echo $1", VehicleVerdict::Succeeded, "", "\"honk\""),
         ("true", VehicleVerdict::Succeeded, "", ""),
+        ("echo 1e999", VehicleVerdict::Succeeded, "", "\"1e999\""),
         ("echo 5; exit 3", VehicleVerdict::Failed, "exit_code", "5"),
         ("head -c 20000 /dev/zero | tr '\\0' x", VehicleVerdict::Failed, "result_too_long", ""),
     ];
