@@ -150,7 +150,7 @@ impl Node {
                     out.extend(frames.into_iter().map(|frame| Action::SendFrame(id, frame)));
                 }
             }
-            Event::LinkLost(id) => self.lose(id, out),
+            Event::LinkLost(id) => self.lose(now, id, out),
             Event::DrainBegun => {
                 self.view.drain();
                 out.push(Action::NodeChanged(self.view.me().id.clone()));
@@ -160,7 +160,7 @@ impl Node {
                 let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
                 for id in silent.collect::<Vec<_>>() {
                     out.push(Action::HangUp(id, HangUp::Silent));
-                    self.lose(id, out);
+                    self.lose(now, id, out);
                 }
                 self.register(now, RegistrarEvent::Ticked, out);
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
@@ -225,8 +225,10 @@ impl Node {
                 }
                 if let Some(peer) = stream.link.peer().cloned() {
                     let level = stream.link.level();
-                    if hello && !self.settle_twins(now, id, &peer.id, out) {
-                        return;
+                    if hello {
+                        self.settle_twins(now, id, &peer.id);
+                    } else {
+                        self.end_twins(id, &peer.id, out);
                     }
                     self.believe(now, &peer, level, out);
                 }
@@ -237,7 +239,7 @@ impl Node {
             }
             Err(fault) => {
                 out.push(Action::HangUp(id, HangUp::Fault(fault)));
-                self.lose(id, out);
+                self.lose(now, id, out);
             }
         }
     }
@@ -259,47 +261,64 @@ impl Node {
         }
     }
 
-    /// Of two streams to the same peer that of its later life stays, then the one dialled by the lower id; of equals,
-    /// the newer one. Returns whether `id` stays.
-    fn settle_twins(&mut self, now: Mono, id: LinkId, peer: &NodeId, out: &mut Vec<Action>) -> bool {
+    /// Of two streams to the same peer that of its later life counts, then the one dialled by the lower id; of equals,
+    /// the newer one.
+    fn settle_twins(&mut self, now: Mono, id: LinkId, peer: &NodeId) {
         let lower_dials = self.view.me().id < *peer;
         let life = |stream: &Stream| stream.link.peer().map(|info| info.incarnation);
         let preferred = |stream: &Stream| stream.dialled == lower_dials;
-        let loser = match self.peers.get(peer).filter(|other| **other != id) {
-            Some(other) => match (self.streams.get(other), self.streams.get(&id)) {
-                (Some(old), Some(new))
-                    if life(old) >= life(new) && preferred(old) && !preferred(new) && !old.link.silent(now) =>
-                {
-                    Some(id)
-                }
-                _ => Some(*other),
-            },
-            None => None,
+        let old = self.peers.get(peer).filter(|other| **other != id).and_then(|other| self.streams.get(other));
+        let stays = |old: &Stream, new: &Stream| {
+            life(old) >= life(new) && preferred(old) && !preferred(new) && !old.link.silent(now)
         };
-        if let Some(loser) = loser {
-            out.push(Action::HangUp(loser, HangUp::Twin));
-            self.forget(loser);
-        }
-        if loser != Some(id) {
+        if !old.zip(self.streams.get(&id)).is_some_and(|(old, new)| stays(old, new)) {
             self.peers.insert(peer.clone(), id);
         }
-        loser != Some(id)
     }
 
-    fn lose(&mut self, id: LinkId, out: &mut Vec<Action>) {
+    /// Hangs up what stands beside the stream that counts, once a frame after its hello came on that: then the peer has
+    /// read this node's hello on it, too, and does not take the end of the other for a loss.
+    fn end_twins(&mut self, id: LinkId, peer: &NodeId, out: &mut Vec<Action>) {
+        if self.streams.len() == self.peers.len() || self.peers.get(peer) != Some(&id) {
+            return;
+        }
+        for twin in self.streams_to(peer).filter(|twin| *twin != id).collect::<Vec<_>>() {
+            out.push(Action::HangUp(twin, HangUp::Twin));
+            self.forget(twin);
+        }
+    }
+
+    fn streams_to(&self, peer: &NodeId) -> impl Iterator<Item = LinkId> {
+        let to = |stream: &Stream| stream.link.peer().is_some_and(|info| info.id == *peer);
+        self.streams.iter().filter(move |(_, stream)| to(stream)).map(|(id, _)| *id)
+    }
+
+    fn lose(&mut self, now: Mono, id: LinkId, out: &mut Vec<Action>) {
         let Some(stream) = self.forget(id) else {
             return;
         };
-        if let Some(peer) = stream.link.peer().map(|info| info.id.clone())
-            && self.peers.get(&peer) == Some(&id)
+        let Some(peer) = stream.link.peer().map(|info| info.id.clone()) else {
+            return;
+        };
+        if self.peers.get(&peer) != Some(&id) {
+            return;
+        }
+        self.peers.remove(&peer);
+        let twin = self.streams_to(&peer).last();
+        self.peers.extend(twin.map(|twin| (peer.clone(), twin)));
+        let present = self.view.node(&peer).map(|known| known.info.incarnation);
+        let heard = |twin: &Stream| {
+            let life = twin.link.peer().map(|info| info.incarnation);
+            life == present && twin.link.level().is_some() && !twin.link.silent(now)
+        };
+        if twin.and_then(|twin| self.streams.get(&twin)).is_some_and(heard) {
+            return;
+        }
+        // Without it the peer was not believed on this stream: then nothing changes.
+        if let Some(Liveness::Alive { heard }) = self.view.node(&peer).map(|status| status.liveness)
+            && self.view.set_liveness(&peer, Liveness::Lost { since: heard })
         {
-            self.peers.remove(&peer);
-            // Without it the peer was not believed on this stream: then nothing changes.
-            if let Some(Liveness::Alive { heard }) = self.view.node(&peer).map(|status| status.liveness)
-                && self.view.set_liveness(&peer, Liveness::Lost { since: heard })
-            {
-                out.push(Action::NodeChanged(peer));
-            }
+            out.push(Action::NodeChanged(peer));
         }
     }
 

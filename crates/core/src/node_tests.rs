@@ -11,7 +11,7 @@ use crate::token::KeyRing;
 use crate::view::{Known, Liveness, StaleWhy};
 use crate::wake::WakeChannels;
 use proptest::prelude::*;
-use world::{VEHICLES, World, vehicle};
+use world::{VEHICLES, World, info, vehicle};
 
 #[path = "node_world.rs"]
 mod world;
@@ -95,6 +95,29 @@ fn own_head(world: &World, g: usize) -> u64 {
 
 fn set_cut(world: &mut World, g: usize, to: usize, cut: bool) {
     (world.cut[g][to], world.cut[to][g]) = (cut, cut);
+}
+
+proptest! {
+    /// Both dial at once, and one of the two streams has to end: which of the frames comes first does not matter.
+    #[test]
+    fn of_two_streams_between_gateways_one_ends_and_no_one_is_lost_over_it(
+        delays_ms in prop::collection::vec(0u64..900, 1..9), lag in 0u64..8
+    ) {
+        let mut world = World::new(2, delays_ms, &[0; 3]);
+        world.dials(0, 1);
+        world.run(Millis(lag * 250));
+        world.dials(1, 0);
+        let mut met = [false; 2];
+        for _ in 0..80 {
+            world.run(Millis(250));
+            for (g, met) in met.iter_mut().enumerate() {
+                let liveness = world.gateways[g].node.view().node(&info(1 - g, 0).id).map(|peer| peer.liveness);
+                *met |= matches!(liveness, Some(Liveness::Alive { .. }));
+                prop_assert!(!*met || matches!(liveness, Some(Liveness::Alive { .. })), "{} is {:?}", 1 - g, liveness);
+            }
+        }
+        prop_assert_eq!((met, world.wires()), ([true; 2], 1));
+    }
 }
 
 #[test]

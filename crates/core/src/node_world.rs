@@ -343,12 +343,22 @@ impl World {
             if g == to || self.cut[g][to] || linked || calls || !self.at.0.is_multiple_of(1000) {
                 continue;
             }
-            let ends = [(g, LinkId(self.id())), (to, LinkId(self.id()))];
-            self.wires.push(Wire { ends, open: [true; 2], on_the_way: Default::default() });
-            for (end, (g, link)) in ends.into_iter().enumerate() {
-                self.does(g, Event::LinkOpened { link, dialled: end == 0 });
-            }
+            self.dials(g, to);
         }
+    }
+
+    /// A gateway dials another, whether there is a stream already or not.
+    pub fn dials(&mut self, g: usize, to: usize) {
+        let ends = [(g, LinkId(self.id())), (to, LinkId(self.id()))];
+        self.wires.push(Wire { ends, open: [true; 2], on_the_way: Default::default() });
+        for (end, (g, link)) in ends.into_iter().enumerate() {
+            self.does(g, Event::LinkOpened { link, dialled: end == 0 });
+        }
+    }
+
+    /// Streams that are not closed on both sides.
+    pub fn wires(&self) -> usize {
+        self.wires.len()
     }
 
     /// Frames arrive. During a cut they wait, as the network tries again, and both ends have to notice by themselves.
