@@ -19,6 +19,7 @@ use crate::peers::channels::Channels;
 use crate::peers::commands::CommandService;
 use crate::peers::dialer::Dialer;
 use crate::peers::membership::Configured;
+use crate::peers::moment::OwnClock;
 use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
 use crate::peers::{handover, watch};
@@ -213,6 +214,8 @@ impl Gateway {
         tasks.spawn("commands", CommandsTask::new(node_id.clone(), own_region, means, desk.clone()).run(kept, queues));
         tasks.spawn("waking", waking::by_pager(wake_queue, pager.clone(), desk.clone()));
         let seeds = Arc::new(config.peers.seeds.clone());
+        let commands = OwnClock { clock, incarnation };
+        let commands = CommandService { clock: commands, desk: desk.clone(), reader: reader.clone() };
         let operator_plane = Operators {
             clock,
             presence: presence.clone(),
@@ -220,7 +223,7 @@ impl Gateway {
             live: live.clone(),
             reader: reader.clone(),
             channels: channels.clone(),
-            commands: CommandService { clock, desk: desk.clone(), reader: reader.clone() },
+            commands,
             me: node_id,
             own,
             health,

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use support::cluster::{alive, shutdown, start as cluster, start_one};
 use support::events::Events;
 use support::{Response, Running, Vehicle, eventually, request, request_with};
+use waygate_wire::proto;
+use waygate_wire::proto::commands_client::CommandsClient;
 
 async fn post(address: SocketAddr, vehicle: &str, headers: &[(&str, &str)], body: Value) -> Response {
     request_with(address, "POST", &format!("/v1/vehicles/{vehicle}/commands"), headers, body.to_string()).await
@@ -156,6 +158,43 @@ async fn a_command_that_is_not_sent_in_time_expires_and_stays_so_over_a_restart(
     assert_eq!(accept["type"], "attach_accept");
     drop(vehicle);
     shutdown(running).await;
+}
+
+/// One of another gateway, just taken.
+fn foreign(id: u8) -> proto::CommandRecord {
+    proto::CommandRecord {
+        id: [[1, 2, 3, 4, 5, 6, 0x70, 8, 0x90].as_slice(), [id; 7].as_slice()].concat(),
+        vehicle: "LUX-1".into(),
+        name: "horn".into(),
+        ttl_ms: 5000,
+        origin: "east-1".into(),
+        by: "http".into(),
+        progress: Some(proto::CommandWord { number: 1, ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_lay_between_two_gateways_until_its_time_was_over_is_not_sent() {
+    let running = support::start("west", "").await;
+    let (mut vehicle, _) = Vehicle::attach(running.vehicles(), "LUX-1", json!({})).await;
+    let mut peer = CommandsClient::connect(format!("http://{}", running.operators())).await.unwrap();
+    let clock = peer.read_clock(proto::ClockRequest {}).await.unwrap().into_inner();
+    let sent = |lay_ms| Some(proto::Moment { incarnation: clock.incarnation, clock_ms: clock.clock_ms - lay_ms });
+    let late = proto::DeliverCommand { command: Some(foreign(1)), sent: sent(5000) };
+    let outcome = peer.deliver(late).await.unwrap().into_inner().outcome();
+    assert_ne!(outcome, proto::DeliverOutcome::Sent);
+    let other_life = Some(proto::Moment { incarnation: clock.incarnation - 1, ..sent(0).unwrap() });
+    let command = proto::DeliverCommand { command: Some(foreign(2)), sent: other_life };
+    assert_eq!(peer.deliver(command).await.unwrap_err().code(), tonic::Code::FailedPrecondition);
+    let command = proto::DeliverCommand { command: Some(foreign(3)), sent: sent(3000) };
+    assert_eq!(peer.deliver(command).await.unwrap().into_inner().outcome(), proto::DeliverOutcome::Sent);
+    // The first that the vehicle is asked to do is the third, and what is left of its time is what lay is not.
+    let command = vehicle.receive().await;
+    assert!(command["id"].as_str().unwrap().ends_with("03"), "{command}");
+    let left = command["ttl_ms"].as_u64().unwrap();
+    assert!((1..=2000).contains(&left), "{command}");
+    running.gateway.shutdown().await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::journal::Job;
 use crate::live::{Change, Event as LiveEvent};
 use crate::peers::channels::Channels;
 use crate::peers::commands as calls;
+use crate::peers::moment::PeerClock;
 use crate::presence::{self, Presence, State};
 use crate::tasks::Tasks;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,11 +86,14 @@ struct Line {
     calls: Arc<Semaphore>,
     /// Those and the ones that wait for them.
     places: Arc<Semaphore>,
+    /// What time it is there.
+    clock: PeerClock,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { calls: Arc::new(Semaphore::new(CALLS_MAX)), places: Arc::new(Semaphore::new(CALLS_WAITING_MAX)) }
+        let (calls, places) = (Arc::new(Semaphore::new(CALLS_MAX)), Arc::new(Semaphore::new(CALLS_WAITING_MAX)));
+        Self { calls, places, clock: PeerClock::default() }
     }
 }
 
@@ -269,8 +273,8 @@ impl CommandsTask {
                 for node in nodes {
                     let (id, report) = (report.status.id, (*report).clone());
                     let busy = Event::ReportEnded { id, node: node.clone(), settled: false };
-                    events.extend(self.call(node, busy, move |node, channel, _| async move {
-                        let settled = calls::report(channel, &report).await;
+                    events.extend(self.call(node, busy, move |node, peer| async move {
+                        let settled = calls::report(peer.channel, &report).await;
                         Event::ReportEnded { id, node, settled }
                     }));
                 }
@@ -306,16 +310,16 @@ impl CommandsTask {
     fn replicate(&mut self, node: NodeId, record: Box<Record>) -> Option<Event> {
         let me = self.me.clone();
         let busy = Event::Replicated { id: record.id, node: node.clone(), kept: false };
-        self.call(node, busy, move |node, channel, clock| async move {
-            let kept = calls::replicate(channel, &record, &me, &clock).await;
+        self.call(node, busy, move |node, peer| async move {
+            let kept = calls::replicate(peer, &record, &me).await;
             Event::Replicated { id: record.id, node, kept }
         })
     }
 
     fn deliver(&mut self, node: NodeId, record: Box<Record>) -> Option<Event> {
         let busy = Event::Delivered { id: record.id, node: node.clone(), outcome: Outcome::NotServed };
-        self.call(node, busy, move |node, channel, clock| async move {
-            let outcome = calls::deliver(channel, &record, &clock).await;
+        self.call(node, busy, move |node, peer| async move {
+            let outcome = calls::deliver(peer, &record).await;
             Event::Delivered { id: record.id, node, outcome }
         })
     }
@@ -337,18 +341,19 @@ impl CommandsTask {
         &mut self,
         node: NodeId,
         busy: Event,
-        call: impl FnOnce(NodeId, Option<tonic::transport::Channel>, Clock) -> F + Send + 'static,
+        call: impl FnOnce(NodeId, calls::Peer) -> F + Send + 'static,
     ) -> Option<Event> {
         let line = self.lines.entry(node.clone()).or_default();
         let Ok(place) = line.places.clone().try_acquire_owned() else { return Some(busy) };
         let calls = line.calls.clone();
         let channel = self.urls.get(&node).and_then(|url| self.means.channels.to(url));
-        let (clock, desk, stopping) = (self.means.clock, self.desk.clone(), self.means.tasks.stopping());
+        let peer = calls::Peer { channel, clock: line.clock.clone(), own: self.means.clock };
+        let (desk, stopping) = (self.desk.clone(), self.means.tasks.stopping());
         self.means.tasks.spawn_small(async move {
             let _place = place;
             let _call = calls.acquire_owned().await;
             tokio::select! {
-                event = call(node, channel, clock) => desk.happened(event).await,
+                event = call(node, peer) => desk.happened(event).await,
                 () = stopping => {}
             }
         });

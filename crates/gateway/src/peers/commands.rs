@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::commands::{Desk, rows};
+use crate::peers::moment::{OwnClock, PeerClock};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -27,7 +28,7 @@ pub const FOUND_MAX: usize = 100;
 #[derive(Clone, Debug)]
 pub struct CommandService {
     /// The clocks.
-    pub clock: Clock,
+    pub clock: OwnClock,
     /// The way to the commands task.
     pub desk: Desk,
     /// The store.
@@ -53,6 +54,10 @@ fn ack(answer: Option<Answer>) -> Result<Response<proto::CommandAck>, Status> {
 
 #[tonic::async_trait]
 impl Commands for CommandService {
+    async fn read_clock(&self, _: Request<proto::ClockRequest>) -> Result<Response<proto::ClockReply>, Status> {
+        Ok(Response::new(self.clock.read()))
+    }
+
     async fn replicate(
         &self,
         request: Request<proto::ReplicateCommand>,
@@ -60,12 +65,14 @@ impl Commands for CommandService {
         let request = request.into_inner();
         let from = NodeId::new(&request.from).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let record = request.command.ok_or_else(|| Status::invalid_argument("command: is missing"))?;
-        let record = record_from_proto(record, self.clock.now()).map_err(malformed)?;
+        let record = record_from_proto(record, self.clock.when(request.sent)?).map_err(malformed)?;
         ack(self.desk.keep(Box::new(record), from).await)
     }
 
-    async fn deliver(&self, request: Request<proto::CommandRecord>) -> Result<Response<proto::DeliverReply>, Status> {
-        let record = record_from_proto(request.into_inner(), self.clock.now()).map_err(malformed)?;
+    async fn deliver(&self, request: Request<proto::DeliverCommand>) -> Result<Response<proto::DeliverReply>, Status> {
+        let request = request.into_inner();
+        let record = request.command.ok_or_else(|| Status::invalid_argument("command: is missing"))?;
+        let record = record_from_proto(record, self.clock.when(request.sent)?).map_err(malformed)?;
         let outcome = match self.desk.deliver(Box::new(record)).await.ok_or_else(stopping)? {
             Answer::Delivery(outcome) => outcome,
             Answer::Stored(_) | Answer::Refused(_) => return Err(Status::internal("no delivery was answered")),
@@ -121,7 +128,7 @@ fn unreadable(Unreadable: Unreadable) -> Status {
 
 impl CommandService {
     fn found(&self, records: &[Record]) -> Response<proto::FoundCommands> {
-        let now = self.clock.now();
+        let now = self.clock.clock.now();
         let commands = records.iter().map(|record| record_to_proto(record, now)).collect();
         Response::new(proto::FoundCommands { commands })
     }
@@ -135,7 +142,7 @@ impl CommandService {
             tracing::error!(%error, "a command cannot be read");
             Unreadable
         })?;
-        Ok(row.and_then(|row| rows::record(&self.clock, &row)))
+        Ok(row.and_then(|row| rows::record(&self.clock.clock, &row)))
     }
 
     /// Commands to a vehicle that are kept here, newest first.
@@ -147,7 +154,7 @@ impl CommandService {
         let asked = vehicle.clone();
         let known = self.desk.ask(move |commands| commands.of(&asked).take(limit).cloned().collect::<Vec<_>>()).await;
         let mut found = known.unwrap_or_default();
-        for record in rows.iter().filter_map(|row| rows::record(&self.clock, row)) {
+        for record in rows.iter().filter_map(|row| rows::record(&self.clock.clock, row)) {
             if found.iter().all(|known| known.id != record.id) {
                 found.push(record);
             }
@@ -168,14 +175,29 @@ impl CommandService {
     }
 }
 
+/// A peer that is called.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The way to it, if there is one.
+    pub channel: Option<Channel>,
+    /// Its clock.
+    pub clock: PeerClock,
+    /// This gateway's.
+    pub own: Clock,
+}
+
 /// Gives a peer a copy: whether it has it on disk.
-pub async fn replicate(channel: Option<Channel>, record: &Record, me: &NodeId, clock: &Clock) -> bool {
-    let Some(mut client) = channel.map(CommandsClient::new) else { return false };
-    let command = Some(record_to_proto(record, clock.now()));
-    let request = proto::ReplicateCommand { command, from: me.as_str().to_owned() };
-    match tokio::time::timeout(DEADLINE, client.replicate(request)).await {
+pub async fn replicate(peer: Peer, record: &Record, me: &NodeId) -> bool {
+    let Some(mut client) = peer.channel.map(CommandsClient::new) else { return false };
+    let call = async {
+        let sent = Some(peer.clock.moment(&mut client, &peer.own).await?);
+        let command = Some(record_to_proto(record, peer.own.now()));
+        client.replicate(proto::ReplicateCommand { command, from: me.as_str().to_owned(), sent }).await
+    };
+    match tokio::time::timeout(DEADLINE, call).await {
         Ok(Ok(reply)) => reply.into_inner().taken,
         Ok(Err(status)) => {
+            peer.clock.refused(&status);
             tracing::debug!(message = status.message(), "a peer did not take a copy of a command");
             false
         }
@@ -184,11 +206,18 @@ pub async fn replicate(channel: Option<Channel>, record: &Record, me: &NodeId, c
 }
 
 /// Has a peer hand a command to its vehicle.
-pub async fn deliver(channel: Option<Channel>, record: &Record, clock: &Clock) -> Outcome {
-    let Some(mut client) = channel.map(CommandsClient::new) else { return Outcome::NotServed };
-    let request = record_to_proto(record, clock.now());
-    match tokio::time::timeout(DEADLINE, client.deliver(request)).await {
+pub async fn deliver(peer: Peer, record: &Record) -> Outcome {
+    let Some(mut client) = peer.channel.map(CommandsClient::new) else { return Outcome::NotServed };
+    let began = tokio::time::Instant::now();
+    let sent = match tokio::time::timeout(DEADLINE, peer.clock.moment(&mut client, &peer.own)).await {
+        Ok(Ok(moment)) => Some(moment),
+        Ok(Err(_)) | Err(_) => return Outcome::NotServed,
+    };
+    let command = Some(record_to_proto(record, peer.own.now()));
+    let call = client.deliver(proto::DeliverCommand { command, sent });
+    match tokio::time::timeout_at(began + DEADLINE, call).await {
         Ok(Ok(reply)) => outcome_from_proto(reply.into_inner().outcome),
+        Ok(Err(status)) if peer.clock.refused(&status) => Outcome::NotServed,
         Ok(Err(status)) => {
             tracing::debug!(message = status.message(), "a peer did not deliver a command");
             Outcome::NoAnswer

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod dialer;
 pub mod handover;
 pub mod membership;
+pub mod moment;
 pub mod paging;
 pub mod place;
 pub mod service;
