@@ -216,6 +216,8 @@ pub enum Event {
         /// Who waits.
         ask: Ask,
     },
+    /// A wake-up ended, and the vehicle came. If it is not seen as connected it has left again.
+    Woken(VehicleId),
     /// A wake-up ended without the vehicle, and why.
     WakeFailed(VehicleId, String),
     /// Which peers are heard, and their regions.
@@ -352,6 +354,7 @@ impl Commands {
             Event::ReportReceived { report, ask } => self.report_received(now, &report, ask, out),
             Event::ReportEnded { id, node, settled } => self.serving.report_ended(now, id, &node, settled),
             Event::CancelRequested { id, ask } => self.cancel(now, id, ask, out),
+            Event::Woken(vehicle) => self.woken(now, &vehicle, out),
             Event::WakeFailed(vehicle, why) => self.wake_failed(now, &vehicle, &why, out),
             Event::PeersSeen(peers) => self.peers_seen(now, peers, out),
             Event::Restored(records) => self.restore(now, records, out),

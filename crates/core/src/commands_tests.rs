@@ -184,6 +184,20 @@ fn without_an_answer_it_ends_unknown_and_a_late_word_of_the_vehicle_corrects_it(
 }
 
 #[test]
+fn a_vehicle_that_was_woken_and_sleeps_again_before_it_was_seen_is_woken_again() {
+    let mut world = World::new(1);
+    world.vehicle(None, true);
+    let ask = world.take("west", order(Policy::Queue, 60));
+    world.run(SECOND);
+    let id = world.stored(ask).id;
+    assert_eq!((world.wakes, state(&world, "west", id)), (1, State::Paging));
+    world.is_woken("west");
+    world.run(SECOND);
+    assert_eq!((world.wakes, state(&world, "west", id)), (2, State::Paging));
+    assert_eq!(world.record("west", id).unwrap().wakes, 3, "one ended, one under way");
+}
+
+#[test]
 fn now_fails_unless_the_vehicle_is_connected_or_being_woken() {
     let mut world = World::new(1);
     let ask = world.take("west", order(Policy::Now, 60));

@@ -32,8 +32,6 @@ pub enum Event {
         /// Sessions whose vehicles went on elsewhere and are still spoken for here.
         settling: bool,
     },
-    /// Whoever is left is to leave at once.
-    Hurried,
 }
 
 /// What is asked for.
@@ -111,7 +109,6 @@ impl Drain {
                 }
             }
             Event::DeadlineReached { somewhere, settling } => self.go_on(now, somewhere, settling, out),
-            Event::Hurried => self.order(now, out),
         }
     }
 

@@ -106,11 +106,3 @@ fn the_end_waits_for_those_that_others_do_not_see_elsewhere_yet() {
     assert_eq!(bench.next(), [Action::Done]);
     assert!(bench.passed() <= WINDOW + GRACE + SETTLE, "never for ever");
 }
-
-#[test]
-fn who_is_in_a_hurry_sends_everyone_away_at_once() {
-    let mut bench = Bench::new(2);
-    bench.next();
-    assert_eq!(bench.does(Event::Hurried), [Action::Order(ConnId(0)), Action::Order(ConnId(1))]);
-    assert_eq!(bench.does(Event::Hurried), [Action::Done]);
-}

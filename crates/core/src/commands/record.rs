@@ -111,8 +111,10 @@ impl Record {
     /// How far the vehicle is, if it says.
     pub const fn percent(&self) -> Option<u8> {
         match &self.progress {
-            Progress::Running(percent, _) => Some(*percent),
-            Progress::Queued | Progress::Tried | Progress::Sent | Progress::Accepted(_) => None,
+            Progress::Running(percent @ 1.., _) => Some(*percent),
+            Progress::Running(0, _) | Progress::Queued | Progress::Tried | Progress::Sent | Progress::Accepted(_) => {
+                None
+            }
         }
     }
 

@@ -236,6 +236,12 @@ impl Commands {
         self.tend(now, id, out);
     }
 
+    pub(super) fn woken(&mut self, now: Mono, vehicle: &VehicleId, out: &mut Vec<Action>) {
+        let Some(target) = self.targets.get_mut(vehicle).filter(|target| target.waking) else { return };
+        target.waking = false;
+        self.wake_over(now, vehicle, out);
+    }
+
     pub(super) fn wake_failed(&mut self, now: Mono, vehicle: &VehicleId, why: &str, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(vehicle) else { return };
         target.waking = false;

@@ -183,6 +183,11 @@ impl World {
         ask
     }
 
+    /// A wake-up ended with the vehicle, and nothing else was seen of that.
+    pub fn is_woken(&mut self, me: &str) {
+        self.apply(&node(me), Event::Woken(lux()));
+    }
+
     pub fn wake_fails(&mut self) {
         for me in self.gateways.keys().cloned().collect::<Vec<_>>() {
             self.apply(&me, Event::WakeFailed(lux(), "nobody answered".to_owned()));

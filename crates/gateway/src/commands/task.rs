@@ -174,7 +174,13 @@ impl CommandsTask {
                 let ask = self.asked(reply);
                 self.apply(Event::ReportReceived { report: *report, ask });
             }
-            Letter::Happened(event) => self.apply(*event),
+            Letter::Happened(event) => {
+                if let Event::Woken(vehicle) = &*event {
+                    // What the pager saw may not have been told here yet.
+                    self.look(vec![vehicle.clone()]).await;
+                }
+                self.apply(*event);
+            }
             Letter::Ask(question) => question(&self.machine),
         }
     }

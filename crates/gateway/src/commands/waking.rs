@@ -12,8 +12,7 @@ use waygate_wire::operator::PageOutcome;
 /// Vehicles that may wait to be woken; beyond it a wake-up fails at once.
 pub const WAKES_MAX: usize = 4096;
 
-/// Has every vehicle of the queue woken, until the queue ends. The attach of one that comes is seen by itself; of one that
-/// does not, [`Event::WakeFailed`] tells.
+/// Has every vehicle of the queue woken, until the queue ends, and tells what became of it.
 pub async fn by_pager(mut queue: mpsc::Receiver<VehicleId>, pager: Pager, desk: Desk) {
     let mut ended = pager.ended();
     let mut asked = BTreeSet::new();
@@ -28,9 +27,12 @@ pub async fn by_pager(mut queue: mpsc::Receiver<VehicleId>, pager: Pager, desk: 
             },
             page = ended.recv() => match page {
                 Ok(page) => {
-                    let failed = page.outcome == PageOutcome::Unreachable;
-                    if asked.remove(&page.vehicle) && failed {
-                        desk.happened(Event::WakeFailed(page.vehicle, page.detail)).await;
+                    if asked.remove(&page.vehicle) {
+                        desk.happened(match page.outcome {
+                            PageOutcome::Reachable | PageOutcome::Woken => Event::Woken(page.vehicle),
+                            PageOutcome::Unreachable => Event::WakeFailed(page.vehicle, page.detail),
+                        })
+                        .await;
                     }
                 }
                 Err(RecvError::Lagged(missed)) => {

@@ -99,17 +99,7 @@ impl PresenceTask {
     pub(super) fn drain(&mut self, window: Millis, done: oneshot::Sender<()>) {
         self.announce_end();
         let sessions = self.state.node.registrar().sessions();
-        let conns = sessions.filter_map(|(_, session)| match session.phase() {
-            Phase::Connected(conn) => Some(conn),
-            Phase::Attaching
-            | Phase::Held(_)
-            | Phase::Idle(_)
-            | Phase::Asleep(_)
-            | Phase::Unreachable(_)
-            | Phase::Detached(..)
-            | Phase::Yielded(..)
-            | Phase::Gone => None,
-        });
+        let conns = sessions.filter_map(|(_, session)| session.conns()[0]);
         let machine = Drain::new(self.state.clock.now(), conns.collect(), window);
         self.draining = Some(Draining { machine, done: Some(done) });
     }
