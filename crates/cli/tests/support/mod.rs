@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod proxy;
+pub mod unit;
 pub mod vehicle;
 
 use std::io::{BufRead, BufReader};

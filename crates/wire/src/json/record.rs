@@ -123,7 +123,9 @@ fn check_columns(records: &[Record]) -> Result<(), FieldFault> {
 
 /// Reads one record by itself, as one of `records` in the JSON form of telemetry. Without `t` it is from `now`.
 pub fn record_from_json(text: &[u8], now: Wall) -> Result<Record, WireError> {
-    let json: RecordJson = super::message("record", text)?;
+    // Nothing was read of the line before: what is no JSON at all is found here.
+    let unnamed = super::message("", text);
+    let json: RecordJson = unnamed.map_err(|error| WireError { refers_to: "record".to_owned(), ..error })?;
     json.into_record(Some(now)).map_err(|fault| WireError::malformed("record", fault))
 }
 

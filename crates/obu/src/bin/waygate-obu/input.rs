@@ -23,6 +23,8 @@ pub(crate) enum Input {
     Suspend { active: Millis, sleep: Millis },
     /// To attach.
     Attach,
+    /// A short message that may be a wake-up.
+    WakeUp(String),
     /// Something else, and why it is no record.
     Bad { line: u64, what: String },
     /// Standard input cannot be read any more.
@@ -86,6 +88,7 @@ enum Order {
     CommandStatus(serde_json::Map<String, serde_json::Value>),
     Suspend(Spans),
     Attach(serde::de::IgnoredAny),
+    WakeUp(String),
 }
 
 #[derive(serde::Deserialize)]
@@ -98,10 +101,11 @@ struct Spans {
 
 fn order(text: &[u8]) -> Option<Result<Input, String>> {
     let body = text.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
-    let names: [&[u8]; 3] = [b"\"command_status\"", b"\"suspend\"", b"\"attach\""];
+    let names: [&[u8]; 4] = [b"\"command_status\"", b"\"suspend\"", b"\"attach\"", b"\"wake_up\""];
     names.iter().any(|name| body.starts_with(name)).then(|| match serde_json::from_slice(text) {
         Err(error) => Err(error.to_string()),
         Ok(Order::Attach(_)) => Ok(Input::Attach),
+        Ok(Order::WakeUp(payload)) => Ok(Input::WakeUp(payload)),
         Ok(Order::Suspend(Spans { active_s, sleep_s })) => {
             Ok(Input::Suspend { active: Millis::secs(active_s.into()), sleep: Millis::secs(sleep_s.into()) })
         }

@@ -59,7 +59,8 @@ fn a_line_without_end_costs_no_memory_and_is_named() {
 #[test]
 fn a_line_may_be_an_order_instead_of_a_record() {
     let text = "{\"suspend\":{\"sleep_s\":60}}\n{ \"attach\": true }\n{\"suspend\":{\"sleep\":60}}\n\
-        {\"command_status\":{\"id\":\"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d\",\"state\":\"succeeded\"}}\n{\"command_status\":{}}\n";
+        {\"command_status\":{\"id\":\"0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d\",\"state\":\"succeeded\"}}\n{\"command_status\":{}}\n\
+        {\"wake_up\":\"WG1.a.b.c\"}\n{\"wake_up\":1}\n";
     let all = inputs(text.as_bytes());
     let [
         Input::Suspend { active, sleep },
@@ -67,11 +68,13 @@ fn a_line_may_be_an_order_instead_of_a_record() {
         Input::Bad { .. },
         Input::CommandStatus(status),
         Input::Bad { .. },
+        Input::WakeUp(message),
+        Input::Bad { .. },
     ] = all.as_slice()
     else {
         panic!("{all:?}")
     };
-    assert_eq!((active.0, sleep.0), (0, 60_000));
+    assert_eq!((active.0, sleep.0, message.as_str()), (0, 60_000, "WG1.a.b.c"));
     assert_eq!(status.id.to_string(), "0191e0c8-3f5a-7c1e-b2a4-5d0f6a7b8c9d");
 }
 

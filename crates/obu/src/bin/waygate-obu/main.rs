@@ -33,8 +33,8 @@ use waygate_wire::Codec;
 /// value}}. Without "t" the record is from now.
 ///
 /// Other lines: {"suspend": {"active_s"?, "sleep_s"?}} ends the connection for a sleep, {"attach": true} ends the sleep, and
-/// {"command_status": {"id", "state", "percent"?, "code"?, "text"?, "result"?}} answers a command. Without --exec commands
-/// come out as JSON lines on standard output.
+/// {"command_status": {"id", "state", "percent"?, "code"?, "text"?, "result"?}} answers a command, {"wake_up": "WG1…"} is a short
+/// message that came. Without --exec commands come out as JSON lines on standard output.
 ///
 /// Exit status: 0 all records are acked; 1 some remain in the spool; 2 wrong arguments; 3 all that could be sent is acked, but
 /// lines were wrong, or records were refused or dropped.
@@ -84,6 +84,9 @@ struct Args {
     /// The topic of the wake-ups.
     #[arg(long, value_name = "TOPIC", requires = "wake_mqtt")]
     wake_topic: Option<String>,
+    /// Be woken by short messages: whoever receives them gives the text of each as a line {"wake_up": "WG1…"}.
+    #[arg(long)]
+    wake_sms: bool,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -139,7 +142,8 @@ async fn run(args: Args, output: &Arc<Output>) -> anyhow::Result<ExitCode> {
     let broker = args.wake_mqtt.as_deref().zip(args.wake_topic.as_deref());
     let broker = broker.map(|(address, topic)| Broker::new(address, topic)).transpose()?;
     let mut config = Config::new(vehicle.clone(), args.gateways.clone());
-    config.wake = broker.iter().map(|_| WakeChannel::Mqtt).collect();
+    let sms = args.wake_sms.then_some(WakeChannel::Sms);
+    config.wake = broker.iter().map(|_| WakeChannel::Mqtt).chain(sms).collect();
     config.takes_commands = true;
     config.codec = if args.json { Codec::Json } else { Codec::Proto };
     config.boot_id = format!("{:016x}", rand::rng().random::<u64>());
@@ -217,6 +221,7 @@ async fn feed(obu: &Obu, output: &Output) -> anyhow::Result<bool> {
             }
             Some(Input::Suspend { active, sleep }) => obu.suspend(active, sleep).await,
             Some(Input::Attach) => obu.attach().await,
+            Some(Input::WakeUp(payload)) => obu.woken(payload.as_bytes()).await,
             Some(Input::Bad { line, what }) => output.bad_line(line, &what),
             Some(Input::Broken(error)) => return Err(error).context("cannot read standard input"),
         }
