@@ -220,6 +220,11 @@ fn now_fails_unless_the_vehicle_is_connected_or_being_woken() {
     world.run(SECOND);
     assert_eq!(world.record("west", woken).unwrap().said().text, "nobody answered");
     assert_eq!(state(&world, "west", joins), State::Queued);
+    let told = |step: &Step| (step.state, step.text.clone());
+    let steps = world.record("west", joins).unwrap().steps.iter().filter(|step| step.gateway == node("west"));
+    let steps: Vec<_> = steps.map(told).collect();
+    let waits = |why: &str| (State::Queued, why.to_owned());
+    assert_eq!(steps, [waits(""), (State::Paging, String::new()), waits("nobody answered")]);
     world.vehicle(Some("east"), true);
     world.run(SECOND);
     assert_eq!(state(&world, "west", joins), State::Succeeded);

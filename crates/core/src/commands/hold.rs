@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Source<'a> {
     /// It was decided or heard here: every holder is told.
     Here,
+    /// Here, as the vehicle was not woken: why not.
+    Unwoken(&'a str),
     /// A gateway heard the vehicle and tells every holder itself; an end is told once more, to be sure.
     Report(&'a NodeId),
     /// Another holder: what it lacks is told to it. The origin tells the others, who may not know of each other.
@@ -310,12 +312,13 @@ impl Commands {
         entry.changed = now;
         let state = entry.record.state();
         let place = match source {
-            Source::Here => Some(&self.me),
+            Source::Here | Source::Unwoken(_) => Some(&self.me),
             Source::Report(gateway) => Some(gateway),
             Source::Replica(_) => None,
         };
         if let Some(gateway) = place.filter(|_| state != before.state()) {
-            let text = shortened(entry.record.said().text);
+            let why = if let Source::Unwoken(why) = source { why.to_owned() } else { entry.record.said().text };
+            let text = shortened(why);
             entry.record.step(Step { at: now, state, gateway: gateway.clone(), text });
         }
         if entry.record.is_recalled() && !before.is_recalled() {
@@ -340,7 +343,7 @@ impl Commands {
         self.save(id, ask, out);
         out.extend(shown);
         let tell = match source {
-            Source::Here => true,
+            Source::Here | Source::Unwoken(_) => true,
             Source::Report(_) => ended,
             Source::Replica(_) => mine,
         };

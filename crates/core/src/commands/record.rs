@@ -177,9 +177,12 @@ impl Record {
         }
     }
 
-    /// Adds a step, the earliest telling of each; beyond the bound the latest are dropped.
+    /// Adds a step, the earliest telling of each; beyond the bound the latest are dropped. That a command waits again, as its
+    /// vehicle was not woken, is another step than that it waits.
     pub(super) fn step(&mut self, step: Step) {
-        let same = |known: &Step| (known.state, &known.gateway) == (step.state, &step.gateway);
+        let again = |step: &Step| step.state == State::Queued && !step.text.is_empty();
+        let same =
+            |known: &Step| (known.state, &known.gateway, again(known)) == (step.state, &step.gateway, again(&step));
         match self.steps.iter_mut().find(|known| same(known)) {
             Some(known) if step < *known => *known = step,
             Some(_) => {}

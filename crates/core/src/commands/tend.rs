@@ -239,14 +239,14 @@ impl Commands {
     pub(super) fn woken(&mut self, now: Mono, vehicle: &VehicleId, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(vehicle).filter(|target| target.waking) else { return };
         target.waking = false;
-        self.wake_over(now, vehicle, out);
+        self.wake_over(now, vehicle, Source::Here, out);
     }
 
     pub(super) fn wake_failed(&mut self, now: Mono, vehicle: &VehicleId, why: &str, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(vehicle) else { return };
         target.waking = false;
         target.asleep = Some(why.to_owned());
-        self.wake_over(now, vehicle, out);
+        self.wake_over(now, vehicle, Source::Unwoken(why), out);
     }
 
     pub(super) fn seen(&mut self, now: Mono, vehicle: &VehicleId, sighting: Sighting, out: &mut Vec<Action>) {
@@ -256,7 +256,7 @@ impl Commands {
         target.asleep = None;
         if connected {
             target.waking = false;
-            self.wake_over(now, vehicle, out);
+            self.wake_over(now, vehicle, Source::Here, out);
         } else {
             for id in self.open_of(vehicle) {
                 self.tend(now, id, out);
@@ -265,10 +265,10 @@ impl Commands {
     }
 
     /// No wake-up is under way any more.
-    fn wake_over(&mut self, now: Mono, vehicle: &VehicleId, out: &mut Vec<Action>) {
+    fn wake_over(&mut self, now: Mono, vehicle: &VehicleId, source: Source<'_>, out: &mut Vec<Action>) {
         for id in self.open_of(vehicle) {
             let edit = |record: &mut Record| record.wakes += record.wakes % 2;
-            self.change(now, id, Source::Here, None, edit, out);
+            self.change(now, id, source, None, edit, out);
             self.tend(now, id, out);
         }
     }
