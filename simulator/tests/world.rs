@@ -10,8 +10,12 @@ use waygate_simulator::world::{self, Check, Failure, Plant, World};
 /// Seeds in a usual run, shared between two tests that run beside each other.
 const SEEDS: u64 = 2000;
 
-/// Seeds that once found something, and what.
-const KEPT_SEEDS: &[(u64, &str)] = &[];
+/// Seeds that once found something, and what. A change of the world makes another run of a seed: then it is one more seed.
+const KEPT_SEEDS: &[(u64, &str)] = &[
+    (3315, "CommandsAgree: a holder's disk had lied about a command, and the check took it for a witness"),
+    (5013, "TimersHold: a loss at night, when nobody looks every second, was noticed after its hold was over"),
+    (5753, "TimersHold: a session lost the socket of an attach under way, then its own, and was held from the earlier loss"),
+];
 
 /// Seeds within which every planted fault has to be caught.
 const SEEDS_TO_CATCH: u64 = 40;
@@ -30,12 +34,16 @@ fn told(failure: &Failure) -> String {
     )
 }
 
-/// Rare situations that a two thousand seeds have to come to, or the world has grown too mild.
+/// With fewer seeds not every rare situation comes up.
+const SEEDS_FOR_ALL: u64 = 500;
+
+/// Rare situations that so many seeds have to come to, or the world has grown too mild.
 const REACHED: &[&str] = &[
     "asleep",
     "attach not durable",
     "batch not durable",
     "batch overlaps",
+    "call lost",
     "clock set back",
     "clock_off",
     "command done",
@@ -87,6 +95,9 @@ fn every_seed_keeps_every_promise_and_every_promise_is_looked_at() {
     }
     let seeds = number("WAYGATE_SEEDS").unwrap_or(SEEDS) / 2;
     let (looked, reached) = all_keep_their_promises(0..seeds);
+    if seeds < SEEDS_FOR_ALL {
+        return;
+    }
     for what in REACHED {
         assert!(reached.contains_key(what), "{seeds} seeds never came to {what:?}, but to {reached:?}");
     }
