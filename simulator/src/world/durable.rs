@@ -45,6 +45,7 @@ impl World {
             }
             match answer {
                 Answer::Attached(vehicle, session, epoch, settled) => {
+                    self.oracle.promises.undoubted(g, &vehicle);
                     let event = RegistrarEvent::Persisted { vehicle: vehicle.clone(), session, epoch, settled };
                     self.answer_attach(g, &vehicle, epoch, event);
                 }

@@ -75,6 +75,11 @@ impl Promises {
         *doubt = epoch.max(*doubt);
     }
 
+    /// The disk took an attach: whatever it refused before is not on it, or is lower.
+    pub fn undoubted(&mut self, g: usize, vehicle: &VehicleId) {
+        self.doubted.remove(&(g, vehicle.clone()));
+    }
+
     /// A frame came over a connection: contact, if it is that of the session.
     pub fn attended(&mut self, now: u64, g: usize, node: &Node, conn: ConnId) {
         let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
@@ -156,7 +161,6 @@ impl Oracle {
     /// A gateway accepts a session.
     pub fn accepting(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
         self.promises.holds.remove(&(g, accepted.vehicle.clone()));
-        self.promises.doubted.remove(&(g, accepted.vehicle.clone()));
         self.promises.leaving.remove(&(g, accepted.session));
         let asked = self.promises.attach_asked.remove(&conn).unwrap_or(now);
         self.promises.attended.insert((g, accepted.vehicle.clone()), asked);
