@@ -14,7 +14,10 @@ const SEEDS: u64 = 2000;
 const KEPT_SEEDS: &[(u64, &str)] = &[
     (3315, "CommandsAgree: a holder's disk had lied about a command, and the check took it for a witness"),
     (5013, "TimersHold: a loss at night, when nobody looks every second, was noticed after its hold was over"),
-    (5753, "TimersHold: a session lost the socket of an attach under way, then its own, and was held from the earlier loss"),
+    (
+        5753,
+        "TimersHold: a session lost the socket of an attach under way, then its own, and was held from the earlier loss",
+    ),
 ];
 
 /// Seeds within which every planted fault has to be caught.

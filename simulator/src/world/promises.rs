@@ -88,6 +88,15 @@ impl Promises {
         }
     }
 
+    /// The socket of a session ends. If the session stands on no socket any more, an attach that overtook it lost its own
+    /// before it was on disk: the hold runs from that loss, not from the last frame here.
+    pub fn overtaken(&mut self, g: usize, node: &Node, vehicle: &VehicleId) {
+        let phase = node.registrar().session(vehicle).map(|session| session.phase());
+        if !matches!(phase, Some(Phase::Connected(_))) {
+            self.attended.remove(&(g, vehicle.clone()));
+        }
+    }
+
     /// A gateway died: what it held is another matter.
     pub fn died(&mut self, g: usize, lost: &[Request]) {
         self.holds.retain(|(at, _), _| *at != g);
