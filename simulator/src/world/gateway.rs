@@ -255,6 +255,9 @@ impl World {
         if let Some(life) = self.gateways[g].life.as_mut() {
             life.deadline = None;
         }
+        if self.plant == Some(Plant::TimersRestAtNight) && self.night {
+            return;
+        }
         self.drive(g, NodeEvent::Session(RegistrarEvent::DeadlineReached));
     }
 

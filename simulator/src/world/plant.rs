@@ -32,6 +32,8 @@ pub enum Plant {
     ForgetAges,
     /// A gateway gives an idle vehicle less time than the timers say.
     HurryTimers,
+    /// No timer of a session fires at night; all that was due then is caught up with at dawn.
+    TimersRestAtNight,
     /// A lost socket is taken for a vehicle that sleeps.
     SleepUnasked,
     /// A command crosses as if it had just been taken: it is sent after its time to live.
@@ -58,6 +60,7 @@ impl Plant {
         Self::PublishWithoutHold,
         Self::ForgetAges,
         Self::HurryTimers,
+        Self::TimersRestAtNight,
         Self::SleepUnasked,
         Self::ForgetCommandAges,
         Self::ForgetIds,

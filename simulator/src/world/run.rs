@@ -139,6 +139,10 @@ pub struct World {
     pub(super) called: u64,
 }
 
+/// The time between two ticks at night.
+const NIGHT_PACE_MS: u64 = 60_000;
+/// Every gateway has ticked once after dawn.
+const FIRST_TICKS_MS: u64 = 2000;
 /// A silent socket is given up by a vehicle a little later than by the gateway.
 const VEHICLE_PATIENCE_MS: u64 = 5000;
 /// What was under way in the storm arrives within this.
@@ -335,7 +339,14 @@ impl World {
     }
 
     fn pace(&self, usual_ms: u64) -> u64 {
-        if self.night { 60_000 } else { usual_ms }
+        if self.night { NIGHT_PACE_MS } else { usual_ms }
+    }
+
+    /// How much later than by day something may be noticed: at night ticks come once a minute, and what happened since the
+    /// last of them is found out with the first one after dawn.
+    pub fn drowsy_ms(&self) -> u64 {
+        let awake_ms = self.now.saturating_sub(self.awake_since);
+        if self.night || (self.awake_since > 0 && awake_ms <= FIRST_TICKS_MS) { NIGHT_PACE_MS } else { 0 }
     }
 
     /// The gateway whose process has to run for an event to happen.

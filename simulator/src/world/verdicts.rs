@@ -119,7 +119,7 @@ impl World {
         self.audit_promised();
         for g in 0..self.gateways.len() {
             let Some(life) = self.gateways[g].life.as_ref() else { continue };
-            if self.gateways[g].stalled_until > self.now || self.night {
+            if self.gateways[g].stalled_until > self.now {
                 continue;
             }
             let (now, since) = (life.mono(self.now), self.gateways[g].stalled_until.max(self.oracle.eyes[g].since));
