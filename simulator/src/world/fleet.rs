@@ -65,6 +65,11 @@ impl Vehicle {
         }
     }
 
+    /// Counts its starts.
+    pub fn boots(&self) -> u64 {
+        self.boots
+    }
+
     fn wall(&self, now: u64) -> Wall {
         Wall(EPOCH_MS + self.skew_ms + now as i64)
     }
@@ -141,12 +146,21 @@ impl World {
                     let trip = self.dice.between(30, 300);
                     self.schedule(now + trip, Event::UnitDialled(u, dial, g));
                 }
-                Output::Send(message) => self.send_uplink(u, message),
+                Output::Send(message) => {
+                    if let Uplink::CommandStatus(status) = &message {
+                        let life = (self.vehicles[u].memory, self.vehicles[u].boots);
+                        self.oracle.command_said(now, u, life, status.id, status.verdict);
+                    }
+                    self.send_uplink(u, message);
+                }
                 Output::Begin(id) => {
                     let memory = self.vehicles[u].memory;
                     self.oracle.command_begun(now, u, memory, id);
                 }
-                Output::End(id, verdict) => self.oracle.command_ended(id, verdict),
+                Output::End(id, verdict) => {
+                    let life = (self.vehicles[u].memory, self.vehicles[u].boots);
+                    self.oracle.command_said(now, u, life, id, verdict);
+                }
                 Output::HangUp => {
                     let vehicle = &mut self.vehicles[u];
                     vehicle.dials += 1;

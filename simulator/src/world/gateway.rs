@@ -147,6 +147,7 @@ impl World {
         if set_back && gateway.disk.image().incarnation.is_some() {
             let earliest = -(SKEW_HOURS_MAX as i64) * 3_600_000;
             gateway.skew_ms = (gateway.skew_ms - back_ms).max(earliest);
+            self.oracle.ages_are_known = false;
             self.trace.reach("clock set back");
         }
         let stored = gateway.disk.image().incarnation;
@@ -203,6 +204,7 @@ impl World {
         self.gateways[g].stalled_until = 0;
         let rollback = power_lost && self.settings.lying_disks && self.dice.chance(50);
         let lost = self.gateways[g].disk.crash(rollback, &mut self.dice);
+        self.last_death = now;
         if !lost.is_empty() {
             self.trace.reach("disk lied");
         }

@@ -134,6 +134,8 @@ pub struct World {
     /// Since when ticks come every second.
     pub(super) awake_since: u64,
     pub(super) asks: BTreeMap<Ask, Waits>,
+    /// When a gateway died last.
+    pub(super) last_death: u64,
     pub(super) asked: u64,
     pub(super) calls: BTreeMap<u64, Call>,
     pub(super) called: u64,
@@ -194,6 +196,7 @@ impl World {
             samples_stopped: false,
             awake_since: 0,
             asks: BTreeMap::new(),
+            last_death: 0,
             asked: 0,
             calls: BTreeMap::new(),
             called: 0,

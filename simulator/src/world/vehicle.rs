@@ -99,6 +99,8 @@ pub trait Unit: Debug {
     fn next_deadline(&self) -> Option<Mono>;
     /// Records made and not acked yet.
     fn backlog(&self) -> usize;
+    /// Whether it says its last word on a command until it must have been heard.
+    fn repeats_last_words(&self) -> bool;
 }
 
 /// Records sent and not acked.
@@ -420,6 +422,10 @@ impl Unit for SmallUnit {
 
     fn backlog(&self) -> usize {
         self.kept.len()
+    }
+
+    fn repeats_last_words(&self) -> bool {
+        false
     }
 }
 
