@@ -49,6 +49,9 @@ pub fn moved(record: &Record, taken: Mono) -> Record {
 impl World {
     /// Gives a peer a copy.
     pub fn call_replicate(&mut self, g: usize, to: &NodeId, record: Box<Record>) {
+        if self.plant == Some(Plant::KeepEndsBack) && record.is_ended() {
+            return;
+        }
         let (asked, age) = (Asked::Replicate(record.id), self.age_of(g, &record));
         self.call(g, to, asked, Body::Replicate(record, age));
     }
@@ -61,6 +64,9 @@ impl World {
 
     /// Tells a peer what a vehicle said.
     pub fn call_report(&mut self, g: usize, to: &NodeId, report: Box<Report>) {
+        if self.plant == Some(Plant::KeepWordsBack) {
+            return;
+        }
         self.call(g, to, Asked::Report(report.status.id), Body::Report(report));
     }
 

@@ -150,6 +150,9 @@ impl World {
             self.oracle.ages_are_known = false;
             self.trace.reach("clock set back");
         }
+        if plant == Some(Plant::DropKeptCommands) {
+            gateway.disk.drop_commands();
+        }
         let stored = gateway.disk.image().incarnation;
         let by_clock = Incarnation(u64::try_from(gateway.wall(now).0 / 1000).unwrap_or(0));
         let incarnation = match stored {
@@ -201,10 +204,10 @@ impl World {
         if self.gateways[g].life.take().is_none() {
             return;
         }
+        self.last_death = now;
         self.gateways[g].stalled_until = 0;
         let rollback = power_lost && self.settings.lying_disks && self.dice.chance(50);
         let lost = self.gateways[g].disk.crash(rollback, &mut self.dice);
-        self.last_death = now;
         if !lost.is_empty() {
             self.trace.reach("disk lied");
         }

@@ -40,8 +40,20 @@ pub enum Plant {
     ForgetCommandAges,
     /// A unit does not remember what it was told to do.
     ForgetIds,
-    /// A command is answered before it is on disk.
+    /// A command is answered as soon as it is on its way to the disk.
     AnswerBeforeDisk,
+    /// A gateway that starts throws away the commands that its disk kept.
+    DropKeptCommands,
+    /// The deadlines of commands pass unheeded.
+    CommandsNeverEnd,
+    /// A vehicle's word that it will do a command is taken for the word that it is done.
+    DoneWhenAccepted,
+    /// A gateway tells the other holders of no end.
+    KeepEndsBack,
+    /// A gateway tells nobody what a vehicle said of the commands of others.
+    KeepWordsBack,
+    /// A unit says of what it has begun that it was cancelled.
+    CancelTheBegun,
 }
 
 impl Plant {
@@ -65,5 +77,11 @@ impl Plant {
         Self::ForgetCommandAges,
         Self::ForgetIds,
         Self::AnswerBeforeDisk,
+        Self::DropKeptCommands,
+        Self::CommandsNeverEnd,
+        Self::DoneWhenAccepted,
+        Self::KeepEndsBack,
+        Self::KeepWordsBack,
+        Self::CancelTheBegun,
     ];
 }

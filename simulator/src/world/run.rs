@@ -10,6 +10,7 @@ use super::disk::Disk;
 use super::faults::Mend;
 use super::fleet::Vehicle;
 use super::gateway::Gateway;
+use super::hands::Faults;
 use super::network::{Arrival, Network, Payload, Place, SocketId};
 use super::obu::ObuUnit;
 use super::oracle::Oracle;
@@ -133,9 +134,9 @@ pub struct World {
     pub(super) samples_stopped: bool,
     /// Since when ticks come every second.
     pub(super) awake_since: u64,
-    pub(super) asks: BTreeMap<Ask, Waits>,
     /// When a gateway died last.
     pub(super) last_death: u64,
+    pub(super) asks: BTreeMap<Ask, Waits>,
     pub(super) asked: u64,
     pub(super) calls: BTreeMap<u64, Call>,
     pub(super) called: u64,
@@ -195,8 +196,8 @@ impl World {
             storm_ends: settings.stormy_ms,
             samples_stopped: false,
             awake_since: 0,
-            asks: BTreeMap::new(),
             last_death: 0,
+            asks: BTreeMap::new(),
             asked: 0,
             calls: BTreeMap::new(),
             called: 0,
@@ -463,7 +464,8 @@ fn fleet(settings: &Settings, plant: Option<Plant>, dice: &mut Dice) -> Vec<Vehi
             Box::new(ObuUnit::new(id.clone(), settings.gateways, home, dice.chance(50)))
         } else {
             let mut unit = SmallUnit::new(id.clone(), settings.gateways, home, patience);
-            unit.forgets_commands(plant == Some(Plant::ForgetIds));
+            let (forgetful, denies) = (plant == Some(Plant::ForgetIds), plant == Some(Plant::CancelTheBegun));
+            unit.errs(Faults { forgetful, denies });
             Box::new(if dice.chance(50) { unit.wakeable() } else { unit })
         };
         let (skew, place) = (settings.vehicle_skews_ms[u], dice.index(4));

@@ -6,6 +6,7 @@ use super::plant::Plant;
 use super::run::World;
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
+use waygate_core::command::VehicleVerdict;
 use waygate_core::commands::Event as CommandEvent;
 use waygate_core::id::{ConnId, SessionId};
 use waygate_core::message::{AttachRequest, Downlink, TrackingAccept, Uplink};
@@ -86,7 +87,10 @@ impl World {
                 let event = RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake);
                 self.drive(g, NodeEvent::Session(event));
             }
-            Uplink::CommandStatus(status) => {
+            Uplink::CommandStatus(mut status) => {
+                if self.plant == Some(Plant::DoneWhenAccepted) && !status.verdict.is_final() {
+                    status.verdict = VehicleVerdict::Succeeded;
+                }
                 let life = self.gateways[g].life.as_ref();
                 if let Some(vehicle) = life.and_then(|life| life.node.registrar().vehicle_of(conn)).cloned() {
                     self.command(g, CommandEvent::StatusHeard(vehicle, status));

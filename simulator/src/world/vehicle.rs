@@ -4,7 +4,7 @@
 //! It owns no socket: it asks for one and is told what became of it. It never drops a record that was not acked.
 
 use super::dice::Dice;
-use super::hands::Hands;
+use super::hands::{Faults, Hands};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use waygate_core::cause::{DetachCause, RejectCause, RetryClass};
@@ -174,9 +174,9 @@ impl SmallUnit {
         }
     }
 
-    /// Whether it does not remember what it was told to do, as a planted fault.
-    pub fn forgets_commands(&mut self, forgetful: bool) {
-        self.hands.forgetful = forgetful;
+    /// What it gets wrong with commands, as planted faults.
+    pub fn errs(&mut self, faults: Faults) {
+        self.hands.faults = faults;
     }
 
     /// One that can be woken.
