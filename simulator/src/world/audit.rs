@@ -96,8 +96,8 @@ impl World {
             let attended = self.oracle.promises.attended.get(&(g, vehicle.clone())).copied();
             // What an earlier life left has less time.
             let Some(contact) = attended.filter(|at| *at >= since) else { continue };
-            let asleep = self.oracle.promises.suspended.get(&(g, session.id()));
-            let asleep = asleep.map(|sleep| (*sleep).min(timers.sleep) + timers.sleep_grace);
+            let asleep = self.oracle.promises.sleeps(g, session.id());
+            let asleep = asleep.map(|sleep| sleep.min(timers.sleep) + timers.sleep_grace);
             let reachable = asleep.map_or(timers.reachable, |asleep| asleep.min(timers.reachable));
             let least = match session.phase() {
                 Phase::Idle(_) => timers.hold,
@@ -214,7 +214,9 @@ impl Oracle {
         if sight.known != Known::Asleep {
             return;
         }
-        let said = self.promises.suspended.get(&(owner, sight.session)).copied();
+        // Others may not have heard yet that it is back.
+        let ever = self.promises.suspended.get(&(owner, sight.session)).copied();
+        let said = if owner == g { self.promises.sleeps(g, sight.session) } else { ever };
         let most = said.map(|sleep| sleep.min(self.timers.sleep) + self.timers.sleep_grace + self.timers.silence_max());
         let in_time = most.is_some_and(|most| sight.age < most);
         self.expect(Check::AsleepAsSaid, now, in_time, || {

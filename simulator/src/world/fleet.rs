@@ -2,6 +2,7 @@
 
 use super::gateway::{Conn, EPOCH_MS};
 use super::network::{Payload, Place, SocketId};
+use super::plant::Plant;
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps, Moment, Output, Unit};
 use waygate_core::cause::{DetachCause, RejectCause};
@@ -119,7 +120,9 @@ impl World {
             self.drop_socket(u);
             self.network.set_down(Place::Vehicle(u), true);
         }
-        self.input(u, Input::PoweredOff(cause));
+        if cause.is_none() || self.plant != Some(Plant::StayWhenOff) {
+            self.input(u, Input::PoweredOff(cause));
+        }
     }
 
     /// The unit's socket is gone without a word to the gateway: another address, an expired mapping.

@@ -12,7 +12,7 @@ use super::run::{Event, World};
 use super::settings::SKEW_HOURS_MAX;
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::commands::{Commands, Event as CommandEvent};
-use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, VehicleId};
+use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, SpoolId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, Downlink, TelemetryAck};
@@ -39,6 +39,7 @@ pub struct Conn {
     pub ingest: Option<Ingest>,
     pub(super) inbox: VecDeque<Telemetry>,
     pub(super) vehicle: Option<VehicleId>,
+    pub(super) spool: SpoolId,
     pub(super) oldest: u64,
     pub(super) claimed: SeqRanges,
     /// When its session was accepted, and the clock that it was told.
@@ -75,6 +76,7 @@ impl Conn {
             ingest: None,
             inbox: VecDeque::new(),
             vehicle: None,
+            spool: SpoolId(0),
             oldest: 1,
             claimed: SeqRanges::new(),
             accepted: None,
@@ -235,6 +237,9 @@ impl World {
         } else {
             let before = shown(mono, life.node.view());
             life.node.apply(mono, event, &mut out);
+            if self.plant == Some(Plant::ChangeUnannounced) {
+                out.retain(|action| !matches!(action, Action::VehicleChanged(_)));
+            }
             self.oracle.after(now, g, mono, &life.node, &before, &out);
         }
         let seen: Vec<Action> =
@@ -318,7 +323,12 @@ impl World {
             SessionAction::Send(conn, message) => {
                 self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(message)));
             }
-            SessionAction::Accept(conn, accepted) => self.accept(g, conn, *accepted),
+            SessionAction::Accept(conn, accepted) => {
+                let alone = self.gateways[g].life.as_ref().is_none_or(|life| life.links.is_empty());
+                if !(alone && self.plant == Some(Plant::AskPeersFirst)) {
+                    self.accept(g, conn, *accepted);
+                }
+            }
             SessionAction::Publish(..) => {}
             SessionAction::ReportClone(vehicle) => {
                 self.trace.reach("suspected clone");
@@ -380,6 +390,7 @@ impl World {
         };
         let claimed = (accepted.spool.oldest, &accepted.spool.acked);
         self.oracle.acking(now, &accepted.vehicle, &settled, claimed, gateway.disk.image());
+        socket.spool = accepted.spool.id;
         socket.oldest = accepted.spool.oldest;
         socket.claimed = accepted.spool.acked;
         socket.ingest = Some(ingest);

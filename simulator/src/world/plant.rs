@@ -54,6 +54,18 @@ pub enum Plant {
     KeepWordsBack,
     /// A unit says of what it has begun that it was cancelled.
     CancelTheBegun,
+    /// Of a batch that is settled, the last run of records is not written.
+    SettleUnwritten,
+    /// Acks do not reach vehicles.
+    LoseAcks,
+    /// An attach is not accepted while no peer is heard.
+    AskPeersFirst,
+    /// What is shown of a vehicle changes without a word to those who watch.
+    ChangeUnannounced,
+    /// A unit that is switched off forgets to say goodbye and stays.
+    StayWhenOff,
+    /// The last byte of what a vehicle says gets lost.
+    CutOnTheWire,
 }
 
 impl Plant {
@@ -83,5 +95,11 @@ impl Plant {
         Self::KeepEndsBack,
         Self::KeepWordsBack,
         Self::CancelTheBegun,
+        Self::SettleUnwritten,
+        Self::LoseAcks,
+        Self::AskPeersFirst,
+        Self::ChangeUnannounced,
+        Self::StayWhenOff,
+        Self::CutOnTheWire,
     ];
 }
