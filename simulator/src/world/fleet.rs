@@ -142,6 +142,7 @@ impl World {
         vehicle.unit.apply(at, input, &mut out);
         for output in out {
             match output {
+                Output::Dial(_) if self.plant == Some(Plant::StopDialling) && self.now > self.storm_ends / 2 => {}
                 Output::Dial(g) => {
                     let vehicle = &mut self.vehicles[u];
                     vehicle.dials += 1;

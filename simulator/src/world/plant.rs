@@ -66,6 +66,16 @@ pub enum Plant {
     StayWhenOff,
     /// The last byte of what a vehicle says gets lost.
     CutOnTheWire,
+    /// A gateway does not heed what a peer says in a later life.
+    IgnoreLaterLives,
+    /// One gateway is told of no entries.
+    LeaveOneOut,
+    /// Units give up dialling halfway through the storm.
+    StopDialling,
+    /// A stream is given frames whether the earlier ones have left or not.
+    IgnoreRoom,
+    /// Digests are not those of the logs.
+    WrongDigests,
 }
 
 impl Plant {
@@ -101,5 +111,10 @@ impl Plant {
         Self::ChangeUnannounced,
         Self::StayWhenOff,
         Self::CutOnTheWire,
+        Self::IgnoreLaterLives,
+        Self::LeaveOneOut,
+        Self::StopDialling,
+        Self::IgnoreRoom,
+        Self::WrongDigests,
     ];
 }
