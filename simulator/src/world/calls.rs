@@ -107,10 +107,10 @@ impl World {
         }
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         let mono = life.mono(self.now);
-        self.oracle.orders.transit_max_ms = self.oracle.orders.transit_max_ms.max(self.now - sent);
         let from = caller.map(|caller| self.gateways[caller].id.clone());
         match &body {
             Body::Replicate(record, age) | Body::Deliver(record, age) => {
+                self.oracle.orders.crossed(record.id, self.now - sent);
                 let (id, state) = (record.id, record.state());
                 let what = if matches!(body, Body::Deliver(..)) { "asked to deliver" } else { "given" };
                 self.trace

@@ -20,6 +20,8 @@ struct Order {
     origin: NodeId,
     taken_at: u64,
     ttl: Millis,
+    /// The longest time a copy of it was on its way.
+    transit_max_ms: u64,
     /// Gateways on whose disks it is, as an operator was told.
     promised: Vec<String>,
     /// Which units began it, in which of their memories, and when.
@@ -68,8 +70,6 @@ const fn end_of(verdict: VehicleVerdict) -> Option<EndKind> {
 #[derive(Clone, Debug, Default)]
 pub struct Orders {
     all: BTreeMap<CommandId, Order>,
-    /// The longest time a call was on its way.
-    pub transit_max_ms: u64,
 }
 
 impl Orders {
@@ -85,17 +85,24 @@ impl Orders {
             origin: record.origin.clone(),
             taken_at: at,
             ttl: record.ttl,
+            transit_max_ms: 0,
             promised: Vec::new(),
             begun: Vec::new(),
             words: Vec::new(),
         });
+    }
+
+    /// A copy reached a gateway after so long.
+    pub fn crossed(&mut self, id: CommandId, after_ms: u64) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.transit_max_ms = order.transit_max_ms.max(after_ms);
+        }
     }
 }
 
 impl Oracle {
     /// A unit begins what it was told.
     pub fn command_begun(&mut self, now: u64, unit: usize, memory: u64, id: CommandId) {
-        let slack_ms = HOPS * self.orders.transit_max_ms;
         let Some(order) = self.orders.all.get_mut(&id) else {
             return self.expect(Check::CommandOnce, now, false, || format!("unit {unit} does {id}, which nobody took"));
         };
@@ -103,6 +110,7 @@ impl Oracle {
         let refused = order.refused_by(unit, memory);
         order.begun.push((unit, memory, now));
         let (age_ms, ttl_ms) = (now - order.taken_at, order.ttl.0);
+        let slack_ms = HOPS * order.transit_max_ms;
         self.expect(Check::CommandOnce, now, once, || format!("unit {unit} does {id} again"));
         self.expect(Check::RefusedIsNotBegun, now, refused.is_none(), || {
             format!("unit {unit} begins {id}, of which it said {refused:?}")
@@ -110,7 +118,7 @@ impl Oracle {
         // What a gateway whose clock was set back kept on its disk cannot be dated.
         if self.ages_are_known {
             self.expect(Check::CommandInTime, now, age_ms <= ttl_ms + slack_ms, || {
-                format!("unit {unit} begins {id} after {age_ms} ms; it had {ttl_ms} ms, and calls took {slack_ms} ms")
+                format!("unit {unit} begins {id} after {age_ms} ms; it had {ttl_ms} ms, and {slack_ms} ms for its copies' way")
             });
         }
     }
