@@ -138,10 +138,13 @@ async fn storm(first: Server, second: &Server, vehicles: usize, seen: &Arc<Mutex
     let mut back: Vec<Duration> =
         seen.attached.iter().flatten().filter_map(|(at, _)| at.checked_duration_since(began)).collect();
     back.sort_unstable();
-    let at = |share: f64| back.get(((back.len() as f64 * share) as usize).min(back.len().saturating_sub(1))).copied();
     println!("  back at the other gateway: {} of {vehicles}", seen.attached_since(began));
     for (name, share) in [("half", 0.5), ("99 %", 0.99), ("all", 1.0)] {
-        println!("  {name} after {:.1} s", at(share).unwrap_or_default().as_secs_f64());
+        // A share of all vehicles, not of those that are back.
+        match back.get(((vehicles as f64 * share).ceil() as usize).max(1) - 1) {
+            Some(after) => println!("  {name} after {:.1} s", after.as_secs_f64()),
+            None => println!("  {name}: not within {} s", STORM_MAX.as_secs()),
+        }
     }
     let mut attempts = seen.attempts.clone();
     attempts.sort_unstable();

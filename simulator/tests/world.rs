@@ -10,8 +10,15 @@ use waygate_simulator::world::{self, Check, Failure, Plant, World};
 /// Seeds in a usual run, shared between two tests that run beside each other.
 const SEEDS: u64 = 2000;
 
-/// Seeds that once found something, and what.
-const KEPT_SEEDS: &[(u64, &str)] = &[];
+/// Seeds that once found something, and what. A change of the world makes another run of a seed: then it is one more seed.
+const KEPT_SEEDS: &[(u64, &str)] = &[
+    (3315, "CommandsAgree: a holder's disk had lied about a command, and the check took it for a witness"),
+    (5013, "TimersHold: a loss at night, when nobody looks every second, was noticed after its hold was over"),
+    (
+        5753,
+        "TimersHold: a session lost the socket of an attach under way, then its own, and was held from the earlier loss",
+    ),
+];
 
 /// Seeds within which every planted fault has to be caught.
 const SEEDS_TO_CATCH: u64 = 40;
@@ -30,15 +37,23 @@ fn told(failure: &Failure) -> String {
     )
 }
 
-/// Rare situations that a two thousand seeds have to come to, or the world has grown too mild.
+/// With fewer seeds not every rare situation comes up.
+const SEEDS_FOR_ALL: u64 = 500;
+
+/// Rare situations that so many seeds have to come to, or the world has grown too mild.
 const REACHED: &[&str] = &[
     "asleep",
     "attach not durable",
     "batch not durable",
     "batch overlaps",
+    "call lost",
     "clock set back",
     "clock_off",
+    "command cancelled at the vehicle",
     "command done",
+    "command expired at the vehicle",
+    "command rejected",
+    "command unknown",
     "disk lied",
     "late answer of the disk",
     "late goodbye",
@@ -87,6 +102,9 @@ fn every_seed_keeps_every_promise_and_every_promise_is_looked_at() {
     }
     let seeds = number("WAYGATE_SEEDS").unwrap_or(SEEDS) / 2;
     let (looked, reached) = all_keep_their_promises(0..seeds);
+    if seeds < SEEDS_FOR_ALL {
+        return;
+    }
     for what in REACHED {
         assert!(reached.contains_key(what), "{seeds} seeds never came to {what:?}, but to {reached:?}");
     }
@@ -120,6 +138,19 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     }
 }
 
+/// Checks for which no fault is planted. What they guard against is got wrong inside the core, whose own tests look at it;
+/// a second connection takes a gateway and a unit that err together.
+const UNPLANTED: &[Check] = &[
+    Check::SequenceRises,
+    Check::JoinInAnyOrder,
+    Check::WinnerIsPure,
+    Check::OneConnection,
+    Check::NoResurrection,
+    Check::QuietSendsNothing,
+    Check::LogFollowsRegister,
+    Check::TallyMatches,
+];
+
 /// Runs seeds with a planted fault until a check that guards against it catches it. Returns all that caught it.
 fn caught(plant: Plant, guards: &[Check]) -> Result<u64, Vec<Check>> {
     let mut others = Vec::new();
@@ -133,28 +164,54 @@ fn caught(plant: Plant, guards: &[Check]) -> Result<u64, Vec<Check>> {
     Err(others)
 }
 
+/// Among them a late goodbye that is honoured, an epoch from the wall clock, and a command that is sent after its time.
 #[test]
 fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
     let expected: &[(Plant, &[Check])] = &[
-        (Plant::AckBeforeCommit, &[Check::AckAfterCommit, Check::AckedIsKept]),
+        (Plant::AckBeforeCommit, &[Check::AckAfterCommit]),
         (Plant::SkipPersistOnAttach, &[Check::AcceptAfterCommit]),
         (Plant::HonourLateGoodbye, &[Check::LateIsIgnored]),
         (Plant::RestampRelayed, &[Check::OnlyTheOwnerWrites]),
-        (Plant::EpochFromClock, &[Check::EpochsRise, Check::HoldHidesLoss]),
+        (Plant::EpochFromClock, &[Check::EpochsRise]),
         (Plant::DropTombstones, &[Check::CursorCovers]),
-        (Plant::BelieveTheSilent, &[Check::LostOwnerIsStale, Check::OnlineNeedsContact]),
+        (Plant::BelieveTheSilent, &[Check::LostOwnerIsStale]),
+        (Plant::BelieveTheSilent, &[Check::OnlineNeedsContact]),
         (Plant::ReuseIncarnation, &[Check::IncarnationRises]),
         (Plant::StoreTwice, &[Check::StoredOnce]),
         (Plant::HonourLateSupersede, &[Check::LateIsIgnored]),
         (Plant::PublishWithoutHold, &[Check::HoldHidesLoss]),
         (Plant::ForgetAges, &[Check::AgeIsNotTooYoung]),
         (Plant::HurryTimers, &[Check::TimersHold]),
-        (Plant::SleepUnasked, &[Check::AsleepAsSaid, Check::HoldHidesLoss]),
+        (Plant::TimersRestAtNight, &[Check::TimersHold]),
+        (Plant::SleepUnasked, &[Check::AsleepAsSaid]),
         (Plant::ForgetCommandAges, &[Check::CommandInTime]),
         (Plant::ForgetIds, &[Check::CommandOnce]),
-        (Plant::AnswerBeforeDisk, &[Check::CommandAfterCommit, Check::CommandIsKept]),
+        (Plant::AnswerBeforeDisk, &[Check::CommandAfterCommit]),
+        (Plant::DropKeptCommands, &[Check::CommandIsKept]),
+        (Plant::CommandsNeverEnd, &[Check::CommandsEnd]),
+        (Plant::DoneWhenAccepted, &[Check::EndsAreTrue]),
+        (Plant::KeepEndsBack, &[Check::CommandsAgree]),
+        (Plant::KeepWordsBack, &[Check::LastWordsArrive]),
+        (Plant::CancelTheBegun, &[Check::RefusedIsNotBegun]),
+        (Plant::SettleUnwritten, &[Check::AckedIsKept]),
+        (Plant::LoseAcks, &[Check::BacklogDrains]),
+        (Plant::AskPeersFirst, &[Check::AttachIsLocal]),
+        (Plant::ChangeUnannounced, &[Check::ChangesAreAnnounced]),
+        (Plant::StayWhenOff, &[Check::OffIsOff]),
+        (Plant::CutOnTheWire, &[Check::WireIsFaithful]),
+        (Plant::IgnoreLaterLives, &[Check::EarlierLifeIsOffline]),
+        (Plant::LeaveOneOut, &[Check::ViewsAgree]),
+        (Plant::StopDialling, &[Check::TruthIsShown]),
+        (Plant::IgnoreRoom, &[Check::BuffersAreBounded]),
+        (Plant::WrongDigests, &[Check::DigestsMatch]),
     ];
-    assert_eq!(expected.len(), Plant::ALL.len());
+    for plant in Plant::ALL {
+        assert!(expected.iter().any(|(planted, _)| planted == plant), "nothing has to catch {plant:?}");
+    }
+    for check in Check::ALL {
+        let caught = expected.iter().any(|(_, guards)| guards.contains(check));
+        assert_ne!(caught, UNPLANTED.contains(check), "{check} has a plant or is said to have none");
+    }
     for (plant, guards) in expected {
         if let Err(others) = caught(*plant, guards) {
             panic!("{plant:?} was not caught by {guards:?} in {SEEDS_TO_CATCH} seeds, but by {others:?}");

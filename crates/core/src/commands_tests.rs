@@ -141,6 +141,29 @@ fn a_vehicle_that_moves_before_it_answers_is_heard_where_it_is() {
 }
 
 #[test]
+fn what_a_vehicle_says_where_nobody_is_heard_is_told_to_the_holders_once_they_are() {
+    let mut world = World::new(1);
+    world.vehicle(Some("west"), false);
+    world.busy = true;
+    let ask = world.take("west", order(Policy::Now, 60));
+    world.run(SECOND);
+    let record = world.stored(ask);
+    // It goes to the one gateway that has no copy and never handed it over, and that is cut off.
+    let keeper = keeper(&record);
+    let stranger = if keeper == "east" { "north" } else { "east" };
+    world.cut.extend(["west", &keeper].map(|other| (node(stranger), node(other))));
+    world.vehicle(Some(stranger), false);
+    world.says(record.id, VehicleVerdict::Succeeded);
+    world.run(20 * SECOND);
+    assert_eq!(state(&world, "west", record.id), State::Accepted);
+    world.cut.clear();
+    world.look();
+    world.run(5 * SECOND);
+    assert_eq!(state(&world, "west", record.id), State::Succeeded);
+    assert_eq!(state(&world, &keeper, record.id), State::Succeeded);
+}
+
+#[test]
 fn it_is_sent_again_at_an_attach_and_after_ten_silent_seconds_but_not_once_accepted() {
     let mut world = World::new(1);
     world.vehicle(Some("east"), false);

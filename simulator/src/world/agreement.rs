@@ -21,6 +21,10 @@ impl World {
     /// Why the gateways do not agree yet, if they do not.
     pub fn disagreement(&self) -> Option<Violation> {
         let broken = |check, text| Some(Violation { check, at_ms: self.now, text });
+        // What a gateway that is down sees agrees with everything.
+        if let Some(g) = self.gateways.iter().position(|gateway| gateway.life.is_none()) {
+            return broken(Check::ViewsAgree, format!("gateway {g} is down"));
+        }
         if let Some(text) = self.two_connections() {
             return broken(Check::OneConnection, text);
         }
@@ -158,6 +162,7 @@ impl World {
             self.judge_join(g);
             self.judge_rows(g);
         }
+        self.judge_kept();
         for u in 0..self.vehicles.len() {
             let (backlog, judged) = (self.vehicles[u].unit.backlog(), self.vehicles[u].on && !self.vehicles[u].clone);
             self.oracle.expect(Check::BacklogDrains, self.now, backlog == 0 || !judged, || {
@@ -199,6 +204,17 @@ impl World {
         let (here, there) = (key(view), key(&again));
         self.oracle.expect(Check::JoinInAnyOrder, self.now, here == there, || {
             format!("gateway {g} sees {here:?}, joined again {there:?}")
+        });
+    }
+
+    /// What was acked is not only noted as settled: the record itself is on a disk, unless it was to be refused.
+    fn judge_kept(&mut self) {
+        let rows = self.gateways.iter().flat_map(|gateway| &gateway.disk.image().rows);
+        let held: BTreeSet<_> = rows.map(|row| (row.spool, row.seq)).collect();
+        let must = self.oracle.promises.must_be_kept();
+        let lacking: Vec<_> = must.difference(&held).collect();
+        self.oracle.expect(Check::AckedIsKept, self.now, lacking.is_empty(), || {
+            format!("no disk holds these records, which were acked: {lacking:?}")
         });
     }
 

@@ -39,6 +39,7 @@ impl World {
     fn audit_sights(&mut self, g: usize) {
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         let (now, mono, view) = (self.now, life.mono(self.now), life.node.view());
+        let silent_ms = STALE_WITHIN_MS + self.drowsy_ms();
         let mut sights = Vec::new();
         view.scan(mono, None, usize::MAX, |sight| sights.push(sight));
         if sights.iter().any(|sight| sight.known == Known::Asleep) {
@@ -65,15 +66,12 @@ impl World {
                 self.oracle.expect(Check::EarlierLifeIsOffline, now, !online || told == life_of, || {
                     format!("gateway {g} shows {sight:?} of {life_of:?} online, it was told of {told:?}")
                 });
-                let recent = heard.is_some_and(|(life, at)| Some(life) == life_of && now - at <= STALE_WITHIN_MS);
-                self.oracle.expect(Check::OnlineNeedsContact, now, !online || recent || self.night, || {
+                let recent = heard.is_some_and(|(life, at)| Some(life) == life_of && now - at <= silent_ms);
+                self.oracle.expect(Check::OnlineNeedsContact, now, !online || recent, || {
                     format!("gateway {g} shows {sight:?} of {life_of:?} online, it heard {heard:?}")
                 });
-                let lost = heard.is_none_or(|(_, at)| now - at > STALE_WITHIN_MS);
-                // The night has no seconds: silence is looked for once a minute.
-                let awake_ms = now - self.awake_since;
-                let judged = lost && !self.night && awake_ms > STALE_WITHIN_MS;
-                self.oracle.expect(Check::LostOwnerIsStale, now, !judged || sight.stale.is_some(), || {
+                let lost = heard.is_none_or(|(_, at)| now - at > silent_ms);
+                self.oracle.expect(Check::LostOwnerIsStale, now, !lost || sight.stale.is_some(), || {
                     format!("gateway {g} shows {sight:?}, it heard its owner {heard:?}")
                 });
             }
@@ -89,8 +87,8 @@ impl World {
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         let (now, timers, since) = (self.now, self.settings.timers, self.oracle.eyes[g].since);
         // At night silence is looked for so seldom that a loss may be noticed after its hold is over.
-        let late = |at: Mono| at + Millis(TICKS_MS) < life.mono(now);
-        let overdue = !self.night && life.node.next_deadline().is_some_and(late);
+        let slack = Millis(TICKS_MS + self.drowsy_ms());
+        let overdue = life.node.next_deadline().is_some_and(|at: Mono| at + slack < life.mono(now));
         self.oracle.expect(Check::TimersHold, now, !overdue, || {
             format!("a timer of gateway {g} was due at {:?}, it is {:?}", life.node.next_deadline(), life.mono(now))
         });
@@ -98,8 +96,8 @@ impl World {
             let attended = self.oracle.promises.attended.get(&(g, vehicle.clone())).copied();
             // What an earlier life left has less time.
             let Some(contact) = attended.filter(|at| *at >= since) else { continue };
-            let asleep = self.oracle.promises.suspended.get(&(g, session.id()));
-            let asleep = asleep.map(|sleep| (*sleep).min(timers.sleep) + timers.sleep_grace);
+            let asleep = self.oracle.promises.sleeps(g, session.id());
+            let asleep = asleep.map(|sleep| sleep.min(timers.sleep) + timers.sleep_grace);
             let reachable = asleep.map_or(timers.reachable, |asleep| asleep.min(timers.reachable));
             let least = match session.phase() {
                 Phase::Idle(_) => timers.hold,
@@ -200,7 +198,10 @@ impl Oracle {
         let Some(truth_ms) = contact.map(|contact| now - contact) else { return };
         let hops = self.eyes.len() as u64 - 1;
         let slack_ms = if owner == g { 0 } else { hops * self.transit_max_ms + self.flush_ms + 2000 };
-        let old_enough = sight.age.0 + slack_ms >= truth_ms || !self.ages_are_known;
+        if !self.ages_are_known {
+            return;
+        }
+        let old_enough = sight.age.0 + slack_ms >= truth_ms;
         self.expect(Check::AgeIsNotTooYoung, now, old_enough, || {
             format!("gateway {g} shows {sight:?}; the last contact at gateway {owner} is {truth_ms} ms ago")
         });
@@ -213,7 +214,9 @@ impl Oracle {
         if sight.known != Known::Asleep {
             return;
         }
-        let said = self.promises.suspended.get(&(owner, sight.session)).copied();
+        // Others may not have heard yet that it is back.
+        let ever = self.promises.suspended.get(&(owner, sight.session)).copied();
+        let said = if owner == g { self.promises.sleeps(g, sight.session) } else { ever };
         let most = said.map(|sleep| sleep.min(self.timers.sleep) + self.timers.sleep_grace + self.timers.silence_max());
         let in_time = most.is_some_and(|most| sight.age < most);
         self.expect(Check::AsleepAsSaid, now, in_time, || {

@@ -49,6 +49,9 @@ pub fn moved(record: &Record, taken: Mono) -> Record {
 impl World {
     /// Gives a peer a copy.
     pub fn call_replicate(&mut self, g: usize, to: &NodeId, record: Box<Record>) {
+        if self.plant == Some(Plant::KeepEndsBack) && record.is_ended() {
+            return;
+        }
         let (asked, age) = (Asked::Replicate(record.id), self.age_of(g, &record));
         self.call(g, to, asked, Body::Replicate(record, age));
     }
@@ -61,6 +64,9 @@ impl World {
 
     /// Tells a peer what a vehicle said.
     pub fn call_report(&mut self, g: usize, to: &NodeId, report: Box<Report>) {
+        if self.plant == Some(Plant::KeepWordsBack) {
+            return;
+        }
         self.call(g, to, Asked::Report(report.status.id), Body::Report(report));
     }
 
@@ -101,10 +107,10 @@ impl World {
         }
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         let mono = life.mono(self.now);
-        self.oracle.orders.transit_max_ms = self.oracle.orders.transit_max_ms.max(self.now - sent);
         let from = caller.map(|caller| self.gateways[caller].id.clone());
         match &body {
             Body::Replicate(record, age) | Body::Deliver(record, age) => {
+                self.oracle.orders.crossed(record.id, self.now - sent);
                 let (id, state) = (record.id, record.state());
                 let what = if matches!(body, Body::Deliver(..)) { "asked to deliver" } else { "given" };
                 self.trace

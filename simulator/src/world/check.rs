@@ -83,9 +83,13 @@ checks! {
     CommandOnce = "18: a command is done at most once by a unit that remembers",
     /// Whenever a unit begins a command.
     CommandInTime = "18: a command is never begun after its time to live",
+    /// Whenever a unit begins a command or says that it will not.
+    RefusedIsNotBegun = "18: what a vehicle rejected, or said to be expired or cancelled, it did not do",
+    /// At the end: of every last word that nothing but memory could lose.
+    LastWordsArrive = "18: the last word of a vehicle reaches the gateway that took the command",
     /// Every second and at the end.
     CommandsEnd = "18: every command ends in time, or is told as unknown",
-    /// At the end: what is told of an end is what happened.
+    /// Whenever an end is told, and at the end: it is what happened.
     EndsAreTrue = "18: a result is what the unit said, and none is made up",
     /// At the end: those that see a command through tell the same of it.
     CommandsAgree = "18: the holders of a command agree in the end",

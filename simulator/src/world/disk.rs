@@ -162,6 +162,11 @@ impl Disk {
         self.settle(vec![Request::Life(incarnation)]);
     }
 
+    /// Commands are lost, as a planted fault.
+    pub fn drop_commands(&mut self) {
+        self.image.commands.clear();
+    }
+
     /// The gateway is gone. With `rollback` the disk had lied about its last flush: that commit, which is
     /// returned, is lost too.
     pub fn crash(&mut self, rollback: bool, dice: &mut Dice) -> Vec<Request> {

@@ -45,6 +45,7 @@ impl World {
             }
             match answer {
                 Answer::Attached(vehicle, session, epoch, settled) => {
+                    self.oracle.promises.undoubted(g, &vehicle);
                     let event = RegistrarEvent::Persisted { vehicle: vehicle.clone(), session, epoch, settled };
                     self.answer_attach(g, &vehicle, epoch, event);
                 }
@@ -111,6 +112,7 @@ impl World {
                 return;
             }
             let Some(telemetry) = known.inbox.pop_front() else { return };
+            self.oracle.promises.received(known.spool, wall, &telemetry);
             let wire_bytes = telemetry.records.len() * RECORD_BYTES;
             self.ingest(g, conn, ingest::Event::Received { telemetry, wire_bytes, wall });
         }
@@ -150,6 +152,10 @@ impl World {
                         // Nothing is refused and nothing asked for by an event that settles.
                         let _ = ingest.apply(ingest::Event::Persisted(ticket), &mut Vec::new());
                     }
+                    let mut write = write;
+                    if self.plant == Some(Plant::SettleUnwritten) {
+                        write.runs.pop();
+                    }
                     requests.push(Request::Batch(conn, ticket, write));
                 }
                 ingest::Action::Abandon => abandoned = true,
@@ -165,7 +171,9 @@ impl World {
             let claimed = (known.oldest, &known.claimed);
             self.oracle.acking(self.now, &vehicle, &ack, claimed, gateway.disk.image());
             self.trace.note(self.now, format_args!("gateway {g} acks {vehicle} {} {:?}", ack.through, ack.ranges));
-            self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(Downlink::TelemetryAck(ack))));
+            if self.plant != Some(Plant::LoseAcks) {
+                self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(Downlink::TelemetryAck(ack))));
+            }
         }
         for request in requests {
             self.to_disk(g, request);

@@ -1,6 +1,7 @@
 //! What strikes the world, and how it is mended.
 
 use super::network::{Place, SocketId};
+use super::plant::Plant;
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps};
 use waygate_core::cause::DetachCause;
@@ -248,6 +249,9 @@ impl World {
             self.schedule(self.now + later, Event::Mend(Mend::Cuts(vec![(from, to)])));
         }
         self.start_chains();
+        if self.plant == Some(Plant::TimersRestAtNight) {
+            (0..self.gateways.len()).for_each(|g| self.on_deadline(g));
+        }
         self.schedule(self.now + 1000, Event::Strike);
         for u in 0..self.vehicles.len() {
             if !self.vehicles[u].clone && self.dice.chance(60) {

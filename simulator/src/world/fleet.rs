@@ -2,6 +2,7 @@
 
 use super::gateway::{Conn, EPOCH_MS};
 use super::network::{Payload, Place, SocketId};
+use super::plant::Plant;
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps, Moment, Output, Unit};
 use waygate_core::cause::{DetachCause, RejectCause};
@@ -65,6 +66,11 @@ impl Vehicle {
         }
     }
 
+    /// Counts its starts.
+    pub fn boots(&self) -> u64 {
+        self.boots
+    }
+
     fn wall(&self, now: u64) -> Wall {
         Wall(EPOCH_MS + self.skew_ms + now as i64)
     }
@@ -114,7 +120,9 @@ impl World {
             self.drop_socket(u);
             self.network.set_down(Place::Vehicle(u), true);
         }
-        self.input(u, Input::PoweredOff(cause));
+        if cause.is_none() || self.plant != Some(Plant::StayWhenOff) {
+            self.input(u, Input::PoweredOff(cause));
+        }
     }
 
     /// The unit's socket is gone without a word to the gateway: another address, an expired mapping.
@@ -134,6 +142,7 @@ impl World {
         vehicle.unit.apply(at, input, &mut out);
         for output in out {
             match output {
+                Output::Dial(_) if self.plant == Some(Plant::StopDialling) && self.now > self.storm_ends / 2 => {}
                 Output::Dial(g) => {
                     let vehicle = &mut self.vehicles[u];
                     vehicle.dials += 1;
@@ -141,12 +150,21 @@ impl World {
                     let trip = self.dice.between(30, 300);
                     self.schedule(now + trip, Event::UnitDialled(u, dial, g));
                 }
-                Output::Send(message) => self.send_uplink(u, message),
+                Output::Send(message) => {
+                    if let Uplink::CommandStatus(status) = &message {
+                        let life = (self.vehicles[u].memory, self.vehicles[u].boots);
+                        self.oracle.command_said(now, u, life, status.id, status.verdict);
+                    }
+                    self.send_uplink(u, message);
+                }
                 Output::Begin(id) => {
                     let memory = self.vehicles[u].memory;
                     self.oracle.command_begun(now, u, memory, id);
                 }
-                Output::End(id, verdict) => self.oracle.command_ended(id, verdict),
+                Output::End(id, verdict) => {
+                    let life = (self.vehicles[u].memory, self.vehicles[u].boots);
+                    self.oracle.command_said(now, u, life, id, verdict);
+                }
                 Output::HangUp => {
                     let vehicle = &mut self.vehicles[u];
                     vehicle.dials += 1;

@@ -12,7 +12,7 @@ use super::run::{Event, World};
 use super::settings::SKEW_HOURS_MAX;
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::commands::{Commands, Event as CommandEvent};
-use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, VehicleId};
+use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, SpoolId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, Downlink, TelemetryAck};
@@ -21,6 +21,7 @@ use waygate_core::ranges::SeqRanges;
 use waygate_core::record::Telemetry;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::{Accepted, Action as SessionAction};
+use waygate_core::sync::Frame;
 use waygate_core::time::{Millis, Mono, Wall};
 use waygate_core::view::NodeInfo;
 
@@ -39,6 +40,7 @@ pub struct Conn {
     pub ingest: Option<Ingest>,
     pub(super) inbox: VecDeque<Telemetry>,
     pub(super) vehicle: Option<VehicleId>,
+    pub(super) spool: SpoolId,
     pub(super) oldest: u64,
     pub(super) claimed: SeqRanges,
     /// When its session was accepted, and the clock that it was told.
@@ -75,6 +77,7 @@ impl Conn {
             ingest: None,
             inbox: VecDeque::new(),
             vehicle: None,
+            spool: SpoolId(0),
             oldest: 1,
             claimed: SeqRanges::new(),
             accepted: None,
@@ -147,7 +150,11 @@ impl World {
         if set_back && gateway.disk.image().incarnation.is_some() {
             let earliest = -(SKEW_HOURS_MAX as i64) * 3_600_000;
             gateway.skew_ms = (gateway.skew_ms - back_ms).max(earliest);
+            self.oracle.ages_are_known = false;
             self.trace.reach("clock set back");
+        }
+        if plant == Some(Plant::DropKeptCommands) {
+            gateway.disk.drop_commands();
         }
         let stored = gateway.disk.image().incarnation;
         let by_clock = Incarnation(u64::try_from(gateway.wall(now).0 / 1000).unwrap_or(0));
@@ -200,6 +207,7 @@ impl World {
         if self.gateways[g].life.take().is_none() {
             return;
         }
+        self.last_death = now;
         self.gateways[g].stalled_until = 0;
         let rollback = power_lost && self.settings.lying_disks && self.dice.chance(50);
         let lost = self.gateways[g].disk.crash(rollback, &mut self.dice);
@@ -230,6 +238,9 @@ impl World {
         } else {
             let before = shown(mono, life.node.view());
             life.node.apply(mono, event, &mut out);
+            if self.plant == Some(Plant::ChangeUnannounced) {
+                out.retain(|action| !matches!(action, Action::VehicleChanged(_)));
+            }
             self.oracle.after(now, g, mono, &life.node, &before, &out);
         }
         let seen: Vec<Action> =
@@ -255,6 +266,9 @@ impl World {
         if let Some(life) = self.gateways[g].life.as_mut() {
             life.deadline = None;
         }
+        if self.plant == Some(Plant::TimersRestAtNight) && self.night {
+            return;
+        }
         self.drive(g, NodeEvent::Session(RegistrarEvent::DeadlineReached));
     }
 
@@ -263,6 +277,10 @@ impl World {
             match action {
                 Action::Session(action) => self.perform_session(g, action),
                 Action::SendFrame(link, frame) => {
+                    let peer = self.gateways[g].life.as_ref().and_then(|life| life.links.get(&link)).map(|at| at.peer);
+                    if self.plant == Some(Plant::LeaveOneOut) && peer == Some(0) && matches!(frame, Frame::Batch(_)) {
+                        continue;
+                    }
                     let frame = self.tampered(g, frame);
                     for frame in self.in_pieces(frame) {
                         self.send(link.0, Place::Gateway(g), Payload::Frame(Box::new(frame), self.now));
@@ -310,7 +328,12 @@ impl World {
             SessionAction::Send(conn, message) => {
                 self.send(conn.0, Place::Gateway(g), Payload::Downlink(Box::new(message)));
             }
-            SessionAction::Accept(conn, accepted) => self.accept(g, conn, *accepted),
+            SessionAction::Accept(conn, accepted) => {
+                let alone = self.gateways[g].life.as_ref().is_none_or(|life| life.links.is_empty());
+                if !(alone && self.plant == Some(Plant::AskPeersFirst)) {
+                    self.accept(g, conn, *accepted);
+                }
+            }
             SessionAction::Publish(..) => {}
             SessionAction::ReportClone(vehicle) => {
                 self.trace.reach("suspected clone");
@@ -372,6 +395,7 @@ impl World {
         };
         let claimed = (accepted.spool.oldest, &accepted.spool.acked);
         self.oracle.acking(now, &accepted.vehicle, &settled, claimed, gateway.disk.image());
+        socket.spool = accepted.spool.id;
         socket.oldest = accepted.spool.oldest;
         socket.claimed = accepted.spool.acked;
         socket.ingest = Some(ingest);

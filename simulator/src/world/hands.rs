@@ -12,14 +12,23 @@ pub struct Hands {
     /// The last word on each, if it is remembered.
     known: BTreeMap<CommandId, Option<VehicleVerdict>>,
     work: Work,
-    /// As a planted fault.
+    /// As planted faults.
+    pub faults: Faults,
+}
+
+/// What a unit gets wrong, if that is planted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// It does not remember what it was told to do.
     pub forgetful: bool,
+    /// It says of what it has begun that it was cancelled.
+    pub denies: bool,
 }
 
 impl Hands {
     /// What it knew is lost.
     pub fn forget(&mut self) {
-        *self = Self { forgetful: self.forgetful, ..Self::default() };
+        *self = Self { faults: self.faults, ..Self::default() };
     }
 
     /// After a reboot it knows what it began, and no more.
@@ -37,7 +46,7 @@ impl Hands {
     /// A command came.
     pub fn take(&mut self, at: Moment, command: &Command, tie: Option<ClockTie>, out: &mut Vec<Output>) {
         let id = command.id;
-        if let Some(word) = self.known.get(&id).filter(|_| !self.forgetful) {
+        if let Some(word) = self.known.get(&id).filter(|_| !self.faults.forgetful) {
             return out.push(say(id, word.unwrap_or(VehicleVerdict::Duplicate)));
         }
         let left = tie.map_or(command.ttl, |tie| command.ttl_left(at.now, tie));
@@ -53,6 +62,9 @@ impl Hands {
 
     /// A command is not to be begun.
     pub fn recall(&mut self, id: CommandId, out: &mut Vec<Output>) {
+        if self.faults.denies {
+            return out.push(say(id, VehicleVerdict::Cancelled));
+        }
         let word = self.known.entry(id).or_insert(Some(VehicleVerdict::Cancelled));
         out.push(say(id, word.unwrap_or(VehicleVerdict::Duplicate)));
     }

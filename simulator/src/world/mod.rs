@@ -4,6 +4,11 @@
 //! A seed decides everything: how many of what, whose clock is wrong, what is cut, killed, rolled back and lost
 //! when. The same seed gives the same run. The judge ([`oracle`]) knows what really happened and checks the
 //! promises named in [`check`]; nothing of the world is known to the core, and the world changes nothing in it.
+//!
+//! More than half of the vehicles are the real onboard unit: its machine and its spool ([`obu`]). Here it has one socket.
+//! Where it would open a second one beside its session and leave the first one only then, the first one is lost to it
+//! before: that a vehicle is served without a gap while it changes gateways is not shown here but by `obu`'s own tests
+//! and over real sockets.
 
 pub mod agreement;
 pub mod audit;

@@ -60,7 +60,8 @@ impl ObuUnit {
             batching: Batching::default(),
             ignition_on: true,
             wake: if self.wakeable { [WakeChannel::Sms].into_iter().collect() } else { WakeChannels::NONE },
-            takes_commands: true,
+            // Now and then its owner takes none, until it starts anew.
+            takes_commands: !(self.home as u32 + self.boots).is_multiple_of(5),
         };
         let state = SpoolState {
             id: self.spool.id(),
@@ -189,5 +190,9 @@ impl Unit for ObuUnit {
 
     fn backlog(&self) -> usize {
         self.machine.as_ref().map_or(0, |machine| machine.unsettled() as usize)
+    }
+
+    fn repeats_last_words(&self) -> bool {
+        true
     }
 }

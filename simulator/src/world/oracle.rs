@@ -96,7 +96,7 @@ pub struct Oracle {
     pub timers: Timers,
     /// How often a gateway flushes.
     pub flush_ms: u64,
-    /// A clock that is set back tells no age: what was kept on disk cannot be dated.
+    /// Until a clock is set back: from then on what its gateway kept on disk cannot be dated.
     pub ages_are_known: bool,
 }
 
@@ -104,8 +104,8 @@ impl Oracle {
     /// A judge of a world.
     pub fn new(settings: &Settings) -> Self {
         let eyes = vec![Eye::default(); settings.gateways];
-        let ages_are_known = !settings.clocks_set_back;
-        Self { eyes, timers: settings.timers, flush_ms: settings.flush_ms, ages_are_known, ..Self::default() }
+        let (timers, flush_ms) = (settings.timers, settings.flush_ms);
+        Self { eyes, timers, flush_ms, ages_are_known: true, ..Self::default() }
     }
 
     /// Looks at a promise; notes the first that is broken.

@@ -116,6 +116,9 @@ impl World {
         if let Some(life) = self.gateways[g].life.as_mut() {
             life.command_deadline = None;
         }
+        if self.plant == Some(Plant::CommandsNeverEnd) {
+            return;
+        }
         self.command(g, CommandEvent::DeadlineReached);
     }
 
@@ -148,12 +151,9 @@ impl World {
         if record.origin == self.gateways[g].id {
             self.oracle.orders.taken(self.now.saturating_sub(age.0), &record);
         }
-        if self.plant == Some(Plant::AnswerBeforeDisk) {
-            return Some(CommandEvent::Persisted(id));
-        }
         let written = self.gateways[g].wall(self.now);
         self.to_disk(g, Request::Command { record, age, written });
-        None
+        (self.plant == Some(Plant::AnswerBeforeDisk)).then_some(CommandEvent::Persisted(id))
     }
 
     /// Commands that a gateway's disk kept, on the clock of its new life. They are never younger than they were.

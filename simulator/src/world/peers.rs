@@ -6,7 +6,7 @@ use super::network::{Payload, Place, SocketId};
 use super::plant::Plant;
 use super::run::{Event, World};
 use waygate_core::log::LiveState;
-use waygate_core::node::{Event as NodeEvent, LinkId};
+use waygate_core::node::{Event as NodeEvent, LinkId, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Session;
 use waygate_core::sync::{Batch, Frame};
@@ -64,7 +64,8 @@ impl World {
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         for link in life.links.keys().copied().collect::<Vec<_>>() {
             let under_way = self.network.in_flight(link.0, Place::Gateway(g));
-            let room = self.settings.frames_in_flight_max.saturating_sub(under_way);
+            let taken = if self.plant == Some(Plant::IgnoreRoom) { 0 } else { under_way };
+            let room = self.settings.frames_in_flight_max.saturating_sub(taken);
             if room > 0 {
                 self.drive(g, NodeEvent::FlushDue { link, room });
             }
@@ -78,10 +79,13 @@ impl World {
         let Some(stream) = life.links.get(&link).copied() else { return };
         match payload {
             Payload::Frame(frame, sent) => {
+                let later = self.plant == Some(Plant::IgnoreLaterLives) && is_of_a_later_life(&life.node, &frame);
                 let from = (self.gateways[stream.peer].id.clone(), stream.life);
                 self.oracle.told(self.now, g, from, &frame, sent);
                 self.note_frame(g, stream.peer, &frame);
-                self.drive(g, NodeEvent::FrameReceived(link, *frame));
+                if !later {
+                    self.drive(g, NodeEvent::FrameReceived(link, *frame));
+                }
             }
             Payload::End(_) => {
                 life.links.remove(&link);
@@ -167,7 +171,14 @@ impl World {
 
     /// What a planted fault makes of a frame.
     pub fn tampered(&self, g: usize, frame: Frame) -> Frame {
-        let Frame::Batch(mut batch) = frame else { return frame };
+        let mut batch = match frame {
+            Frame::Batch(batch) => batch,
+            Frame::Cursors { mut cursors, nodes } if self.plant == Some(Plant::WrongDigests) => {
+                cursors.iter_mut().for_each(|cursor| cursor.digest ^= 1);
+                return Frame::Cursors { cursors, nodes };
+            }
+            Frame::Cursors { .. } | Frame::Hello { .. } => return frame,
+        };
         match self.plant {
             Some(Plant::RestampRelayed) if batch.owner.id != self.gateways[g].id => {
                 for (seq, entry) in (batch.from + 1..).zip(&mut batch.entries) {
@@ -184,4 +195,13 @@ impl World {
         }
         Frame::Batch(batch)
     }
+}
+
+fn is_of_a_later_life(node: &Node, frame: &Frame) -> bool {
+    let info = match frame {
+        Frame::Hello { node, .. } => node,
+        Frame::Batch(batch) => &batch.owner,
+        Frame::Cursors { .. } => return false,
+    };
+    node.view().nodes().any(|known| known.info.id == info.id && known.info.incarnation < info.incarnation)
 }

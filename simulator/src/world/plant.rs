@@ -32,14 +32,50 @@ pub enum Plant {
     ForgetAges,
     /// A gateway gives an idle vehicle less time than the timers say.
     HurryTimers,
+    /// No timer of a session fires at night; all that was due then is caught up with at dawn.
+    TimersRestAtNight,
     /// A lost socket is taken for a vehicle that sleeps.
     SleepUnasked,
     /// A command crosses as if it had just been taken: it is sent after its time to live.
     ForgetCommandAges,
     /// A unit does not remember what it was told to do.
     ForgetIds,
-    /// A command is answered before it is on disk.
+    /// A command is answered as soon as it is on its way to the disk.
     AnswerBeforeDisk,
+    /// A gateway that starts throws away the commands that its disk kept.
+    DropKeptCommands,
+    /// The deadlines of commands pass unheeded.
+    CommandsNeverEnd,
+    /// A vehicle's word that it will do a command is taken for the word that it is done.
+    DoneWhenAccepted,
+    /// A gateway tells the other holders of no end.
+    KeepEndsBack,
+    /// A gateway tells nobody what a vehicle said of the commands of others.
+    KeepWordsBack,
+    /// A unit says of what it has begun that it was cancelled.
+    CancelTheBegun,
+    /// Of a batch that is settled, the last run of records is not written.
+    SettleUnwritten,
+    /// Acks do not reach vehicles.
+    LoseAcks,
+    /// An attach is not accepted while no peer is heard.
+    AskPeersFirst,
+    /// What is shown of a vehicle changes without a word to those who watch.
+    ChangeUnannounced,
+    /// A unit that is switched off forgets to say goodbye and stays.
+    StayWhenOff,
+    /// The last byte of what a vehicle says gets lost.
+    CutOnTheWire,
+    /// A gateway does not heed what a peer says in a later life.
+    IgnoreLaterLives,
+    /// One gateway is told of no entries.
+    LeaveOneOut,
+    /// Units give up dialling halfway through the storm.
+    StopDialling,
+    /// A stream is given frames whether the earlier ones have left or not.
+    IgnoreRoom,
+    /// Digests are not those of the logs.
+    WrongDigests,
 }
 
 impl Plant {
@@ -58,9 +94,27 @@ impl Plant {
         Self::PublishWithoutHold,
         Self::ForgetAges,
         Self::HurryTimers,
+        Self::TimersRestAtNight,
         Self::SleepUnasked,
         Self::ForgetCommandAges,
         Self::ForgetIds,
         Self::AnswerBeforeDisk,
+        Self::DropKeptCommands,
+        Self::CommandsNeverEnd,
+        Self::DoneWhenAccepted,
+        Self::KeepEndsBack,
+        Self::KeepWordsBack,
+        Self::CancelTheBegun,
+        Self::SettleUnwritten,
+        Self::LoseAcks,
+        Self::AskPeersFirst,
+        Self::ChangeUnannounced,
+        Self::StayWhenOff,
+        Self::CutOnTheWire,
+        Self::IgnoreLaterLives,
+        Self::LeaveOneOut,
+        Self::StopDialling,
+        Self::IgnoreRoom,
+        Self::WrongDigests,
     ];
 }

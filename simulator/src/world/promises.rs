@@ -10,12 +10,13 @@ use waygate_core::cell::Cell;
 use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{ConnId, SessionId, SpoolId, VehicleId};
+use waygate_core::limits::{RECORD_AGE_MS_MAX, RECORD_AHEAD_MS_MAX};
 use waygate_core::message::{AttachAccept, AttachKind, AttachRequest, TelemetryAck};
 use waygate_core::node::Node;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Record, Telemetry};
 use waygate_core::session::{Accepted, Phase};
-use waygate_core::time::Millis;
+use waygate_core::time::{Millis, Wall};
 
 /// A socket that was lost while its session stood.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct Promises {
     pub lied: BTreeMap<(VehicleId, SpoolId), SeqRanges>,
     /// Commands of which a disk lost what it had confirmed: who keeps them, or how they ended.
     pub lied_commands: BTreeSet<CommandId>,
+    /// Records that some gateway had a reason to refuse when it read them.
+    refusable: BTreeSet<(SpoolId, u64)>,
     /// Every record, as it was first sent.
     pub records: BTreeMap<(SpoolId, u64), Record>,
 }
@@ -75,11 +78,25 @@ impl Promises {
         *doubt = epoch.max(*doubt);
     }
 
+    /// The disk took an attach: whatever it refused before is not on it, or is lower.
+    pub fn undoubted(&mut self, g: usize, vehicle: &VehicleId) {
+        self.doubted.remove(&(g, vehicle.clone()));
+    }
+
     /// A frame came over a connection: contact, if it is that of the session.
     pub fn attended(&mut self, now: u64, g: usize, node: &Node, conn: ConnId) {
         let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
         if node.registrar().session(vehicle).is_some_and(|session| session.phase() == Phase::Connected(conn)) {
             self.attended.insert((g, vehicle.clone()), now);
+        }
+    }
+
+    /// The socket of a session ends. If the session stands on no socket any more, an attach that overtook it lost its own
+    /// before it was on disk: the hold runs from that loss, not from the last frame here.
+    pub fn overtaken(&mut self, g: usize, node: &Node, vehicle: &VehicleId) {
+        let phase = node.registrar().session(vehicle).map(|session| session.phase());
+        if !matches!(phase, Some(Phase::Connected(_))) {
+            self.attended.remove(&(g, vehicle.clone()));
         }
     }
 
@@ -91,10 +108,45 @@ impl Promises {
             if let Request::Command { record, .. } = request {
                 self.lied_commands.insert(record.id);
             }
+            if let Request::Session { entry, .. } = request
+                && self.suspended.contains_key(&(g, entry.session))
+            {
+                // That it came back may be what was lost.
+                self.leaving.insert((g, entry.session));
+            }
             if let Request::Batch(_, _, write) = request {
                 self.lied.entry((write.vehicle.clone(), write.spool)).or_default().extend(&write.settled);
             }
         }
+    }
+
+    /// For how long a session sleeps that said so and has not come back since.
+    pub fn sleeps(&self, g: usize, session: SessionId) -> Option<Millis> {
+        let key = (g, session);
+        self.suspended.get(&key).filter(|_| self.leaving.contains(&key)).copied()
+    }
+
+    /// A gateway reads records while its clock says `wall`: which of them it may refuse.
+    pub fn received(&mut self, spool: SpoolId, wall: Wall, telemetry: &Telemetry) {
+        let (earliest, latest) = (wall - Millis(RECORD_AGE_MS_MAX), wall + Millis(RECORD_AHEAD_MS_MAX));
+        for (seq, record) in (telemetry.first_seq..).zip(&telemetry.records) {
+            let turned = record.fix.as_ref().and_then(|fix| fix.heading_cdeg).is_some_and(|heading| heading >= 36_000);
+            if turned || record.t > latest || record.t < earliest {
+                self.refusable.insert((spool, seq));
+            }
+        }
+    }
+
+    /// Records that units were told are acked, that no gateway had a reason to refuse, and that no disk lied about.
+    pub fn must_be_kept(&self) -> BTreeSet<(SpoolId, u64)> {
+        let mut kept = BTreeSet::new();
+        for ((vehicle, spool), acked) in &self.acked {
+            let lied = self.lied.get(&(vehicle.clone(), *spool));
+            let own = self.records.range((*spool, 0)..=(*spool, u64::MAX)).map(|(key, _)| *key);
+            let told = own.filter(|(_, seq)| acked.contains(*seq) && !lied.is_some_and(|lied| lied.contains(*seq)));
+            kept.extend(told.filter(|key| !self.refusable.contains(key)));
+        }
+        kept
     }
 
     /// A unit lost its token: its history begins anew.
@@ -156,7 +208,6 @@ impl Oracle {
     /// A gateway accepts a session.
     pub fn accepting(&mut self, now: u64, g: usize, node: &Node, conn: ConnId, accepted: &Accepted, image: &Image) {
         self.promises.holds.remove(&(g, accepted.vehicle.clone()));
-        self.promises.doubted.remove(&(g, accepted.vehicle.clone()));
         self.promises.leaving.remove(&(g, accepted.session));
         let asked = self.promises.attach_asked.remove(&conn).unwrap_or(now);
         self.promises.attended.insert((g, accepted.vehicle.clone()), asked);

@@ -10,6 +10,7 @@ use super::disk::Disk;
 use super::faults::Mend;
 use super::fleet::Vehicle;
 use super::gateway::Gateway;
+use super::hands::Faults;
 use super::network::{Arrival, Network, Payload, Place, SocketId};
 use super::obu::ObuUnit;
 use super::oracle::Oracle;
@@ -133,12 +134,18 @@ pub struct World {
     pub(super) samples_stopped: bool,
     /// Since when ticks come every second.
     pub(super) awake_since: u64,
+    /// When a gateway died last.
+    pub(super) last_death: u64,
     pub(super) asks: BTreeMap<Ask, Waits>,
     pub(super) asked: u64,
     pub(super) calls: BTreeMap<u64, Call>,
     pub(super) called: u64,
 }
 
+/// The time between two ticks at night.
+const NIGHT_PACE_MS: u64 = 60_000;
+/// Every gateway has ticked once after dawn.
+const FIRST_TICKS_MS: u64 = 2000;
 /// A silent socket is given up by a vehicle a little later than by the gateway.
 const VEHICLE_PATIENCE_MS: u64 = 5000;
 /// What was under way in the storm arrives within this.
@@ -189,6 +196,7 @@ impl World {
             storm_ends: settings.stormy_ms,
             samples_stopped: false,
             awake_since: 0,
+            last_death: 0,
             asks: BTreeMap::new(),
             asked: 0,
             calls: BTreeMap::new(),
@@ -335,7 +343,14 @@ impl World {
     }
 
     fn pace(&self, usual_ms: u64) -> u64 {
-        if self.night { 60_000 } else { usual_ms }
+        if self.night { NIGHT_PACE_MS } else { usual_ms }
+    }
+
+    /// How much later than by day something may be noticed: at night ticks come once a minute, and what happened since the
+    /// last of them is found out with the first one after dawn.
+    pub fn drowsy_ms(&self) -> u64 {
+        let awake_ms = self.now.saturating_sub(self.awake_since);
+        if self.night || (self.awake_since > 0 && awake_ms <= FIRST_TICKS_MS) { NIGHT_PACE_MS } else { 0 }
     }
 
     /// The gateway whose process has to run for an event to happen.
@@ -449,7 +464,8 @@ fn fleet(settings: &Settings, plant: Option<Plant>, dice: &mut Dice) -> Vec<Vehi
             Box::new(ObuUnit::new(id.clone(), settings.gateways, home, dice.chance(50)))
         } else {
             let mut unit = SmallUnit::new(id.clone(), settings.gateways, home, patience);
-            unit.forgets_commands(plant == Some(Plant::ForgetIds));
+            let (forgetful, denies) = (plant == Some(Plant::ForgetIds), plant == Some(Plant::CancelTheBegun));
+            unit.errs(Faults { forgetful, denies });
             Box::new(if dice.chance(50) { unit.wakeable() } else { unit })
         };
         let (skew, place) = (settings.vehicle_skews_ms[u], dice.index(4));

@@ -6,6 +6,7 @@ use super::plant::Plant;
 use super::run::World;
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
+use waygate_core::command::VehicleVerdict;
 use waygate_core::commands::Event as CommandEvent;
 use waygate_core::id::{ConnId, SessionId};
 use waygate_core::message::{AttachRequest, Downlink, TrackingAccept, Uplink};
@@ -22,19 +23,23 @@ impl World {
     /// Closes a vehicle's socket; the node hears of its end as of any other.
     pub fn close(&mut self, g: usize, conn: ConnId, code: u16) {
         self.send(conn.0, Place::Gateway(g), Payload::End(code));
-        let Some(life) = self.gateways[g].life.as_mut() else { return };
-        if let Some(socket) = life.conns.remove(&conn) {
-            let contact = life.mono(socket.heard);
-            let heard = socket.heard;
-            self.trace.note(self.now, format_args!("gateway {g} loses {}, heard {} ms ago", conn.0, self.now - heard));
-            self.oracle.socket_lost(self.now, g, &life.node, conn);
-            if let Some(vehicle) = &socket.vehicle {
-                // It was overtaken by an attach whose own socket may be gone by now: the hold runs from there.
-                self.oracle.promises.attended.remove(&(g, vehicle.clone()));
-            }
-            let event = RegistrarEvent::SocketLost { conn, contact };
+        if let Some(event) = self.end_of(g, conn) {
             self.follow_ups.push_back((g, event));
         }
+    }
+
+    /// The gateway has a socket no more. Returns what its node is to be told.
+    fn end_of(&mut self, g: usize, conn: ConnId) -> Option<RegistrarEvent> {
+        let now = self.now;
+        let life = self.gateways[g].life.as_mut()?;
+        let socket = life.conns.remove(&conn)?;
+        let silent_ms = now - socket.heard;
+        self.trace.note(now, format_args!("gateway {g} loses {}, heard {silent_ms} ms ago", conn.0));
+        self.oracle.socket_lost(now, g, &life.node, conn);
+        if let Some(vehicle) = socket.vehicle.filter(|_| socket.ingest.is_some()) {
+            self.oracle.promises.overtaken(g, &life.node, &vehicle);
+        }
+        Some(RegistrarEvent::SocketLost { conn, contact: life.mono(socket.heard) })
     }
 
     /// Something came from a vehicle.
@@ -82,7 +87,10 @@ impl World {
                 let event = RegistrarEvent::SuspendRequested(conn, suspend.sleep, suspend.wake);
                 self.drive(g, NodeEvent::Session(event));
             }
-            Uplink::CommandStatus(status) => {
+            Uplink::CommandStatus(mut status) => {
+                if self.plant == Some(Plant::DoneWhenAccepted) && !status.verdict.is_final() {
+                    status.verdict = VehicleVerdict::Succeeded;
+                }
                 let life = self.gateways[g].life.as_ref();
                 if let Some(vehicle) = life.and_then(|life| life.node.registrar().vehicle_of(conn)).cloned() {
                     self.command(g, CommandEvent::StatusHeard(vehicle, status));
@@ -115,13 +123,7 @@ impl World {
 
     /// A socket ends without a goodbye.
     pub fn lose_socket(&mut self, g: usize, conn: ConnId) {
-        let now = self.now;
-        let Some(life) = self.gateways[g].life.as_mut() else { return };
-        let Some(socket) = life.conns.remove(&conn) else { return };
-        let contact = life.mono(socket.heard);
-        let heard = socket.heard;
-        self.trace.note(self.now, format_args!("gateway {g} loses {}, heard {} ms ago", conn.0, self.now - heard));
-        self.oracle.socket_lost(now, g, &life.node, conn);
+        let Some(lost) = self.end_of(g, conn) else { return };
         if self.plant == Some(Plant::SleepUnasked) {
             let event = RegistrarEvent::SuspendRequested(conn, Millis(0), WakeChannels::NONE);
             self.drive(g, NodeEvent::Session(event));
@@ -130,7 +132,7 @@ impl World {
             let event = RegistrarEvent::DetachRequested(conn, DetachCause::Unspecified);
             self.drive(g, NodeEvent::Session(event));
         }
-        self.on_goodbye(g, conn, RegistrarEvent::SocketLost { conn, contact });
+        self.on_goodbye(g, conn, lost);
     }
 
     /// The end of a connection must not touch a session that has another.

@@ -4,7 +4,7 @@
 //! It owns no socket: it asks for one and is told what became of it. It never drops a record that was not acked.
 
 use super::dice::Dice;
-use super::hands::Hands;
+use super::hands::{Faults, Hands};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use waygate_core::cause::{DetachCause, RejectCause, RetryClass};
@@ -99,6 +99,8 @@ pub trait Unit: Debug {
     fn next_deadline(&self) -> Option<Mono>;
     /// Records made and not acked yet.
     fn backlog(&self) -> usize;
+    /// Whether it says its last word on a command until it must have been heard.
+    fn repeats_last_words(&self) -> bool;
 }
 
 /// Records sent and not acked.
@@ -172,9 +174,9 @@ impl SmallUnit {
         }
     }
 
-    /// Whether it does not remember what it was told to do, as a planted fault.
-    pub fn forgets_commands(&mut self, forgetful: bool) {
-        self.hands.forgetful = forgetful;
+    /// What it gets wrong with commands, as planted faults.
+    pub fn errs(&mut self, faults: Faults) {
+        self.hands.faults = faults;
     }
 
     /// One that can be woken.
@@ -420,6 +422,10 @@ impl Unit for SmallUnit {
 
     fn backlog(&self) -> usize {
         self.kept.len()
+    }
+
+    fn repeats_last_words(&self) -> bool {
+        false
     }
 }
 

@@ -4,8 +4,9 @@ use super::check::Check;
 use super::oracle::Oracle;
 use super::run::World;
 use std::collections::BTreeMap;
-use waygate_core::command::{CommandId, VehicleVerdict};
-use waygate_core::commands::{ANSWER_GRACE, Answer, EndKind, RUN_GRACE, Record};
+use waygate_core::command::{CommandId, Policy, VehicleVerdict};
+use waygate_core::commands::{ANSWER_GRACE, Answer, EndKind, RUN_GRACE, Record, State};
+use waygate_core::id::NodeId;
 use waygate_core::time::{Millis, Mono};
 
 /// Two gateways may have grown a copy younger on its way: origin to keeper, keeper to the serving one.
@@ -16,22 +17,59 @@ const SLACK_MS: u64 = 10_000;
 /// A command that was taken.
 #[derive(Clone, Debug)]
 struct Order {
+    origin: NodeId,
     taken_at: u64,
     ttl: Millis,
+    /// The longest time a copy of it was on its way.
+    transit_max_ms: u64,
     /// Gateways on whose disks it is, as an operator was told.
     promised: Vec<String>,
     /// Which units began it, in which of their memories, and when.
     begun: Vec<(usize, u64, u64)>,
-    /// What the units said at the end.
-    ended: Vec<VehicleVerdict>,
+    /// What units said of it, in the order in which they did.
+    words: Vec<Word>,
+}
+
+/// What a unit said of a command.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    unit: usize,
+    /// In which of its memories and of its lives.
+    memory: u64,
+    boots: u64,
+    verdict: VehicleVerdict,
+    at: u64,
+}
+
+/// Whether a unit says thereby that it has not begun a command and never will.
+const fn refuses(verdict: VehicleVerdict) -> bool {
+    match verdict {
+        VehicleVerdict::Rejected | VehicleVerdict::Expired | VehicleVerdict::Cancelled => true,
+        VehicleVerdict::Accepted
+        | VehicleVerdict::Running(_)
+        | VehicleVerdict::Succeeded
+        | VehicleVerdict::Failed
+        | VehicleVerdict::Duplicate => false,
+    }
+}
+
+/// What gateways make of a last word; `None` if it is none.
+const fn end_of(verdict: VehicleVerdict) -> Option<EndKind> {
+    match verdict {
+        VehicleVerdict::Accepted | VehicleVerdict::Running(_) => None,
+        VehicleVerdict::Rejected => Some(EndKind::Rejected),
+        VehicleVerdict::Succeeded => Some(EndKind::Succeeded),
+        VehicleVerdict::Failed => Some(EndKind::Failed),
+        VehicleVerdict::Duplicate => Some(EndKind::Unknown),
+        VehicleVerdict::Expired => Some(EndKind::VehicleExpired),
+        VehicleVerdict::Cancelled => Some(EndKind::VehicleCancelled),
+    }
 }
 
 /// Every command.
 #[derive(Clone, Debug, Default)]
 pub struct Orders {
     all: BTreeMap<CommandId, Order>,
-    /// The longest time a call was on its way.
-    pub transit_max_ms: u64,
 }
 
 impl Orders {
@@ -44,39 +82,67 @@ impl Orders {
     /// A gateway takes a command.
     pub fn taken(&mut self, at: u64, record: &Record) {
         self.all.entry(record.id).or_insert_with(|| Order {
+            origin: record.origin.clone(),
             taken_at: at,
             ttl: record.ttl,
+            transit_max_ms: 0,
             promised: Vec::new(),
             begun: Vec::new(),
-            ended: Vec::new(),
+            words: Vec::new(),
         });
+    }
+
+    /// A copy reached a gateway after so long.
+    pub fn crossed(&mut self, id: CommandId, after_ms: u64) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.transit_max_ms = order.transit_max_ms.max(after_ms);
+        }
     }
 }
 
 impl Oracle {
     /// A unit begins what it was told.
     pub fn command_begun(&mut self, now: u64, unit: usize, memory: u64, id: CommandId) {
-        let slack_ms = HOPS * self.orders.transit_max_ms;
-        let known = self.ages_are_known;
         let Some(order) = self.orders.all.get_mut(&id) else {
             return self.expect(Check::CommandOnce, now, false, || format!("unit {unit} does {id}, which nobody took"));
         };
         let once = !order.begun.iter().any(|(u, m, _)| (*u, *m) == (unit, memory));
+        // A unit that was started anew has forgotten what had expired; it may be given it again where a clock was set back.
+        let known = self.ages_are_known;
+        let refused = order.refused_by(unit, memory).filter(|said| known || *said != VehicleVerdict::Expired);
         order.begun.push((unit, memory, now));
         let (age_ms, ttl_ms) = (now - order.taken_at, order.ttl.0);
+        let slack_ms = HOPS * order.transit_max_ms;
         self.expect(Check::CommandOnce, now, once, || format!("unit {unit} does {id} again"));
-        self.expect(Check::CommandInTime, now, age_ms <= ttl_ms + slack_ms || !known, || {
-            format!(
-                "unit {unit} begins {id} after {age_ms} ms; it had {ttl_ms} ms, and calls took {slack_ms} ms at most"
-            )
+        self.expect(Check::RefusedIsNotBegun, now, refused.is_none(), || {
+            format!("unit {unit} begins {id}, of which it said {refused:?}")
         });
+        // What a gateway whose clock was set back kept on its disk cannot be dated.
+        if self.ages_are_known {
+            self.expect(Check::CommandInTime, now, age_ms <= ttl_ms + slack_ms, || {
+                format!("unit {unit} begins {id} after {age_ms} ms; it had {ttl_ms} ms, and {slack_ms} ms for its copies' way")
+            });
+        }
     }
 
-    /// A unit is done with it.
-    pub fn command_ended(&mut self, id: CommandId, verdict: VehicleVerdict) {
-        if let Some(order) = self.orders.all.get_mut(&id) {
-            order.ended.push(verdict);
+    /// A unit says something of it, or is told by its owner what to say.
+    pub fn command_said(&mut self, now: u64, unit: usize, life: (u64, u64), id: CommandId, verdict: VehicleVerdict) {
+        let (memory, boots) = life;
+        let Some(order) = self.orders.all.get_mut(&id) else { return };
+        let begun = order.begun.iter().any(|(u, m, _)| (*u, *m) == (unit, memory));
+        order.words.push(Word { unit, memory, boots, verdict, at: now });
+        if refuses(verdict) {
+            self.expect(Check::RefusedIsNotBegun, now, !begun, || {
+                format!("unit {unit} says {verdict:?} of {id}, which it has begun")
+            });
         }
+    }
+}
+
+impl Order {
+    fn refused_by(&self, unit: usize, memory: u64) -> Option<VehicleVerdict> {
+        let words = self.words.iter().filter(|word| (word.unit, word.memory) == (unit, memory));
+        words.map(|word| word.verdict).find(|verdict| refuses(*verdict))
     }
 }
 
@@ -89,23 +155,18 @@ impl World {
             return;
         }
         let holders = record.holders();
+        let lied = self.oracle.promises.lied_commands.contains(&record.id);
         if !record.keepers.is_empty() {
             self.trace.reach("safe command");
         }
         let lacking: Vec<usize> = (0..self.gateways.len())
             .filter(|other| holders.contains(&self.gateways[*other].id) && !self.holds_command(*other, record.id))
+            // A disk that lied about this very command has lost it again.
+            .filter(|_| !lied)
             .collect();
-        self.oracle.expect(
-            Check::CommandAfterCommit,
-            self.now,
-            lacking.is_empty() || self.settings.lying_disks,
-            || {
-                format!(
-                    "gateway {g} answers {} as kept by {holders:?}; it is not on the disk of {lacking:?}",
-                    record.id
-                )
-            },
-        );
+        self.oracle.expect(Check::CommandAfterCommit, self.now, lacking.is_empty(), || {
+            format!("gateway {g} answers {} as kept by {holders:?}; it is not on the disk of {lacking:?}", record.id)
+        });
         if let Some(order) = self.oracle.orders.all.get_mut(&record.id) {
             order.promised = holders.iter().map(|node| node.as_str().to_owned()).collect();
         }
@@ -117,6 +178,31 @@ impl World {
         self.oracle.expect(Check::CommandAfterCommit, self.now, kept, || {
             format!("gateway {g} tells of {} and has it not on its disk", record.id)
         });
+        self.judge_end_told(g, record);
+    }
+
+    /// An end is what a vehicle has said by then, or what gateways may conclude without it.
+    fn judge_end_told(&mut self, g: usize, record: &Record) {
+        let Some(end) = &record.end else { return };
+        let Some(order) = self.oracle.orders.all.get(&record.id) else { return };
+        let said = order.words.iter().any(|word| end_of(word.verdict) == Some(end.kind));
+        let now = self.gateways[g].life.as_ref().map(|life| life.mono(self.now));
+        let right = match end.kind {
+            EndKind::Succeeded
+            | EndKind::Failed
+            | EndKind::VehicleExpired
+            | EndKind::VehicleCancelled
+            | EndKind::Rejected => said,
+            // Ages that a gateway may count too high make an end early.
+            EndKind::Expired => now.is_some_and(|now| now >= record.expires()),
+            EndKind::NotReachable => record.policy == Policy::Now,
+            EndKind::Cancelled => record.cancel || record.policy.key().is_some(),
+            EndKind::Unknown => true,
+        };
+        let words = order.words.clone();
+        self.oracle.expect(Check::EndsAreTrue, self.now, right, || {
+            format!("gateway {g} tells {record:?}; units said {words:?}")
+        });
     }
 
     /// What was promised to operators is on disks; nothing outlives its time; no end is made up.
@@ -124,7 +210,7 @@ impl World {
         self.audit_promised();
         for g in 0..self.gateways.len() {
             let Some(life) = self.gateways[g].life.as_ref() else { continue };
-            if self.gateways[g].stalled_until > self.now || self.night {
+            if self.gateways[g].stalled_until > self.now {
                 continue;
             }
             let (now, since) = (life.mono(self.now), self.gateways[g].stalled_until.max(self.oracle.eyes[g].since));
@@ -142,11 +228,9 @@ impl World {
     }
 
     fn audit_promised(&mut self) {
-        if self.settings.lying_disks {
-            return;
-        }
         let mut lacking = Vec::new();
-        for (id, order) in &self.oracle.orders.all {
+        let lied = &self.oracle.promises.lied_commands;
+        for (id, order) in self.oracle.orders.all.iter().filter(|(id, _)| !lied.contains(id)) {
             for (g, gateway) in self.gateways.iter().enumerate() {
                 if order.promised.iter().any(|node| *node == *gateway.id.as_str()) && !self.holds_command(g, *id) {
                     lacking.push((*id, g));
@@ -161,6 +245,7 @@ impl World {
     /// After the storm: every command has ended, its holders tell the same, and what they tell is what happened.
     pub fn judge_commands(&mut self) {
         self.audit_commands();
+        self.judge_words();
         let mut told: BTreeMap<CommandId, (usize, Record)> = BTreeMap::new();
         for g in 0..self.gateways.len() {
             let Some(life) = self.gateways[g].life.as_ref() else { continue };
@@ -190,22 +275,58 @@ impl World {
             format!("gateway {g} has {record:?}, which does not end")
         });
         let Some(order) = self.oracle.orders.all.get(&record.id).cloned() else { return };
-        let (begun, said) = (!order.begun.is_empty(), order.ended.clone());
+        let begun = !order.begun.is_empty();
         if begun {
             self.trace.reach("command done");
         }
+        self.judge_end_told(g, record);
         let Some(end) = &record.end else { return };
-        // A unit that lost its memory may have done what another life of it, or nobody, told of.
-        let right = match end.kind {
-            EndKind::Succeeded => said.contains(&VehicleVerdict::Succeeded),
-            EndKind::Failed => said.contains(&VehicleVerdict::Failed),
-            EndKind::VehicleExpired | EndKind::VehicleCancelled | EndKind::Rejected | EndKind::Unknown => true,
-            EndKind::Expired | EndKind::NotReachable | EndKind::Cancelled => {
-                !begun || record.state() == waygate_core::commands::State::Unknown
-            }
+        // What a vehicle said of itself is true of that vehicle: another one with its name, or the same one before it lost
+        // its memory, may have begun it.
+        let concluded = match end.kind {
+            EndKind::Expired | EndKind::NotReachable | EndKind::Cancelled => record.state() != State::Unknown,
+            EndKind::Unknown
+            | EndKind::VehicleExpired
+            | EndKind::VehicleCancelled
+            | EndKind::Rejected
+            | EndKind::Failed
+            | EndKind::Succeeded => false,
         };
-        self.oracle.expect(Check::EndsAreTrue, self.now, right, || {
-            format!("gateway {g} tells {record:?}; units began it {:?} and said {said:?}", order.begun)
+        self.trace.reach(match end.kind {
+            EndKind::VehicleExpired => "command expired at the vehicle",
+            EndKind::VehicleCancelled => "command cancelled at the vehicle",
+            EndKind::Rejected => "command rejected",
+            EndKind::Unknown => "command unknown",
+            EndKind::Expired | EndKind::NotReachable | EndKind::Cancelled | EndKind::Failed | EndKind::Succeeded => {
+                "command ended"
+            }
         });
+        // A disk that lied about this very command may have lost that it was sent.
+        let lied = self.oracle.promises.lied_commands.contains(&record.id);
+        self.oracle.expect(Check::EndsAreTrue, self.now, !begun || !concluded || lied, || {
+            format!("gateway {g} tells {record:?}; units began it {:?} and said {:?}", order.begun, order.words)
+        });
+    }
+
+    /// A real unit says its last word until a gateway has heard it, and gateways tell each other until all have it. Only
+    /// what is in memory alone can get lost: by a reboot of the unit, by the end of a gateway, by a night.
+    fn judge_words(&mut self) {
+        let since = self.last_death.max(self.awake_since);
+        for (id, order) in self.oracle.orders.all.clone() {
+            let lied = self.oracle.promises.lied_commands.contains(&id);
+            let Some(g) = self.gateways.iter().position(|gateway| gateway.id == order.origin).filter(|_| !lied) else {
+                continue;
+            };
+            let told = self.gateways[g].life.as_ref().and_then(|life| life.commands.record(id)).cloned();
+            for word in order.words.iter().filter(|word| word.at >= since) {
+                let unit = &self.vehicles[word.unit];
+                let lives = unit.on && unit.boots() == word.boots && !unit.clone && unit.unit.repeats_last_words();
+                let Some(end) = end_of(word.verdict).filter(|_| lives) else { continue };
+                let heard = told.as_ref().and_then(|record| record.end.as_ref()).is_some_and(|known| known.kind >= end);
+                self.oracle.expect(Check::LastWordsArrive, self.now, heard, || {
+                    format!("a unit said {word:?} of {id}, its origin {g} tells {told:?}")
+                });
+            }
+        }
     }
 }

@@ -28,12 +28,17 @@ struct Told {
     owed: BTreeSet<NodeId>,
     /// Who is being told, this or an earlier word, and how often.
     telling: BTreeMap<NodeId, u32>,
+    /// Who was told, if it is not known who has the command: whoever is heard later is told too.
+    asked: Option<BTreeSet<NodeId>>,
     until: Mono,
     at: Mono,
 }
 
 impl Told {
     fn tell(&mut self, nodes: BTreeSet<NodeId>, out: &mut Vec<Action>) {
+        if nodes.is_empty() {
+            return;
+        }
         for node in &nodes {
             *self.telling.entry(node.clone()).or_default() += 1;
         }
@@ -75,15 +80,23 @@ impl Serving {
         }
     }
 
-    fn tell(&mut self, now: Mono, nodes: BTreeSet<NodeId>, report: Report, out: &mut Vec<Action>) {
+    /// Tells the holders; if they are not known, everyone.
+    fn tell(
+        &mut self,
+        now: Mono,
+        holders: Option<BTreeSet<NodeId>>,
+        peers: &BTreeMap<NodeId, RegionId>,
+        report: Report,
+        out: &mut Vec<Action>,
+    ) {
         let id = report.status.id;
         let until = now + REPORT_KEPT;
         let telling = self.told.get(&id).map(|told| told.telling.clone()).unwrap_or_default();
-        let mut told = Told { report, owed: BTreeSet::new(), telling, until, at: until };
+        let everyone = || peers.keys().cloned().collect::<BTreeSet<_>>();
+        let asked = holders.is_none().then(everyone);
+        let nodes = holders.unwrap_or_else(everyone);
+        let mut told = Told { report, owed: BTreeSet::new(), telling, asked, until, at: until };
         told.tell(nodes, out);
-        if told.telling.is_empty() {
-            return;
-        }
         self.put(id, told);
         while self.told.len() > COMMANDS_HANDED_MAX
             && let Some((_, id)) = self.due.pop_first()
@@ -113,15 +126,16 @@ impl Serving {
             told.owed.insert(node.clone());
             told.at = now + RETRY;
             self.put(id, told);
-        } else if told.owed.is_empty() && told.telling.is_empty() {
+        } else if told.owed.is_empty() && told.telling.is_empty() && told.asked.is_none() {
             self.due.remove(&(told.at, id));
             self.told.remove(&id);
         }
     }
 
     pub(super) fn peers_seen(&mut self, now: Mono, peers: &BTreeMap<NodeId, RegionId>, out: &mut Vec<Action>) {
-        let owing: Vec<CommandId> =
-            self.told.iter().filter(|(_, told)| !told.owed.is_empty()).map(|(id, _)| *id).collect();
+        let lacks = |asked: &BTreeSet<NodeId>| peers.keys().any(|node| !asked.contains(node));
+        let owes = |told: &Told| !told.owed.is_empty() || told.asked.as_ref().is_some_and(lacks);
+        let owing: Vec<CommandId> = self.told.iter().filter(|(_, told)| owes(told)).map(|(id, _)| *id).collect();
         for id in owing {
             self.tell_again(now, id, peers, out);
         }
@@ -147,6 +161,9 @@ impl Serving {
             self.due.remove(&(told.at, id));
             self.told.remove(&id);
             return;
+        }
+        if let Some(asked) = &mut told.asked {
+            told.owed.extend(peers.keys().filter(|node| asked.insert((*node).clone())).cloned());
         }
         let (heard, silent): (BTreeSet<_>, _) =
             std::mem::take(&mut told.owed).into_iter().partition(|node| peers.contains_key(node));
@@ -199,13 +216,13 @@ impl Commands {
             }
             return;
         }
-        let nodes = match self.serving.handed.get(&id) {
-            Some(handed) if handed.vehicle == vehicle => handed.holders.clone(),
+        let holders = match self.serving.handed.get(&id) {
+            Some(handed) if handed.vehicle == vehicle => Some(handed.holders.clone()),
             Some(_) => return,
-            // It was sent while the vehicle was elsewhere.
-            None => self.peers.keys().cloned().collect(),
+            // It was sent while the vehicle was elsewhere. Those that have it may not be heard just now.
+            None => None,
         };
         let report = Report { vehicle, status, gateway: self.me.clone() };
-        self.serving.tell(now, nodes, report, out);
+        self.serving.tell(now, holders, &self.peers, report, out);
     }
 }
