@@ -198,6 +198,8 @@ pub struct Session {
     attempt: Option<Box<Attempt>>,
     /// Where the attach under way leads to, if its socket ended before it was on disk.
     left: Option<Phase>,
+    /// Whether something else was given to the disk behind the attach under way.
+    behind: bool,
 }
 
 /// How long a session that lost is still spoken for: time enough for the winner's entry to come by way of a third
@@ -222,6 +224,7 @@ impl Session {
             cloned: false,
             attempt: None,
             left: None,
+            behind: false,
         }
     }
 
@@ -253,6 +256,7 @@ impl Session {
             cloned: false,
             attempt: None,
             left: None,
+            behind: false,
         }
     }
 
@@ -427,7 +431,7 @@ impl Session {
         let spool = Some(attempt.spool.id);
         out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
         self.attempt = Some(Box::new(attempt));
-        self.left = None;
+        (self.left, self.behind) = (None, false);
     }
 
     fn attach(&mut self, now: Mono, attempt: Attempt, settled: SeqRanges, timers: &Timers, out: &mut Vec<Action>) {
@@ -464,8 +468,8 @@ impl Session {
             };
             out.push(Action::Accept(conn, Box::new(accepted)));
         }
-        if matches!(self.phase, Phase::Detached(..)) {
-            // What is on disk says connected.
+        if self.behind || matches!(self.phase, Phase::Detached(..)) {
+            // What is on disk last says something else.
             self.say(out);
         } else if !unchanged {
             out.extend(self.entry().map(|entry| Action::Publish(self.vehicle.clone(), entry)));
@@ -553,7 +557,8 @@ impl Session {
 
     /// Publishes the state and keeps it for the next life. The order does not matter: after a crash between
     /// the two, the next life publishes what it restored.
-    fn say(&self, out: &mut Vec<Action>) {
+    fn say(&mut self, out: &mut Vec<Action>) {
+        self.behind |= self.attempt.is_some();
         if let Some(entry) = self.entry() {
             out.push(Action::Publish(self.vehicle.clone(), entry.clone()));
             out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool: None, answer: false });

@@ -491,6 +491,22 @@ fn a_late_suspend_of_an_old_socket_is_ignored() {
 }
 
 #[test]
+fn what_falls_asleep_while_a_resume_is_on_its_way_to_disk_is_kept_as_connected_once_that_is_there() {
+    let mut bench = Bench::connected();
+    bench.does(Event::SuspendRequested(OLD, Millis::secs(3600), WakeChannels::NONE));
+    bench.does(Event::AttachBegun(attempt(NEW, 5)));
+    let kept = |out: &[Action]| {
+        let state = |action: &Action| if let Action::Persist { entry, .. } = action { Some(entry.state) } else { None };
+        out.iter().filter_map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&bench.does(Event::SocketLost(OLD))), [LiveState::Asleep], "behind the attach");
+    assert_eq!(kept(&bench.does(persisted(5))), [LiveState::Connected]);
+    // The next attach writes once again.
+    bench.does(Event::AttachBegun(attempt(OLD, 5)));
+    assert_eq!(kept(&bench.does(persisted(5))), []);
+}
+
+#[test]
 fn a_suspected_clone_is_published_once_and_taken_back_once() {
     let mut bench = Bench::connected();
     assert_eq!(bench.said(Event::CloneSuspected(true)), "publish connected, keep connected");

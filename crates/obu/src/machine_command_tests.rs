@@ -73,11 +73,14 @@ fn a_command_is_not_begun_after_its_time() {
     unit.receive(Downlink::Command(Box::new(command(1, Millis(0)))));
     assert_eq!(
         unit.asked(),
-        [send(Uplink::CommandStatus(CommandStatus {
-            code: "expired".to_owned(),
-            text: "the command has come too late".to_owned(),
-            ..status(1, V::Expired)
-        }))]
+        [
+            A::RememberCommand(CommandId(1)),
+            send(Uplink::CommandStatus(CommandStatus {
+                code: "expired".to_owned(),
+                text: "the command has come too late".to_owned(),
+                ..status(1, V::Expired)
+            }))
+        ]
     );
     unit.receive(ask(2)).out.clear();
     assert_eq!(unit.wait().now, Mono(11_000));

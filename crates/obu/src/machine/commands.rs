@@ -76,11 +76,9 @@ impl Commands {
         self.add(id, Stage::Waiting(now + command.ttl));
         match refusal {
             Some((verdict, code, text)) => {
-                // One that is expired stays so. Another one may come again over another gateway after a reboot, when this
-                // unit would take it: the first word is the last.
-                if verdict != VehicleVerdict::Expired {
-                    out.push(Action::RememberCommand(id));
-                }
+                // It may come again over another gateway after a reboot, when this unit would take it, or with more time by
+                // a clock that was set back: the first word is the last.
+                out.push(Action::RememberCommand(id));
                 self.note(now, Some(link), status(id, verdict, code, text), out);
             }
             None => {
