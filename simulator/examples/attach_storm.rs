@@ -7,6 +7,7 @@
 //! First they attach to the first gateway in a ramp, then that gateway gets SIGKILL.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,8 +17,9 @@ use waygate_gateway::{Config as GatewayConfig, Gateway};
 use waygate_obu::client::{Config, Obu};
 use waygate_obu::{MemorySpool, Notice};
 
-/// Dials begun at once while the vehicles attach for the first time.
-const RAMP_AT_ONCE: usize = 256;
+/// Dials begun at once while the vehicles attach for the first time: so few that a gateway that has not measured its disk
+/// yet refuses none.
+const RAMP_AT_ONCE: usize = 128;
 /// The storm is given up after this.
 const STORM_MAX: Duration = Duration::from_secs(600);
 
@@ -89,8 +91,8 @@ struct Seen {
     attempts: Vec<u32>,
     /// When each attached last, and how long its last dial took.
     attached: Vec<Option<(Instant, Duration)>>,
-    rejected: u64,
-    failed: u64,
+    /// Attempts that came to nothing, by why.
+    turned_away: BTreeMap<String, u64>,
 }
 
 impl Seen {
@@ -119,7 +121,11 @@ async fn measure(vehicles: usize) {
     println!("{vehicles} vehicles attached in {:.1} s, {RAMP_AT_ONCE} at a time", took.as_secs_f64());
     println!("  {:.0} attaches a second", vehicles as f64 / took.as_secs_f64());
     println!("  processor time an attach: {:.0} µs", spent.as_micros() as f64 / vehicles as f64);
-    tell_latencies(&seen.lock().unwrap());
+    {
+        let seen = seen.lock().unwrap();
+        tell_turned_away(&seen);
+        tell_latencies(&seen);
+    }
     storm(first, &second, vehicles, &seen).await;
     drop(units);
 }
@@ -128,7 +134,7 @@ async fn storm(first: Server, second: &Server, vehicles: usize, seen: &Arc<Mutex
     {
         let mut seen = seen.lock().unwrap();
         seen.attempts.fill(0);
-        (seen.rejected, seen.failed) = (0, 0);
+        seen.turned_away.clear();
     }
     let (began, cpu) = (Instant::now(), second.cpu());
     drop(first);
@@ -156,7 +162,7 @@ async fn storm(first: Server, second: &Server, vehicles: usize, seen: &Arc<Mutex
         most(0.999),
         most(1.0)
     );
-    println!("  rejected with a backoff: {}, dials that failed: {}", seen.rejected, seen.failed);
+    tell_turned_away(&seen);
     let spent = second.cpu() - cpu;
     println!("  processor time of the other gateway: {:.1} s", spent.as_secs_f64());
     tell_latencies(&seen);
@@ -174,6 +180,12 @@ async fn until(seen: &Arc<Mutex<Seen>>, vehicles: usize, since: Instant, most: D
             println!("  … {there} of {vehicles} after {:.0} s", since.elapsed().as_secs_f64());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn tell_turned_away(seen: &Seen) {
+    for (why, attempts) in &seen.turned_away {
+        println!("  attempts that came to nothing: {attempts}, {why}");
     }
 }
 
@@ -198,10 +210,10 @@ fn start(number: usize, gateways: &[String], seen: &Arc<Mutex<Seen>>) -> Obu {
             seen.attempts[number] += 1;
         } else if let Notice::Attached { took, .. } = notice {
             seen.attached[number] = Some((Instant::now(), Duration::from_millis(took.0)));
-        } else if let Notice::AttachRejected { .. } = notice {
-            seen.rejected += 1;
-        } else if let Notice::DialFailed { .. } = notice {
-            seen.failed += 1;
+        } else if let Notice::AttachRejected { reject, .. } = notice {
+            *seen.turned_away.entry(format!("rejected, {}", reject.cause.wire())).or_default() += 1;
+        } else if let Notice::DialFailed { why, .. } = notice {
+            *seen.turned_away.entry(why.clone()).or_default() += 1;
         }
     }));
     Obu::start(config, MemorySpool::new(SpoolId(number as u64 + 1), 16))

@@ -21,7 +21,7 @@ const KEPT_SEEDS: &[(u64, &str)] = &[
 ];
 
 /// Seeds within which every planted fault has to be caught.
-const SEEDS_TO_CATCH: u64 = 40;
+const SEEDS_TO_CATCH: u64 = 400;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)

@@ -215,7 +215,7 @@ impl Oracle {
             return;
         }
         // Others may not have heard yet that it is back.
-        let ever = self.promises.suspended.get(&(owner, sight.session)).copied();
+        let ever = self.promises.suspended.get(&(owner, sight.session)).map(|(_, longest)| *longest);
         let said = if owner == g { self.promises.sleeps(g, sight.session) } else { ever };
         let most = said.map(|sleep| sleep.min(self.timers.sleep) + self.timers.sleep_grace + self.timers.silence_max());
         let in_time = most.is_some_and(|most| sight.age < most);

@@ -269,6 +269,10 @@ impl World {
             Downlink::AttachReject(reject) => {
                 self.trace.reach(reject.cause.wire());
                 self.trace.note(self.now, format_args!("unit {u} is rejected: {}", reject.cause.wire()));
+                if reject.cause == RejectCause::Cloned {
+                    // It waits between once and twice what it was told.
+                    self.turned_away_until = self.turned_away_until.max(self.now + 2 * reject.backoff.0);
+                }
                 if matches!(reject.cause, RejectCause::EpochSync | RejectCause::ContextUnknown) {
                     self.oracle.promises.forgot_token(u);
                 }

@@ -41,8 +41,8 @@ pub struct Promises {
     /// The last frame over the connection of a session, and when its attach was asked for.
     pub attended: BTreeMap<(usize, VehicleId), u64>,
     attach_asked: BTreeMap<ConnId, u64>,
-    /// What a vehicle said of its sleep, by session.
-    pub suspended: BTreeMap<(usize, SessionId), Millis>,
+    /// What a vehicle said of its sleep, by session: last, and the longest of all, as others may still know an earlier one.
+    pub suspended: BTreeMap<(usize, SessionId), (Millis, Millis)>,
     /// Sessions whose vehicle said so and has not come back: their loss is no loss.
     leaving: BTreeSet<(usize, SessionId)>,
     holds: BTreeMap<(usize, VehicleId), Hold>,
@@ -123,7 +123,7 @@ impl Promises {
     /// For how long a session sleeps that said so and has not come back since.
     pub fn sleeps(&self, g: usize, session: SessionId) -> Option<Millis> {
         let key = (g, session);
-        self.suspended.get(&key).filter(|_| self.leaving.contains(&key)).copied()
+        self.suspended.get(&key).filter(|_| self.leaving.contains(&key)).map(|(last, _)| *last)
     }
 
     /// A gateway reads records while its clock says `wall`: which of them it may refuse.
@@ -178,7 +178,8 @@ impl Oracle {
         let Some(vehicle) = node.registrar().vehicle_of(conn) else { return };
         let session = node.registrar().session(vehicle).filter(|s| s.phase() == Phase::Connected(conn));
         if let Some(session) = session {
-            self.promises.suspended.insert((g, session.id()), sleep);
+            let said = self.promises.suspended.entry((g, session.id())).or_insert((sleep, sleep));
+            *said = (sleep, sleep.max(said.1));
             self.promises.leaving.insert((g, session.id()));
         }
     }

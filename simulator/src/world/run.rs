@@ -131,6 +131,8 @@ pub struct World {
     /// Ticks, flushes and audits of an earlier chain are not heeded.
     pub(super) chain: u64,
     pub(super) storm_ends: u64,
+    /// Until when a unit that was taken for a clone may wait.
+    pub(super) turned_away_until: u64,
     pub(super) samples_stopped: bool,
     /// Since when ticks come every second.
     pub(super) awake_since: u64,
@@ -194,6 +196,7 @@ impl World {
             night: false,
             chain: 0,
             storm_ends: settings.stormy_ms,
+            turned_away_until: 0,
             samples_stopped: false,
             awake_since: 0,
             last_death: 0,
@@ -216,9 +219,13 @@ impl World {
         self.begin();
         let calm_at = self.storm_ends + 1;
         self.run_until(calm_at + UNDER_WAY_MS);
-        let settled_by = calm_at + self.settings.settling_ms();
+        let settling_ms = self.settings.settling_ms();
         let mut why = self.disagreement();
-        while why.is_some() && self.now < settled_by && self.oracle.violation.is_none() {
+        // A unit that shared its identity until it was calm may have been told to wait for longer.
+        while why.is_some()
+            && self.now < (calm_at + settling_ms).max(self.turned_away_until + self.settings.timers.silence_max().0)
+            && self.oracle.violation.is_none()
+        {
             self.run_until(self.now + 1000);
             why = self.disagreement();
         }

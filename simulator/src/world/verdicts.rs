@@ -107,9 +107,7 @@ impl Oracle {
             return self.expect(Check::CommandOnce, now, false, || format!("unit {unit} does {id}, which nobody took"));
         };
         let once = !order.begun.iter().any(|(u, m, _)| (*u, *m) == (unit, memory));
-        // A unit that was started anew has forgotten what had expired; it may be given it again where a clock was set back.
-        let known = self.ages_are_known;
-        let refused = order.refused_by(unit, memory).filter(|said| known || *said != VehicleVerdict::Expired);
+        let refused = order.refused_by(unit, memory);
         order.begun.push((unit, memory, now));
         let (age_ms, ttl_ms) = (now - order.taken_at, order.ttl.0);
         let slack_ms = HOPS * order.transit_max_ms;
@@ -159,16 +157,19 @@ impl World {
         if !record.keepers.is_empty() {
             self.trace.reach("safe command");
         }
-        let lacking: Vec<usize> = (0..self.gateways.len())
-            .filter(|other| holders.contains(&self.gateways[*other].id) && !self.holds_command(*other, record.id))
+        let holds = |node: &NodeId| {
+            let at = self.gateways.iter().position(|gateway| gateway.id == *node);
             // A disk that lied about this very command has lost it again.
-            .filter(|_| !lied)
-            .collect();
-        self.oracle.expect(Check::CommandAfterCommit, self.now, lacking.is_empty(), || {
-            format!("gateway {g} answers {} as kept by {holders:?}; it is not on the disk of {lacking:?}", record.id)
+            lied || at.is_some_and(|at| self.holds_command(at, record.id))
+        };
+        // A keeper was told of another one while that was still being asked, and has told it on: the one is enough.
+        let safe = record.keepers.is_empty() || record.keepers.iter().any(holds);
+        let promised: Vec<_> = holders.iter().filter(|node| holds(node)).map(|node| node.as_str().to_owned()).collect();
+        self.oracle.expect(Check::CommandAfterCommit, self.now, safe && holds(&record.origin), || {
+            format!("gateway {g} answers {} as kept by {holders:?}; it is on the disks of {promised:?}", record.id)
         });
         if let Some(order) = self.oracle.orders.all.get_mut(&record.id) {
-            order.promised = holders.iter().map(|node| node.as_str().to_owned()).collect();
+            order.promised = promised;
         }
     }
 
