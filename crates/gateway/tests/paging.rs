@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
-use support::hooks::{Mosquitto, Webhook, is_for};
+use support::hooks::{Mosquitto, Webhook};
 use support::{PATIENCE, Running, Vehicle, cluster, eventually, post, start};
 use waygate_core::id::VehicleId;
+use waygate_core::wake_up;
 
 const KEY: &str = "[cluster]\nwake_key = \"0707070707070707070707070707070707070707070707070707070707070707\"\n";
 
@@ -39,6 +40,14 @@ async fn attach_paged(west: &Running, id: &str, accept: &Value) -> Vehicle {
     let (vehicle, answer) = Vehicle::attach(west.vehicles(), id, changes).await;
     assert_eq!(answer["type"], "attach_accept", "{answer}");
     vehicle
+}
+
+/// Whether a wake-up was made for this vehicle with the key of its accept.
+fn is_for(accept: &Value, vehicle: &str, payload: &str) -> bool {
+    use base64::Engine;
+    let key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(accept["wake_key"].as_str().unwrap()).unwrap();
+    assert!(payload.len() <= 140, "{payload} does not fit a short message");
+    wake_up::open(&key, &VehicleId::new(vehicle).unwrap(), payload).is_ok()
 }
 
 fn ask(gateway: &Running, vehicle: &str, wait_s: u64) -> tokio::task::JoinHandle<(u16, Value)> {

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use waygate_core::id::VehicleId;
-use waygate_core::wake_up;
 
 /// A webhook.
 pub struct Webhook {
@@ -71,14 +69,6 @@ impl Webhook {
     pub async fn next(&mut self) -> Value {
         tokio::time::timeout(PATIENCE, self.posts.recv()).await.expect("a post in time").unwrap()
     }
-}
-
-/// Whether a wake-up was made for this vehicle with the key of its accept.
-pub fn is_for(accept: &Value, vehicle: &str, payload: &str) -> bool {
-    use base64::Engine;
-    let key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(accept["wake_key"].as_str().unwrap()).unwrap();
-    assert!(payload.len() <= 140, "{payload} does not fit a short message");
-    wake_up::open(&key, &VehicleId::new(vehicle).unwrap(), payload).is_ok()
 }
 
 /// A mosquitto on a port of the system's choosing.
