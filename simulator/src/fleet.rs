@@ -4,6 +4,7 @@
 //! One task a vehicle owns its driver and its client; what all share is read-only or a counter. The fleet
 //! owns the tasks: it can stop them all, and waits for them.
 
+mod body;
 mod unit;
 
 use crate::driver::Signals;

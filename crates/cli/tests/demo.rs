@@ -92,6 +92,33 @@ fn every_acked_record_is_there_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn a_vehicle_of_the_demo_does_what_it_can_and_rejects_the_rest() {
+    let mut demo = Demo::start(&["--vehicles", "60"]);
+    let line = demo.until("Live map  http://127.0.0.1:");
+    let url = line.split_whitespace().last().unwrap().trim_end_matches('/').to_owned();
+    let ask = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_waygate")).args(args).env("WAYGATE_URL", &url).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|out| String::from_utf8(out).unwrap()).concat();
+        (output.status.code(), said)
+    };
+    // One may be switched off between the question and the command: then another is asked.
+    let begun = Instant::now();
+    let send = |name: &str, code: i32, word: &str| loop {
+        let (_, online) = ask(&["vehicles", "--state", "online", "--limit", "1", "--json"]);
+        let vehicle = online.split('"').find(|word| word.starts_with("LUX-")).unwrap_or("LUX-0001");
+        let (ended, said) = ask(&["send", vehicle, name, "--ttl", "10s"]);
+        if ended == Some(code) && said.contains(word) {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{name}: {ended:?} {said}");
+    };
+    send("doors.lock", 0, "succeeded");
+    send("fly", 5, "can do honk");
+    demo.signal(Signal::INT);
+    assert_eq!(demo.end().0, Some(0));
+}
+
+#[test]
 fn a_gateway_that_is_killed_is_survived_and_returns() {
     let mut demo = Demo::start(&["--vehicles", "60", "--respawn", "2", "--verify"]);
     let gateway = pid_in(&demo.until("kill -9 "));

@@ -1,6 +1,7 @@
 //! One vehicle of a fleet: its driver's deeds, performed with its client.
 
 use super::Shared;
+use super::body::Body;
 use crate::driver::{Deed, Driver};
 use crate::witness::{SharedLedger, WitnessedSpool};
 use rand::rngs::StdRng;
@@ -8,9 +9,10 @@ use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use waygate_core::cause::DetachCause;
+use waygate_core::command::Command;
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::time::Millis;
 use waygate_obu::client::{Config, Listener, Obu};
@@ -41,6 +43,9 @@ pub(super) struct Unit {
     /// From its first trip on.
     obu: Option<Obu>,
     deeds: Vec<Deed>,
+    body: Body,
+    /// For the body. The unit has a bounded number of them in hand.
+    commands: (mpsc::UnboundedSender<Command>, mpsc::UnboundedReceiver<Command>),
 }
 
 impl Unit {
@@ -49,7 +54,20 @@ impl Unit {
             StdRng::seed_from_u64(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let driver = Driver::new(rng.random_range(2e6..120e6), rng.random_range(25.0..95.0));
         let phase = Duration::from_millis(rng.random_range(0..REPORT_EVERY.as_millis() as u64));
-        Self { index, vehicle, shared, ledger, driver, phase, heeded_ms: 0, obu: None, deeds: Vec::new() }
+        let (body, commands) = (Body::default(), mpsc::unbounded_channel());
+        Self {
+            index,
+            vehicle,
+            shared,
+            ledger,
+            driver,
+            phase,
+            heeded_ms: 0,
+            obu: None,
+            deeds: Vec::new(),
+            body,
+            commands,
+        }
     }
 
     /// Drives until the fleet is stopped, then says goodbye.
@@ -85,6 +103,12 @@ impl Unit {
         }
         self.deeds = deeds;
         self.come_home(since).await;
+        if let Some(obu) = &self.obu {
+            while let Ok(command) = self.commands.1.try_recv() {
+                self.body.obey(obu, &command).await;
+            }
+            self.body.go_on(obu).await;
+        }
     }
 
     /// Once the gateway of its region is back, goes there if it is elsewhere.
@@ -128,9 +152,13 @@ impl Unit {
     fn first_start(&self, region: usize) -> Obu {
         let spool = MemorySpool::new(SpoolId(rand::random()), SPOOL_RECORDS_MAX);
         let latency = Arc::clone(&self.shared.latency);
+        let commands = self.commands.0.clone();
         let listener: Listener = Arc::new(move |notice| {
             if let Notice::Settled { latency: Some(took), .. } = notice {
                 latency.observe(Duration::from_millis(took.0));
+            } else if let Notice::CommandArrived(command) = notice {
+                // One of a fleet that has stopped is done by nobody.
+                let _ = commands.send(command.clone());
             }
         });
         let config = Config {
@@ -139,6 +167,7 @@ impl Unit {
             batching: Batching { delay: Millis(0), ..Batching::default() },
             signals: self.shared.signals.all().to_vec(),
             listener: Some(listener),
+            takes_commands: true,
             ..Config::new(self.vehicle.clone(), self.gateways(region))
         };
         let obu = Obu::start(config, WitnessedSpool::new(spool, self.ledger.clone()));
