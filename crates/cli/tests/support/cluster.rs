@@ -97,6 +97,11 @@ fn spawn(config: &std::path::Path) -> (Child, SocketAddr, String) {
 
 /// These gateways, each a region of its own, all heard by all; with this added to the configuration of each.
 pub async fn start(ids: &[&str], more: &str) -> Vec<Node> {
+    start_with(ids, |text| text + more).await
+}
+
+/// The same with the configuration of each changed.
+pub async fn start_with(ids: &[&str], change: impl Fn(String) -> String) -> Vec<Node> {
     let mut ways = Vec::new();
     for _ in ids {
         ways.push(Proxy::start().await);
@@ -112,12 +117,12 @@ pub async fn start(ids: &[&str], more: &str) -> Vec<Node> {
         let text = format!(
             "[node]\nid = \"{id}\"\nregion = \"{id}\"\ndata_dir = {:?}\n[vehicles]\nlisten = \"127.0.0.1:0\"\n\
              [operators]\nlisten = \"127.0.0.1:0\"\nurl = {:?}\n[peers]\nseeds = [{}]\n\
-             [cluster.token_keys]\n{keys}{more}",
+             [cluster.token_keys]\n{keys}",
             folder.path().join("data"),
             urls[at],
             seeds.join(", "),
         );
-        std::fs::write(&config, text).unwrap();
+        std::fs::write(&config, change(text)).unwrap();
         let (child, operators, vehicles_url) = spawn(&config);
         way.lead_to(operators);
         nodes.push(Node { id: (*id).to_owned(), child, operators, vehicles_url, way, folder, config });
