@@ -29,8 +29,8 @@ const SAMPLE: Millis = Millis(250);
 /// A pause of the answers that ends a burst of them: a group commit answers many at once.
 const PAUSE: Millis = Millis(20);
 
-/// A sample may lower the rate only if someone was refused in it and those that waited needed this part of the longest
-/// wait: one of a gateway that could have done more says nothing of what it can do.
+/// A sample may lower the rate only if someone was refused in it and this part of those waited that may: one of a gateway
+/// that could have done more says nothing of what it can do.
 const BACKLOGGED: u64 = 8;
 
 /// One part of this many of the queue and of the ceiling is kept for vehicles that resume.
@@ -229,8 +229,11 @@ impl Admission {
     fn measure(&mut self) {
         let (busy, waits) = self.sample.at_last;
         let measured = self.sample.stored.saturating_mul(1_000_000) / busy.0.max(1);
-        let expected = Millis(waits.0 / busy.0.max(1) * 1_000_000 / self.rate_milli.max(1));
-        let backlogged = self.sample.refused && expected.0 >= self.settings.wait_max.0 / BACKLOGGED;
+        // As many as may wait, by the longest wait or by the bound of the queue.
+        let most = self.rate_milli.saturating_mul(self.settings.wait_max.0) / 1_000_000;
+        let most = most.min(self.settings.queue_max);
+        let full = waits.0.saturating_mul(BACKLOGGED) >= busy.0.saturating_mul(most);
+        let backlogged = self.sample.refused && full;
         if measured > self.rate_milli || backlogged {
             self.rate_milli = ((self.rate_milli + measured) / 2).max(RATE_MIN_MILLI);
         }

@@ -180,6 +180,14 @@ fn a_gateway_with_little_to_do_does_not_think_itself_slow() {
 }
 
 #[test]
+fn a_slow_disk_is_found_out_behind_a_short_queue_too() {
+    let mut storm = Storm::new(Settings { queue_max: 20, ..SETTINGS }, Disk::Stream { per_second: 10 }, 9);
+    storm.breaks_out(2668, Millis(1));
+    storm.ends();
+    assert!(storm.attempts_of_the_unlucky() <= 5, "{} attempts", storm.attempts_of_the_unlucky());
+}
+
+#[test]
 fn each_refused_vehicle_is_told_of_its_turn() {
     let mut admission = Admission::new(SETTINGS, START);
     // By the rate before anything is measured two hundred fit into two seconds.
@@ -254,7 +262,7 @@ fn the_ceiling_holds_and_its_backoffs_are_sized_by_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// Whatever the disk and however the vehicles come, all get in, and the queue keeps its bound.
     #[test]
