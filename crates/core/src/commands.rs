@@ -41,6 +41,12 @@ pub const KEEPER_SOUGHT: Millis = Millis::secs(30);
 /// A vehicle that was sent a command and says nothing is sent it again after this.
 pub const RESEND: Millis = Millis(10_000);
 
+/// How long after a holder is heard again it may take until it has told what it knows.
+pub const HOLDER_PATIENCE: Millis = Millis(5000);
+
+/// Between copies of ended commands that are told to a holder once it is heard: those that are open come first.
+pub const ENDED_APART: Millis = Millis(10);
+
 /// After an attempt that did not reach the vehicle, the next.
 pub const RETRY: Millis = Millis(2000);
 
@@ -293,6 +299,8 @@ struct Target {
     sighting: Sighting,
     since: Mono,
     waking: bool,
+    /// No wake-up begins before this.
+    wake_after: Mono,
     /// Why the last wake-up failed, until the vehicle is seen otherwise.
     asleep: Option<String>,
     open: BTreeSet<CommandId>,

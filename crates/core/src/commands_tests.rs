@@ -215,7 +215,8 @@ fn a_vehicle_that_was_woken_and_sleeps_again_before_it_was_seen_is_woken_again()
     let id = world.stored(ask).id;
     assert_eq!((world.wakes, state(&world, "west", id)), (1, State::Paging));
     world.is_woken("west");
-    world.run(SECOND);
+    assert_eq!(world.wakes, 1, "its attach may be seen in a moment");
+    world.run(2500);
     assert_eq!((world.wakes, state(&world, "west", id)), (2, State::Paging));
     assert_eq!(world.record("west", id).unwrap().wakes, 3, "one ended, one under way");
 }
@@ -296,6 +297,31 @@ fn a_cancel_is_no_end_while_a_gateway_that_may_have_sent_it_is_not_heard() {
     world.run(5 * SECOND);
     assert_eq!(state(&world, "west", record.id), State::Cancelled);
     world.check_ends();
+}
+
+#[test]
+fn what_a_gateway_that_is_heard_again_has_sent_is_waited_for() {
+    let mut world = World::new(1);
+    let ask = world.take("west", order(Policy::Queue, 60));
+    world.run(SECOND);
+    let (id, keeper) = (world.stored(ask).id, keeper(&world.stored(ask)));
+    // The vehicle comes to the keeper, which is cut off, and is given it there.
+    world.mute = true;
+    world.cut.insert((node("west"), node(&keeper)));
+    world.vehicle(Some(&keeper), false);
+    world.run(20 * SECOND);
+    assert_eq!(state(&world, &keeper, id), State::Sent);
+    world.cancel("west", id);
+    world.cut.clear();
+    world.look();
+    for _ in 0..100 {
+        assert_ne!(state(&world, "west", id), State::Cancelled);
+        world.run(100);
+    }
+    world.mute = false;
+    world.says(id, VehicleVerdict::Succeeded);
+    world.run(5 * SECOND);
+    assert_eq!(state(&world, "west", id), State::Succeeded);
 }
 
 #[test]

@@ -273,6 +273,7 @@ async fn what_cannot_be_taken_is_refused_with_the_field_at_fault() {
     let running = support::start("west", "").await;
     let at = running.operators();
     let long = "x".repeat(17 * 1024);
+    let deep: Value = serde_json::from_str(&["[".repeat(121), "]".repeat(121)].concat()).unwrap();
     for (body, field) in [
         (json!({"name": "a", "ttl_s": 1, "colour": 1}), "colour"),
         (json!({"name": "a"}), "ttl_s"),
@@ -282,6 +283,7 @@ async fn what_cannot_be_taken_is_refused_with_the_field_at_fault() {
         (json!({"name": "a", "ttl_s": 1, "policy": "latest_wins"}), "key"),
         (json!({"name": "a", "ttl_s": 1, "key": "k"}), "key"),
         (json!({"name": "a", "ttl_s": 1, "arguments": long}), "arguments"),
+        (json!({"name": "a", "ttl_s": 1, "arguments": deep}), "arguments"),
     ] {
         let answer = post(at, "LUX-1", &[], body).await;
         assert_eq!((answer.status, answer.json()["parameter"].as_str()), (400, Some(field)), "{answer:?}");

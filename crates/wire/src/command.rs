@@ -60,7 +60,7 @@ pub(crate) fn command_name(text: &str) -> Result<CommandName, FieldFault> {
 
 /// How deep the arguments or the result of a command are nested at most, in lists and objects. Readers give up at 128, and
 /// the messages and answers that hold it are a few deep themselves.
-const COMMAND_JSON_DEPTH_MAX: usize = 120;
+pub const COMMAND_JSON_DEPTH_MAX: usize = 120;
 
 /// Whether this can be the arguments or the result of a command: JSON, or empty.
 ///

@@ -19,7 +19,7 @@ pub mod telemetry;
 mod uplink;
 
 pub use codec::Codec;
-pub use command::is_command_json;
+pub use command::{COMMAND_JSON_DEPTH_MAX, is_command_json};
 pub use error::WireError;
 pub use json::record_from_json;
 pub use telemetry::{decode_columns, encode_columns, telemetry_from_proto, telemetry_to_proto};

@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub recalled: bool,
     /// Policy `now` does not give up before this.
     pub judge_after: Mono,
+    /// A holder that is heard again, and until when what it knows may still be on its way here.
+    pub fresh: Option<(NodeId, Mono)>,
     /// Holders that do not know the latest, and when to tell them again.
     pub owed: BTreeSet<NodeId>,
     pub owed_after: Mono,
@@ -75,6 +77,7 @@ impl Entry {
             sent_to: None,
             recalled: false,
             judge_after: Mono(0),
+            fresh: None,
             owed: BTreeSet::new(),
             owed_after: Mono(0),
             due: None,

@@ -3,15 +3,16 @@
 use super::entry::{AGAIN, Earliest, Entry, Keeping};
 use super::word::heard;
 use super::{
-    Action, Answer, Ask, Commands, End, EndKind, KEEPER_CONFIRMS, KEEPER_SOUGHT, KEEPER_WAIT, Order, Progress, RESEND,
-    RESTORE_PATIENCE, RETRY, Record, Refusal, Report, Said, Sighting, Step, Target,
+    Action, Answer, Ask, Commands, ENDED_APART, End, EndKind, HOLDER_PATIENCE, KEEPER_CONFIRMS, KEEPER_SOUGHT,
+    KEEPER_WAIT, Order, Progress, RESEND, RESTORE_PATIENCE, RETRY, Record, Refusal, Report, Said, Sighting, Step,
+    Target,
 };
 use crate::command::CommandId;
 use crate::id::{NodeId, RegionId, VehicleId};
 use crate::limits::{
     COMMAND_STEP_TEXT_BYTES_MAX, COMMANDS_ENDED_MAX, COMMANDS_OPEN_MAX, COMMANDS_OPEN_PER_VEHICLE_MAX,
 };
-use crate::time::{Mono, Wall};
+use crate::time::{Millis, Mono, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a change comes from: who has to be told of it follows from that.
@@ -138,7 +139,9 @@ impl Commands {
         self.save(id, Some(ask), out);
     }
 
-    pub(super) fn restore(&mut self, now: Mono, records: Vec<Record>, out: &mut Vec<Action>) {
+    pub(super) fn restore(&mut self, now: Mono, mut records: Vec<Record>, out: &mut Vec<Action>) {
+        // Of two under one key the later counts.
+        records.sort_by_key(|record| record.id);
         for record in records {
             let id = record.id;
             self.issued = self.issued.max(record.issued());
@@ -173,6 +176,7 @@ impl Commands {
                 sighting,
                 since: now,
                 waking: false,
+                wake_after: Mono(0),
                 asleep: None,
                 open: BTreeSet::new(),
             });
@@ -309,6 +313,10 @@ impl Commands {
             }
             return;
         }
+        if entry.record.end.is_some() && entry.attempt.is_none() {
+            // The attempt that was noted does not begin.
+            entry.record.attempting = false;
+        }
         entry.changed = now;
         let state = entry.record.state();
         let place = match source {
@@ -380,7 +388,7 @@ impl Commands {
         // With nothing under way at the origin, and no holder that may have acted unheard, nobody has sent it; else the
         // vehicle's word decides.
         let mine = entry.record.origin == self.me && entry.attempt.is_none();
-        let unsent = mine && self.silent_holder(&entry.record).is_none();
+        let unsent = mine && self.silent_holder(now, entry).is_none();
         let edit = |record: &mut Record| {
             record.cancel = true;
             if unsent && record.progress == Progress::Queued {
@@ -438,15 +446,23 @@ impl Commands {
     }
 
     pub(super) fn peers_seen(&mut self, now: Mono, peers: BTreeMap<NodeId, RegionId>, out: &mut Vec<Action>) {
-        let fresh = peers.keys().any(|node| !self.peers.contains_key(node));
+        let fresh: BTreeSet<NodeId> = peers.keys().filter(|node| !self.peers.contains_key(node)).cloned().collect();
         if peers == std::mem::replace(&mut self.peers, peers.clone()) {
             return;
         }
         let ids: Vec<CommandId> = self.entries.keys().copied().collect();
+        let mut after_others = Millis(0);
         for id in ids {
             if let Some(entry) = self.entries.get_mut(&id) {
-                entry.seek |= fresh && !entry.record.is_ended();
+                if let Some(node) = entry.record.holders().into_iter().find(|node| fresh.contains(node)) {
+                    entry.fresh = Some((node, now + HOLDER_PATIENCE));
+                }
+                entry.seek |= !fresh.is_empty() && !entry.record.is_ended();
                 entry.owed_after = now;
+                if entry.record.is_ended() && entry.owed.iter().any(|node| peers.contains_key(node)) {
+                    entry.owed_after = now + after_others;
+                    after_others = after_others + ENDED_APART;
+                }
             }
             self.tend(now, id, out);
         }
@@ -519,7 +535,9 @@ impl Commands {
             None => self.count_out(&entry.record.vehicle, id),
         }
         self.due.remove(&(entry.due.unwrap_or_default(), id));
-        if let Some(request) = &entry.record.request {
+        if let Some(request) = &entry.record.request
+            && self.requests.get(&request.key).is_some_and(|(_, of)| *of == id)
+        {
             self.requests.remove(&request.key);
         }
         if let Some(ids) = self.of_vehicle.get_mut(&entry.record.vehicle) {

@@ -202,7 +202,11 @@ impl Commands {
         out.push(Action::Answer(ask, Answer::Delivery(outcome)));
         if outcome == Outcome::Sent {
             // Should this be a holder too: the one that asked tells the others.
-            let edit = |record: &mut Record| record.progress = record.progress.clone().max(Progress::Sent);
+            let edit = |record: &mut Record| {
+                if !record.is_recalled() {
+                    record.progress = record.progress.clone().max(Progress::Sent);
+                }
+            };
             self.change(now, id, Source::Replica(None), None, edit, out);
         }
     }

@@ -61,15 +61,19 @@ impl Commands {
         if record.is_ended() {
             return self.judge_recall(now, entry, due);
         }
+        if let Some((_, until)) = entry.fresh {
+            // Judged again then.
+            let _ = due.reached(now, until);
+        }
         let delay = self.delay(record);
-        let (limit, end) = self.limit(record);
+        let (limit, end) = self.limit(now, entry);
         if due.reached(now, limit + delay) {
             return Due::End(end);
         }
         let Some(target) = self.targets.get(&record.vehicle) else { return Due::Nothing };
         let settled = if delay.0 == 0 { now } else { entry.changed.max(target.since) + delay };
         let unsent = record.progress < Progress::Sent;
-        if record.cancel && record.progress == Progress::Queued && self.silent_holder(record).is_none() {
+        if record.cancel && record.progress == Progress::Queued && self.silent_holder(now, entry).is_none() {
             return if due.reached(now, settled) { Due::End(cancelled()) } else { Due::Nothing };
         }
         let wanted = record.cancel || (!record.progress.is_begun() && now < record.expires());
@@ -84,7 +88,7 @@ impl Commands {
                 }
                 // Another gateway's wake-up is believed for a while.
                 let believed = if record.wakes % 2 == 1 && delay.0 > 0 { entry.changed + WAKING_MAX } else { settled };
-                if due.reached(now, believed) { Due::Wake } else { Due::Nothing }
+                if due.reached(now, believed.max(target.wake_after)) { Due::Wake } else { Due::Nothing }
             }
             Sighting::Wakeable | Sighting::Gone => self.judge_reach(now, entry, due),
         }
@@ -94,7 +98,7 @@ impl Commands {
     /// sees nobody.
     fn judge_reach(&self, now: Mono, entry: &Entry, due: &mut Earliest) -> Due {
         let record = &entry.record;
-        let alone = record.origin == self.me && self.silent_holder(record).is_none();
+        let alone = record.origin == self.me && self.silent_holder(now, entry).is_none();
         let fails = record.policy == Policy::Now && alone && record.progress == Progress::Queued;
         let target = self.targets.get(&record.vehicle).filter(|target| fails && !(target.waking && record.wake));
         match target {
@@ -141,17 +145,20 @@ impl Commands {
         }
     }
 
-    /// Another gateway that has the command, may send it, and is not heard.
-    pub(super) fn silent_holder(&self, record: &Record) -> Option<NodeId> {
-        record.holders().into_iter().find(|node| *node != self.me && !self.peers.contains_key(node))
+    /// Another gateway that has the command, may send it, and is not heard, or has not had the time to say what it knows.
+    pub(super) fn silent_holder(&self, now: Mono, entry: &Entry) -> Option<NodeId> {
+        let fresh = entry.fresh.as_ref().filter(|(_, until)| now < *until).map(|(node, _)| node.clone());
+        let silent = |node: &NodeId| *node != self.me && !self.peers.contains_key(node);
+        fresh.or_else(|| entry.record.holders().into_iter().find(silent))
     }
 
     /// When a command ends by itself, and how. A holder that is not heard may have sent it: then nobody can say here that
     /// it was not.
-    fn limit(&self, record: &Record) -> (Mono, End) {
+    fn limit(&self, now: Mono, entry: &Entry) -> (Mono, End) {
+        let record = &entry.record;
         let end = |kind, code, text| End { kind, said: Said::of(code, text) };
         match &record.progress {
-            Progress::Queued if let Some(node) = self.silent_holder(record) => {
+            Progress::Queued if let Some(node) = self.silent_holder(now, entry) => {
                 let text = format!("{node}, which has it too, is not heard: it may have sent it");
                 (record.expires() + ANSWER_GRACE, end(EndKind::Unknown, "holder_lost", &text))
             }
@@ -197,8 +204,10 @@ impl Commands {
             return;
         }
         let (after, progress) = match outcome {
+            // It was called back, and not given.
+            Outcome::Sent if entry.recalled => (RESEND, Progress::Queued),
             // What was called back meanwhile is called back at once.
-            Outcome::Sent if entry.record.is_recalled() && !entry.recalled => (Millis(0), Progress::Sent),
+            Outcome::Sent if entry.record.is_recalled() => (Millis(0), Progress::Sent),
             Outcome::Sent => (RESEND, Progress::Sent),
             Outcome::NotServed | Outcome::Expired => (RETRY, Progress::Queued),
             Outcome::NoAnswer => (RETRY, Progress::Tried),
@@ -239,6 +248,8 @@ impl Commands {
     pub(super) fn woken(&mut self, now: Mono, vehicle: &VehicleId, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(vehicle).filter(|target| target.waking) else { return };
         target.waking = false;
+        // Its gateway's word on the attach may take a moment longer than the end of the wake-up.
+        target.wake_after = now + RETRY;
         self.wake_over(now, vehicle, Source::Here, out);
     }
 

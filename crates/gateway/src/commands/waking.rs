@@ -18,13 +18,8 @@ pub async fn by_pager(mut queue: mpsc::Receiver<VehicleId>, pager: Pager, desk: 
     let mut asked = BTreeSet::new();
     loop {
         tokio::select! {
-            vehicle = queue.recv() => match vehicle {
-                Some(vehicle) => {
-                    asked.insert(vehicle.clone());
-                    pager.wake(vehicle).await;
-                }
-                None => return,
-            },
+            // A page that has ended before a vehicle is asked for is none of its wake-ups.
+            biased;
             page = ended.recv() => match page {
                 Ok(page) => {
                     if asked.remove(&page.vehicle) {
@@ -43,6 +38,13 @@ pub async fn by_pager(mut queue: mpsc::Receiver<VehicleId>, pager: Pager, desk: 
                     }
                 }
                 Err(RecvError::Closed) => return,
+            },
+            vehicle = queue.recv() => match vehicle {
+                Some(vehicle) => {
+                    asked.insert(vehicle.clone());
+                    pager.wake(vehicle).await;
+                }
+                None => return,
             },
         }
     }

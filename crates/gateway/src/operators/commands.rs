@@ -256,6 +256,11 @@ fn order(vehicle: VehicleId, headers: &HeaderMap, body: &[u8]) -> Result<Order, 
         let detail = format!("arguments have {} bytes of JSON, at most {COMMAND_JSON_BYTES_MAX}", arguments.len());
         return Err(Problem::parameter("arguments", detail));
     }
+    if !waygate_wire::is_command_json(&arguments) {
+        let most = waygate_wire::COMMAND_JSON_DEPTH_MAX;
+        let detail = format!("arguments are nested too deep: lists and objects in each other may be {most} deep");
+        return Err(Problem::parameter("arguments", detail));
+    }
     let policy = match (asked.policy, asked.key) {
         (CommandPolicy::Now, None) => Policy::Now,
         (CommandPolicy::Queue, None) => Policy::Queue,

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::commands::{Desk, rows};
 use crate::peers::moment::{OwnClock, PeerClock};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -186,43 +187,62 @@ pub struct Peer {
     pub own: Clock,
 }
 
+/// Calls a peer with a moment on its clock; once more if that is the clock of an earlier life of it, as such a call has no
+/// effect. `None` if the peer does not tell its clock.
+async fn timely<T, F: Future<Output = Result<T, Status>>>(
+    peer: &Peer,
+    client: &CommandsClient<Channel>,
+    call: impl Fn(CommandsClient<Channel>, proto::Moment) -> F,
+) -> Option<Result<T, Status>> {
+    let mut refused = None;
+    for _ in 0..2 {
+        let moment = peer.clock.moment(&mut client.clone(), &peer.own).await.ok()?;
+        match call(client.clone(), moment).await {
+            Err(status) if peer.clock.refused(&status) => refused = Some(Err(status)),
+            answer => return Some(answer),
+        }
+    }
+    refused
+}
+
 /// Gives a peer a copy: whether it has it on disk.
 pub async fn replicate(peer: Peer, record: &Record, me: &NodeId) -> bool {
-    let Some(mut client) = peer.channel.map(CommandsClient::new) else { return false };
-    let call = async {
-        let sent = Some(peer.clock.moment(&mut client, &peer.own).await?);
+    let Some(client) = peer.channel.clone().map(CommandsClient::new) else { return false };
+    let call = |mut client: CommandsClient<Channel>, sent| {
         let command = Some(record_to_proto(record, peer.own.now()));
-        client.replicate(proto::ReplicateCommand { command, from: me.as_str().to_owned(), sent }).await
+        let request = proto::ReplicateCommand { command, from: me.as_str().to_owned(), sent: Some(sent) };
+        async move { client.replicate(request).await }
     };
-    match tokio::time::timeout(DEADLINE, call).await {
-        Ok(Ok(reply)) => reply.into_inner().taken,
-        Ok(Err(status)) => {
-            peer.clock.refused(&status);
+    match tokio::time::timeout(DEADLINE, timely(&peer, &client, call)).await {
+        Ok(Some(Ok(reply))) => reply.into_inner().taken,
+        Ok(Some(Err(status))) => {
             tracing::debug!(message = status.message(), "a peer did not take a copy of a command");
             false
         }
-        Err(_) => false,
+        Ok(None) | Err(_) => false,
     }
 }
 
 /// Has a peer hand a command to its vehicle.
 pub async fn deliver(peer: Peer, record: &Record) -> Outcome {
-    let Some(mut client) = peer.channel.map(CommandsClient::new) else { return Outcome::NotServed };
-    let began = tokio::time::Instant::now();
-    let sent = match tokio::time::timeout(DEADLINE, peer.clock.moment(&mut client, &peer.own)).await {
-        Ok(Ok(moment)) => Some(moment),
-        Ok(Err(_)) | Err(_) => return Outcome::NotServed,
+    let Some(client) = peer.channel.clone().map(CommandsClient::new) else { return Outcome::NotServed };
+    let called = AtomicBool::new(false);
+    let call = |mut client: CommandsClient<Channel>, sent| {
+        called.store(true, Ordering::Relaxed);
+        let command = Some(record_to_proto(record, peer.own.now()));
+        let request = proto::DeliverCommand { command, sent: Some(sent) };
+        async move { client.deliver(request).await }
     };
-    let command = Some(record_to_proto(record, peer.own.now()));
-    let call = client.deliver(proto::DeliverCommand { command, sent });
-    match tokio::time::timeout_at(began + DEADLINE, call).await {
-        Ok(Ok(reply)) => outcome_from_proto(reply.into_inner().outcome),
-        Ok(Err(status)) if peer.clock.refused(&status) => Outcome::NotServed,
-        Ok(Err(status)) => {
+    match tokio::time::timeout(DEADLINE, timely(&peer, &client, call)).await {
+        Ok(Some(Ok(reply))) => outcome_from_proto(reply.into_inner().outcome),
+        Ok(Some(Err(status))) if peer.clock.refused(&status) => Outcome::NotServed,
+        Ok(Some(Err(status))) => {
             tracing::debug!(message = status.message(), "a peer did not deliver a command");
             Outcome::NoAnswer
         }
-        Err(_) => Outcome::NoAnswer,
+        // A call that was made may have been heard.
+        Ok(None) | Err(_) if called.load(Ordering::Relaxed) => Outcome::NoAnswer,
+        Ok(None) | Err(_) => Outcome::NotServed,
     }
 }
 

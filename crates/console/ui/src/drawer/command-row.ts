@@ -1,6 +1,6 @@
 // One command in the list: what it is, where it stands, and how it came to that.
 
-import { faultText } from '../api'
+import { faultText, mayHaveHappened } from '../api'
 import { el, setText } from '../dom'
 import { coarseSpan } from '../format'
 import type { CommandJson } from '../presence-api'
@@ -123,7 +123,8 @@ export class CommandRow {
       await cancelled(this.kept.command.id)
       if (held) this.head.focus()
     } catch (error) {
-      setText(this.fault, `Not cancelled: ${faultText(error)}.`)
+      const said = mayHaveHappened(error) ? 'It may have been cancelled all the same' : 'Not cancelled'
+      setText(this.fault, `${said}: ${faultText(error)}.`)
     }
     this.cancel.removeAttribute('aria-disabled')
   }
