@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use support::cluster::{REGIONS, shutdown, start as cluster, start_with};
 use support::rover::{Rover, address};
-use support::sentry::Sentry;
 use support::{Running, Vehicle, eventually, record};
 
 /// What all gateways together have on disk.
@@ -17,40 +16,6 @@ async fn stored(running: &[Running]) -> u64 {
         sum += gateway.get("/v1/regions").await.1["acked_records_total"].as_u64().unwrap();
     }
     sum
-}
-
-async fn known_everywhere(running: &[Running], id: &str) {
-    for gateway in running {
-        eventually(gateway.operators(), &format!("/v1/vehicles/{id}"), |one| one["state"] == "online").await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vehicle_that_hands_over_back_and_forth_is_online_for_all_and_stored_once() {
-    let (_, running) = cluster().await;
-    let mut rover = Rover::start(running[0].vehicles(), "LUX-1").await;
-    known_everywhere(&running, "LUX-1").await;
-    let mut sentries = Vec::new();
-    for gateway in &running {
-        sentries.push(Sentry::post(gateway.operators(), &["LUX-1".to_owned()]).await);
-    }
-    for at in (0..20).map(|n| [1, 0, 2, 1, 2, 0][n % 6]) {
-        // On their way, or stored and not acked yet, when it moves.
-        for _ in 0..5 {
-            rover.record().await;
-        }
-        rover.hand_over(running[at].vehicles()).await;
-    }
-    rover.settle().await;
-    for gateway in &running {
-        eventually(gateway.operators(), "/v1/vehicles/LUX-1", |one| one["gateway"] == "west-1").await;
-    }
-    for sentry in sentries {
-        assert!(sentry.looks() > 20, "it looked {} times", sentry.looks());
-        assert_eq!(sentry.relieve().await, Vec::<String>::new());
-    }
-    assert_eq!((rover.made(), stored(&running).await), (100, 100), "each record once, over all gateways");
-    shutdown(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

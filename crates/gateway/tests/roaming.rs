@@ -1,0 +1,68 @@
+//! A vehicle that goes back and forth between gateways; in a process of its own, as it looks at counters.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::cluster::shutdown;
+use support::cluster::start as cluster;
+use support::rover::Rover;
+use support::sentry::Sentry;
+use support::{Running, eventually};
+
+/// What all gateways together have on disk.
+async fn stored(running: &[Running]) -> u64 {
+    let mut sum = 0;
+    for gateway in running {
+        sum += gateway.get("/v1/regions").await.1["acked_records_total"].as_u64().unwrap();
+    }
+    sum
+}
+
+async fn known_everywhere(running: &[Running], id: &str) {
+    for gateway in running {
+        eventually(gateway.operators(), &format!("/v1/vehicles/{id}"), |one| one["state"] == "online").await;
+    }
+}
+
+/// Handovers whose context was not told within its budget.
+async fn missed(gateway: &Running) -> u64 {
+    let (_, metrics) = support::get_text(gateway.operators(), "/metrics").await;
+    let told = metrics.lines().filter(|line| line.starts_with("waygate_handovers_total{") && !line.contains("fetched"));
+    told.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vehicle_that_hands_over_back_and_forth_is_online_for_all_and_stored_once() {
+    let (_, running) = cluster().await;
+    let mut rover = Rover::start(running[0].vehicles(), "LUX-1").await;
+    known_everywhere(&running, "LUX-1").await;
+    let mut sentries = Vec::new();
+    for gateway in &running {
+        sentries.push(Sentry::post(gateway.operators(), &["LUX-1".to_owned()]).await);
+    }
+    for at in (0..20).map(|n| [1, 0, 2, 1, 2, 0][n % 6]) {
+        // On their way, or stored and not acked yet, when it moves.
+        for _ in 0..5 {
+            rover.record().await;
+        }
+        rover.hand_over(running[at].vehicles()).await;
+    }
+    rover.settle().await;
+    for gateway in &running {
+        eventually(gateway.operators(), "/v1/vehicles/LUX-1", |one| one["gateway"] == "west-1").await;
+    }
+    for sentry in sentries {
+        assert!(sentry.looks() > 20, "it looked {} times", sentry.looks());
+        assert_eq!(sentry.relieve().await, Vec::<String>::new());
+    }
+    let (stored, missed) = (stored(&running).await, missed(&running[0]).await);
+    assert_eq!(rover.made(), 100);
+    // Without an answer in time the five of a stop may be on two disks; they are shown once all the same.
+    assert!(
+        (100..=100 + 5 * missed).contains(&stored),
+        "{stored} stored, {missed} questions without an answer in time"
+    );
+    let records = running[1].get("/v1/vehicles/LUX-1/telemetry?limit=1000").await.1;
+    assert_eq!(records["records"].as_array().map(Vec::len), Some(100), "each once");
+    shutdown(running).await;
+}
