@@ -137,7 +137,7 @@ impl Fold {
             cost += ROW_COST_BYTES + record.body.len();
             slice.command(number, record);
         }
-        for record in tail.transitions.values() {
+        for record in &tail.transitions {
             cost += ROW_COST_BYTES;
             slice.transition(number, record);
         }

@@ -169,7 +169,7 @@ impl Slice {
         if tail.commands.values().any(|record| record.ended) {
             self.cut_commands.push(format_args!("{number}"));
         }
-        if tail.transitions.values().any(|record| cuts_back(number, record)) {
+        if tail.transitions.iter().any(|record| cuts_back(number, record)) {
             self.cut_transitions.push(format_args!("{number}"));
         }
     }

@@ -48,7 +48,8 @@ pub(crate) struct VehicleTail {
     pub(crate) batches: Vec<TailBatch>,
     /// Each as it is now.
     pub(crate) commands: BTreeMap<u128, CommandRecord>,
-    pub(crate) transitions: BTreeMap<TransitionId, TransitionRecord>,
+    /// In the order of their identities. Most vehicles have one: a node of a tree would hold eleven.
+    pub(crate) transitions: Vec<TransitionRecord>,
 }
 
 /// What tells the transitions of one vehicle apart.
@@ -94,8 +95,7 @@ impl Generation {
                 }
                 Entry::Transition { vehicle, record } => {
                     tail.number = vehicle;
-                    let id = (record.owner.clone(), record.incarnation, record.seq);
-                    tail.transitions.entry(id).or_insert(record);
+                    tail.add_transition(record);
                 }
             }
         }
@@ -116,6 +116,15 @@ impl Generation {
 }
 
 impl VehicleTail {
+    /// Of two with one identity the first stands.
+    fn add_transition(&mut self, record: TransitionRecord) {
+        let id = |record: &TransitionRecord| (record.owner.clone(), record.incarnation, record.seq);
+        if let Err(at) = self.transitions.binary_search_by_key(&id(&record), id) {
+            self.transitions.reserve_exact(usize::from(self.transitions.is_empty()));
+            self.transitions.insert(at, record);
+        }
+    }
+
     /// What there is one of a vehicle, for those that ask for nothing else.
     pub(crate) fn state(&self) -> Self {
         Self {

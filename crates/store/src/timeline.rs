@@ -61,8 +61,8 @@ impl Reader {
     fn unfolded_transitions(&self, vehicle: &VehicleId) -> BTreeMap<TransitionId, TransitionRecord> {
         let mut found = BTreeMap::new();
         for tail in self.tail.read().of(vehicle) {
-            for (id, record) in &tail.transitions {
-                found.entry(id.clone()).or_insert_with(|| record.clone());
+            for record in &tail.transitions {
+                found.entry(identity(record)).or_insert_with(|| record.clone());
             }
         }
         found

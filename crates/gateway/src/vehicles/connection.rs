@@ -92,15 +92,16 @@ struct Connection {
 }
 
 /// Serves a socket that was just upgraded until it ends.
-pub async fn run(
+pub fn run(
     socket: WebSocketStream<Metered<TcpStream>>,
     codec: Codec,
     conn: ConnId,
     edge: Arc<Edge>,
-    mut held: Held,
-) {
+    held: Held,
+) -> impl Future<Output = ()> + Send {
     let mailbox = Arc::new(Mailbox::new(conn, edge.clock.now()));
-    let mut connection = Box::new(Connection {
+    // Made outside the future, which would keep room for all that goes in.
+    let connection = Box::new(Connection {
         socket,
         outgoing: Outgoing::default(),
         codec,
@@ -119,6 +120,10 @@ pub async fn run(
         leaving: None,
         swollen: false,
     });
+    attend(connection, conn, held)
+}
+
+async fn attend(mut connection: Box<Connection>, conn: ConnId, mut held: Held) {
     // What runs seldom is boxed where it is awaited: an idle session keeps no room for it.
     let end = match Box::pin(connection.await_attach()).await {
         Ok(request) => {
@@ -126,7 +131,7 @@ pub async fn run(
             let edge = connection.edge.clone();
             if edge.presence.try_attach(connection.mailbox.clone(), request) {
                 let end = connection.serve().await;
-                edge.presence.tell(Command::Lost(conn)).await;
+                Box::pin(edge.presence.tell(Command::Lost(conn))).await;
                 connection.probes.clear();
                 end
             } else {
