@@ -5,18 +5,9 @@ mod support;
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use support::cluster::{REGIONS, shutdown, start as cluster, start_with};
+use support::cluster::{REGIONS, shutdown, start as cluster, start_with, stored};
 use support::rover::{Rover, address};
-use support::{Running, Vehicle, eventually, record};
-
-/// What all gateways together have on disk.
-async fn stored(running: &[Running]) -> u64 {
-    let mut sum = 0;
-    for gateway in running {
-        sum += gateway.get("/v1/regions").await.1["acked_records_total"].as_u64().unwrap();
-    }
-    sum
-}
+use support::{Vehicle, eventually, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_gateway_before_the_last_has_stored_is_not_stored_again() {

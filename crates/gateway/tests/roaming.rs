@@ -3,20 +3,10 @@
 
 mod support;
 
-use support::cluster::shutdown;
-use support::cluster::start as cluster;
+use support::cluster::{shutdown, start as cluster, stored};
 use support::rover::Rover;
 use support::sentry::Sentry;
 use support::{Running, eventually};
-
-/// What all gateways together have on disk.
-async fn stored(running: &[Running]) -> u64 {
-    let mut sum = 0;
-    for gateway in running {
-        sum += gateway.get("/v1/regions").await.1["acked_records_total"].as_u64().unwrap();
-    }
-    sum
-}
 
 async fn known_everywhere(running: &[Running], id: &str) {
     for gateway in running {

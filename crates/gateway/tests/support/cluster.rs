@@ -73,6 +73,15 @@ pub fn alive(answer: &Value) -> usize {
     gateways.filter(|gateway| gateway["status"] == "alive").count()
 }
 
+/// What all gateways together have on disk.
+pub async fn stored(running: &[Running]) -> u64 {
+    let mut sum = 0;
+    for gateway in running {
+        sum += gateway.get("/v1/regions").await.1["acked_records_total"].as_u64().unwrap();
+    }
+    sum
+}
+
 pub async fn shutdown(running: Vec<Running>) {
     for one in running {
         one.gateway.shutdown().await;
