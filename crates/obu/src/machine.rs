@@ -314,7 +314,7 @@ impl Machine {
             Phase::Waiting(_) | Phase::Dialling(_) | Phase::Asleep(_) | Phase::Stopped => None,
         };
         match (leave, self.wish.take()) {
-            (Some(Leave::Goodbye(_)), _) => return self.stop(now, out),
+            (Some(Leave::Goodbye(_)), _) => return self.stop(now, false, out),
             (Some(Leave::Sleep(until)), None) => return self.sleep(now, until, out),
             (Some(Leave::Sleep(_)) | None, Some(wish)) => return self.part_without_session(now, wish, out),
             (None, None) => {}

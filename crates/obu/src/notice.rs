@@ -82,8 +82,11 @@ pub enum Notice {
         /// How long it waits before the next try.
         wait: Millis,
     },
-    /// The unit said goodbye, or was told to while it had no session.
-    Detached,
+    /// The unit has stopped.
+    Detached {
+        /// Whether it said goodbye. Without a session there was nobody to say it to: the gateway finds out by its timers.
+        said: bool,
+    },
     /// The unit sleeps: it dials no one.
     Slept {
         /// For so long, unless it is woken.

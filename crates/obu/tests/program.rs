@@ -28,6 +28,7 @@ fn what_no_gateway_took_stays_in_the_spool_and_the_next_run_says_so() {
         let output = run(&arguments, lines);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("stopped without a session"), "{said}");
         assert!(held.is_none_or(|held| said.contains(held)), "{said}");
         assert!(held.is_some() || said.contains("line 2: the frame cannot be read"), "{said}");
     }

@@ -79,7 +79,7 @@ impl Counters {
             | Notice::CommandArrived(_)
             | Notice::CommandCancelled(_)
             | Notice::CommandExpired(_)
-            | Notice::Detached
+            | Notice::Detached { .. }
             | Notice::ErrorReported(_)
             | Notice::MessageUnreadable { .. }
             | Notice::SpoolFailed { .. } => {}

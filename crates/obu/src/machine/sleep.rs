@@ -83,7 +83,7 @@ impl Machine {
     /// There is no one to say it to.
     pub(super) fn part_without_session(&mut self, now: Mono, wish: Wish, out: &mut Vec<Action>) {
         match wish {
-            Wish::Goodbye(_) => self.stop(now, out),
+            Wish::Goodbye(_) => self.stop(now, false, out),
             Wish::Sleep(nap) => {
                 let most = self.sleep_max;
                 let sleep = if nap.sleep == Millis(0) { most } else { nap.sleep.min(most) };
@@ -105,7 +105,7 @@ impl Machine {
                 out.push(Action::Send { link, message: Uplink::Detach(cause) });
                 out.push(Action::Close { link, code: CLOSE_NORMAL });
                 self.session_over = true;
-                self.stop(now, out);
+                self.stop(now, true, out);
             }
             Leave::Sleep(until) => {
                 out.push(Action::Close { link, code: CLOSE_NORMAL });
@@ -125,11 +125,11 @@ impl Machine {
         out.push(Action::Notify(Notice::Slept { sleep: until.since(now) }));
     }
 
-    pub(super) fn stop(&mut self, now: Mono, out: &mut Vec<Action>) {
+    pub(super) fn stop(&mut self, now: Mono, said: bool, out: &mut Vec<Action>) {
         self.end_session(now, out);
         (self.wish, self.paged) = (None, false);
         self.phase = Phase::Stopped;
-        out.push(Action::Notify(Notice::Detached));
+        out.push(Action::Notify(Notice::Detached { said }));
     }
 
     /// Something that may be a wake-up has come.

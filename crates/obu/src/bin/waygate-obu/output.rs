@@ -79,7 +79,8 @@ impl Output {
             Notice::WaitBegun { wait } => {
                 self.error(&format!("no gateway can be reached, trying again in {} s", wait.as_secs_ceil()));
             }
-            Notice::Detached => self.say("detached"),
+            Notice::Detached { said: true } => self.say("detached"),
+            Notice::Detached { said: false } => self.say("stopped without a session: its gateway was not told goodbye"),
             Notice::RecordRejected { seq, reason } => {
                 self.error(&format!("the gateway refuses record {seq} for good: {}", reason.wire()));
             }
