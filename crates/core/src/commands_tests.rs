@@ -282,47 +282,8 @@ fn before_it_was_sent_a_cancel_ends_it_and_after_that_the_vehicle_decides() {
     world.check_ends();
 }
 
-#[test]
-fn a_cancel_is_no_end_while_a_gateway_that_may_have_sent_it_is_not_heard() {
-    let mut world = World::new(1);
-    let ask = world.take("west", order(Policy::Queue, 60));
-    world.run(SECOND);
-    let record = world.stored(ask);
-    world.kill(&keeper(&record));
-    let cancelled = world.cancel("west", record.id);
-    world.run(5 * SECOND);
-    assert_eq!(world.stored(cancelled).state(), State::Queued);
-    assert_eq!(state(&world, "west", record.id), State::Queued);
-    world.restart(&keeper(&record));
-    world.run(5 * SECOND);
-    assert_eq!(state(&world, "west", record.id), State::Cancelled);
-    world.check_ends();
-}
-
-#[test]
-fn what_a_gateway_that_is_heard_again_has_sent_is_waited_for() {
-    let mut world = World::new(1);
-    let ask = world.take("west", order(Policy::Queue, 60));
-    world.run(SECOND);
-    let (id, keeper) = (world.stored(ask).id, keeper(&world.stored(ask)));
-    // The vehicle comes to the keeper, which is cut off, and is given it there.
-    world.mute = true;
-    world.cut.insert((node("west"), node(&keeper)));
-    world.vehicle(Some(&keeper), false);
-    world.run(20 * SECOND);
-    assert_eq!(state(&world, &keeper, id), State::Sent);
-    world.cancel("west", id);
-    world.cut.clear();
-    world.look();
-    for _ in 0..100 {
-        assert_ne!(state(&world, "west", id), State::Cancelled);
-        world.run(100);
-    }
-    world.mute = false;
-    world.says(id, VehicleVerdict::Succeeded);
-    world.run(5 * SECOND);
-    assert_eq!(state(&world, "west", id), State::Succeeded);
-}
+#[path = "commands_cancel_tests.rs"]
+mod cancel;
 
 #[test]
 fn those_that_took_no_copy_are_asked_again() {

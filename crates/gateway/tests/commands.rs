@@ -141,6 +141,30 @@ async fn the_keeper_delivers_when_the_origin_is_gone_and_the_origin_learns_of_it
 }
 
 #[tokio::test]
+async fn the_first_command_after_all_keepers_have_started_anew_is_kept_in_two_regions() {
+    let (ports, mut running) = cluster().await;
+    let origin = running.remove(0);
+    // Which of the two is asked follows from the id: by so many the clock of either was read.
+    for _ in 0..16 {
+        taken(origin.operators(), queued()).await;
+    }
+    let mut dirs = Vec::new();
+    for Running { gateway, dir } in running {
+        gateway.shutdown().await;
+        dirs.push(dir);
+    }
+    eventually(origin.operators(), "/v1/regions", |answer| alive(answer) == 1).await;
+    let mut running = vec![origin];
+    for (at, dir) in dirs.into_iter().enumerate() {
+        running.push(start_one(at + 1, &ports, dir).await);
+    }
+    eventually(running[0].operators(), "/v1/regions", |answer| alive(answer) == 3).await;
+    let command = post(running[0].operators(), "LUX-1", &[], queued()).await.json();
+    assert_eq!(command["durability"], "safe", "{command}");
+    shutdown(running).await;
+}
+
+#[tokio::test]
 async fn a_command_that_is_not_sent_in_time_expires_and_stays_so_over_a_restart() {
     let (ports, mut running) = cluster().await;
     let body = json!({"name": "horn", "ttl_s": 0.4, "policy": "queue"});
