@@ -286,6 +286,30 @@ fn before_it_was_sent_a_cancel_ends_it_and_after_that_the_vehicle_decides() {
 mod cancel;
 
 #[test]
+fn ended_commands_are_told_one_after_the_other_to_a_holder_that_is_heard() {
+    let (now, east) = (Mono(1 << 40), node("east"));
+    let end = End { kind: EndKind::Expired, said: Said::default() };
+    let plain = super::record::tests::plain();
+    let ended = |n: u128| Record {
+        id: CommandId(plain.id.0 + n),
+        origin: node("west"),
+        keepers: [east.clone()].into(),
+        end: Some(end.clone()),
+        ..plain.clone()
+    };
+    let mut machine = Commands::new(node("west"), RegionId::new("west").unwrap());
+    machine.apply(now, Event::Restored((0..3).map(ended).collect()), &mut Vec::new());
+    let mut event = Event::PeersSeen([(east.clone(), RegionId::new("east").unwrap())].into());
+    for told in 0..3 {
+        let mut out = Vec::new();
+        machine.apply(now + Millis(ENDED_APART.0 * told), event, &mut out);
+        let copies: Vec<_> = out.iter().filter(|action| matches!(action, Action::Replicate(..))).collect();
+        assert_eq!(copies.len(), 1, "{told}: {copies:?}");
+        event = Event::DeadlineReached;
+    }
+}
+
+#[test]
 fn those_that_took_no_copy_are_asked_again() {
     let mut world = World::new(1);
     world.cut.extend([(node("west"), node("east")), (node("west"), node("north"))]);
