@@ -3,7 +3,12 @@ use std::os::unix::fs::PermissionsExt;
 use waygate_core::command::{CommandName, Policy};
 use waygate_core::time::{Millis, Wall};
 
+/// A program that is still open for writing cannot be started, and whoever starts another one meanwhile holds it open for a
+/// moment: one at a time.
+static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn done(script: &str, limit: Duration) -> CommandStatus {
+    let _alone = STARTING.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("program");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -38,6 +43,7 @@ async fn a_program_that_takes_too_long_is_killed_and_one_that_is_not_there_is_to
     let (name, arguments) = (CommandName::new("honk").unwrap(), String::new());
     let (issued, ttl) = (Wall(0), Millis::secs(9));
     let command = Command { id: CommandId(1), name, arguments, issued, ttl, sent: Wall(0), policy: Policy::Now };
+    let _alone = STARTING.lock().await;
     let status = execute("/nowhere/to/be/found", Duration::from_secs(1), &command).await;
     assert_eq!(status.code, "not_started");
 }
