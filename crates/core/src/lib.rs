@@ -27,6 +27,7 @@ pub mod id;
 pub mod ingest;
 pub mod limits;
 pub mod log;
+pub mod membership;
 pub mod message;
 pub mod node;
 pub mod pager;

@@ -5,6 +5,7 @@
 //! makes its owner's vehicles read as stale.
 
 use crate::id::{NodeId, VehicleId};
+use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
 use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
@@ -41,6 +42,8 @@ pub enum Event {
     },
     /// A stream ended.
     LinkLost(LinkId),
+    /// What the cluster thinks of a gateway in one life.
+    MemberChanged(NodeInfo, Standing),
     /// This node is about to stop: its peers are told with the next frames.
     DrainBegun,
     /// Once a second or so: silence is noticed, tombstones expire.
@@ -151,6 +154,12 @@ impl Node {
                 }
             }
             Event::LinkLost(id) => self.lose(now, id, out),
+            Event::MemberChanged(info, standing) => {
+                let node = info.id.clone();
+                if self.view.note_standing(now, info, standing) {
+                    out.push(Action::NodeChanged(node));
+                }
+            }
             Event::DrainBegun => {
                 self.view.drain();
                 out.push(Action::NodeChanged(self.view.me().id.clone()));

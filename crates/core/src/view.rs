@@ -9,6 +9,7 @@ use crate::cell::Cell;
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, Gap, LiveState, Log, LogId, Slot, Suffix};
+use crate::membership::Standing;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::wake::WakeChannels;
@@ -61,6 +62,8 @@ pub struct NodeStatus {
     pub info: NodeInfo,
     /// Whether it can be believed.
     pub liveness: Liveness,
+    /// What the cluster thinks of that life of it, if it was told.
+    pub standing: Option<Standing>,
 }
 
 /// What a state is called once it is shown.
@@ -83,6 +86,8 @@ pub enum Known {
 pub enum StaleWhy {
     /// The stream of its gateway is lost.
     OwnerLost,
+    /// Its gateway has stopped, and said so.
+    OwnerLeft,
     /// Its gateway restarted and has not confirmed it.
     OwnerRestarted,
     /// This gateway has never heard its gateway directly.
@@ -175,7 +180,7 @@ impl View {
             me: me.id.clone(),
             timers,
             logs: BTreeMap::from([(id.clone(), Log::new(id))]),
-            nodes: BTreeMap::from([(me.id.clone(), NodeStatus { info: me, liveness: Liveness::Own })]),
+            nodes: BTreeMap::from([(me.id.clone(), NodeStatus { info: me, liveness: Liveness::Own, standing: None })]),
             winners: BTreeMap::new(),
             winning: BTreeMap::new(),
         }
@@ -284,17 +289,32 @@ impl View {
             }
             Some(status) if status.info.incarnation > info.incarnation => false,
             Some(status) => {
-                status.info = info;
+                (status.info, status.standing) = (info, None);
                 if let Liveness::Alive { heard } = status.liveness {
                     status.liveness = Liveness::Lost { since: heard };
                 }
                 true
             }
             None => {
-                let status = NodeStatus { info, liveness: Liveness::Unmet { since: now } };
+                let status = NodeStatus { info, liveness: Liveness::Unmet { since: now }, standing: None };
                 self.nodes.insert(status.info.id.clone(), status);
                 true
             }
+        }
+    }
+
+    /// What the cluster thinks of a gateway in one life. Returns whether that changes what is shown.
+    pub fn note_standing(&mut self, now: Mono, info: NodeInfo, standing: Standing) -> bool {
+        let (id, incarnation) = (info.id.clone(), info.incarnation);
+        let mentioned = self.mention(now, info);
+        match self.nodes.get_mut(&id) {
+            Some(status) if status.info.incarnation == incarnation && status.liveness != Liveness::Own => {
+                let left = |standing| standing == Some(Standing::Left);
+                let before = status.standing.replace(standing);
+                let lost = matches!(status.liveness, Liveness::Lost { .. });
+                mentioned || (lost && left(before) != left(Some(standing)))
+            }
+            Some(_) | None => mentioned,
         }
     }
 
@@ -400,7 +420,7 @@ impl View {
         let measured = now.since(entry.contact);
         // A connected vehicle's later contacts are not told to peers; had they stopped, its gateway would have said so.
         // That is known up to where this node heard that life of the gateway itself, and no further.
-        let told = matches!(stale, None | Some(StaleWhy::OwnerLost)) && id.owner != self.me;
+        let told = matches!(stale, None | Some(StaleWhy::OwnerLost | StaleWhy::OwnerLeft)) && id.owner != self.me;
         let bound = self.timers.silence_max() + view_age;
         let bounded = entry.state == LiveState::Connected && told && bound < measured;
         let (age, age_kind) = if bounded { (bound, AgeKind::Bound) } else { (measured, AgeKind::Measured) };
@@ -446,6 +466,7 @@ impl View {
         }
         match status.liveness {
             Liveness::Own | Liveness::Alive { .. } => None,
+            Liveness::Lost { .. } if status.standing == Some(Standing::Left) => Some(StaleWhy::OwnerLeft),
             Liveness::Lost { .. } => Some(StaleWhy::OwnerLost),
             Liveness::Unmet { .. } => Some(StaleWhy::ViewCutOff),
         }

@@ -3,6 +3,7 @@ use crate::cause::DetachCause;
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
+use crate::membership::Standing;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::wake::WakeChannels;
@@ -324,6 +325,25 @@ fn what_is_shown_follows_the_state_the_age_and_what_is_known_of_the_owner() {
         assert_eq!((sight.known, sight.stale), (known, stale), "{state:?} {age:?} {liveness:?} life {life}");
         assert_eq!(sight.update_expected.is_some(), known == Known::Idle);
     }
+}
+
+#[test]
+fn a_gateway_that_said_that_it_stops_is_told_from_one_that_fell_silent() {
+    let mut view = view_of_a(&[(1, entry(1, LiveState::Idle))]);
+    view.mention(NOW, info("a", 1));
+    view.set_liveness(&info("a", 1).id, Liveness::Lost { since: NOW });
+    assert!(view.note_standing(NOW, info("a", 1), Standing::Left));
+    assert!(!view.note_standing(NOW, info("a", 1), Standing::Left), "no news");
+    let stale = |view: &View| view.sight(NOW, &vehicle(1)).unwrap().stale;
+    assert_eq!(stale(&view), Some(StaleWhy::OwnerLeft));
+    // Whoever is heard is heard, whatever the cluster thinks.
+    view.set_liveness(&info("a", 1).id, Liveness::Alive { heard: NOW });
+    assert_eq!(stale(&view), None);
+    // Of a later life nothing has been said.
+    view.mention(NOW, info("a", 2));
+    assert_eq!(view.node(&info("a", 2).id).unwrap().standing, None);
+    assert!(!view.note_standing(NOW, info("a", 1), Standing::Down), "that life is over");
+    assert_eq!(view.node(&info("a", 2).id).unwrap().standing, None);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use waygate_core::id::{InvalidId, NodeId, RegionId};
+use waygate_core::membership::SEEDS_MAX;
 use waygate_core::time::Millis;
 use waygate_core::timers::{TimerConflict, Timers};
 use waygate_core::token::KeyId;
@@ -455,6 +456,11 @@ impl Config {
         };
         unspecified("vehicles", self.vehicles.listen, &self.vehicles.url)?;
         unspecified("operators", self.operators.listen, &self.operators.url)?;
+        if self.peers.seeds.len() > SEEDS_MAX {
+            let what =
+                format!("has {}, at most {SEEDS_MAX} are allowed; one that answers is enough", self.peers.seeds.len());
+            return Err(ConfigError::Bounds { key: "[peers] seeds", what });
+        }
         for seed in &self.peers.seeds {
             if !seed.starts_with("http://") {
                 let what = format!("{seed:?} is no http://host:port");

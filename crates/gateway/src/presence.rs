@@ -175,6 +175,7 @@ impl PresenceTask {
                 self.state.links.remove(&link);
                 self.apply(Event::LinkLost(link));
             }
+            Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
             Command::Supersede(notice, reply) => {
                 let Notice { vehicle, session, epoch, by } = notice;
                 let before = self.state.node.registrar().session(&vehicle).is_some();

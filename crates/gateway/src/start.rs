@@ -18,7 +18,7 @@ use crate::pager::task::Parts;
 use crate::peers::channels::Channels;
 use crate::peers::commands::CommandService;
 use crate::peers::dialer::Dialer;
-use crate::peers::membership::Configured;
+use crate::peers::membership::{self, Letter, MembershipTask};
 use crate::peers::moment::OwnClock;
 use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
@@ -69,6 +69,7 @@ pub struct Gateway {
     tasks: Tasks,
     presence: Presence,
     pager: Pager,
+    members: mpsc::Sender<Letter>,
     journal: tokio::task::JoinHandle<()>,
     reader: Reader,
     drain_window: Millis,
@@ -153,6 +154,7 @@ impl Gateway {
         };
         let names = Names::of_url(&me.operators_url);
         let (node_id, own_region) = (me.id.clone(), me.region.clone());
+        let known_as = me.clone();
         let timers = config.timers.timers();
         let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
         let places = places(&reader).await?;
@@ -213,7 +215,15 @@ impl Gateway {
         let queues = Queues { letters, written, live: live.changes() };
         tasks.spawn("commands", CommandsTask::new(node_id.clone(), own_region, means, desk.clone()).run(kept, queues));
         tasks.spawn("waking", waking::by_pager(wake_queue, pager.clone(), desk.clone()));
-        let seeds = Arc::new(config.peers.seeds.clone());
+        let parts = membership::Parts {
+            clock,
+            presence: presence.clone(),
+            channels: channels.clone(),
+            tasks: tasks.clone(),
+            sockets_max: config.vehicles.sockets_max,
+        };
+        let (membership_task, membership) =
+            MembershipTask::new(known_as, &config.peers.seeds, random().map_err(StartError::Random)?, parts);
         let commands = OwnClock { clock, incarnation };
         let commands = CommandService { clock: commands, desk: desk.clone(), reader: reader.clone() };
         let operator_plane = Operators {
@@ -227,7 +237,7 @@ impl Gateway {
             me: node_id,
             own,
             health,
-            seeds: seeds.clone(),
+            membership: membership.clone(),
             metrics: recorder(),
             tasks: tasks.clone(),
         };
@@ -241,7 +251,8 @@ impl Gateway {
         });
         tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels.clone(), tasks.clone()));
         let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
-        tasks.spawn("dialer", dialer.run(Configured::new(seeds.to_vec())));
+        tasks.spawn("dialer", dialer.run(membership.roster.clone()));
+        tasks.spawn("membership", membership_task.run());
         let wake_key = Some(wake_key).filter(|_| config.wake.has_hook());
         let neighbours = neighbours(presence.clone(), &tasks);
         let edge = Edge {
@@ -261,7 +272,8 @@ impl Gateway {
         tasks.spawn("vehicles", listener.run(vehicles));
         announce(&config, addresses, incarnation.0);
         let drain_window = Millis::secs(limits.drain_window_s);
-        Ok(Self { addresses, tasks, presence, pager, journal, reader, drain_window })
+        let members = membership.letters;
+        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window })
     }
 
     /// Where it listens.
@@ -288,6 +300,11 @@ impl Gateway {
     /// Ends at once: orders every vehicle that is left away, ends every task and closes the store.
     pub async fn shutdown(self) {
         self.presence.tell(Command::SendAway).await;
+        let (told, others_know) = oneshot::channel();
+        if self.members.try_send(Letter::Leave(told)).is_ok() {
+            // An error is an end as well.
+            let _ = tokio::time::timeout(PATIENCE, others_know).await;
+        }
         self.tasks.stop();
         let left = self.tasks.ended(PATIENCE).await;
         if left > 0 {
@@ -348,6 +365,12 @@ fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, 
         ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE), "vehicles then attach anew")?);
     }
     Ok(ring)
+}
+
+fn random() -> Result<u64, getrandom::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 fn kept_key(path: &Path, without: &str) -> Result<Vec<u8>, StartError> {

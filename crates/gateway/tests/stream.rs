@@ -232,7 +232,7 @@ async fn the_vehicles_of_a_lost_gateway_are_told_one_by_one_and_again_when_it_is
     while stale.len() < VEHICLES {
         let event =
             events.until("a stale vehicle", |event| event.name == "presence" && event.data["state"] == "stale").await;
-        assert_eq!((&event.data["last_known"], &event.data["stale_why"]), (&json!("idle"), &json!("owner_lost")));
+        assert_eq!((&event.data["last_known"], &event.data["stale_why"]), (&json!("idle"), &json!("owner_left")));
         stale.insert(event.data["id"].as_str().unwrap().to_owned());
     }
     events.until("regions", |event| event.name == "regions" && event.data["totals"]["stale"] == VEHICLES).await;

@@ -65,7 +65,7 @@ async fn a_lost_gateway_makes_its_vehicles_stale_and_the_views_agree_once_it_is_
     gateway.shutdown().await;
     for gateway in &running {
         let one = state_at(gateway.operators(), "LUX-1", "stale").await;
-        assert_eq!(one["stale_why"], "owner_lost");
+        assert_eq!(one["stale_why"], "owner_left");
         assert_eq!(one["view"], json!({"complete": false, "missing_regions": ["centre"]}));
         let (_, history) = gateway.get("/v1/vehicles/LUX-1/telemetry").await;
         assert_eq!(history["missing_regions"], json!(["centre"]));

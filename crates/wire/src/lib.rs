@@ -11,6 +11,7 @@ mod convert;
 mod downlink;
 pub mod error;
 mod json;
+pub mod membership;
 pub mod operator;
 pub mod orders;
 pub mod peer;

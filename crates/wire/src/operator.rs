@@ -71,6 +71,8 @@ impl State {
 pub enum StaleWhy {
     /// The gateway that serves it is not heard.
     OwnerLost,
+    /// The gateway that served it has stopped, and said so.
+    OwnerLeft,
     /// That gateway restarted and has not heard the vehicle since.
     OwnerRestarted,
     /// The gateway that answers is cut off from it.

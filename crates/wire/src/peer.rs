@@ -99,7 +99,7 @@ fn batch_from_proto(batch: proto::EntryBatch) -> Result<ReadFrame, FieldFault> {
     Ok(ReadFrame { frame: Frame::Batch(Box::new(batch)), skipped })
 }
 
-fn node_to_proto(node: NodeInfo) -> proto::Node {
+pub(crate) fn node_to_proto(node: NodeInfo) -> proto::Node {
     proto::Node {
         id: node.id.into(),
         region: node.region.into(),
@@ -110,7 +110,7 @@ fn node_to_proto(node: NodeInfo) -> proto::Node {
     }
 }
 
-fn node_from_proto(node: Option<proto::Node>) -> Result<NodeInfo, FieldFault> {
+pub(crate) fn node_from_proto(node: Option<proto::Node>) -> Result<NodeInfo, FieldFault> {
     let node = node.ok_or_else(|| FieldFault::at("", "is missing"))?;
     Ok(NodeInfo {
         id: NodeId::new(&node.id).map_err(|e| FieldFault::at("id", e.to_string()))?,

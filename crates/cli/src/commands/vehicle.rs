@@ -108,6 +108,7 @@ fn facts(vehicle: &Vehicle) -> Vec<(&'static str, String)> {
 const fn stale_words(why: StaleWhy) -> &'static str {
     match why {
         StaleWhy::OwnerLost => "its gateway is not heard",
+        StaleWhy::OwnerLeft => "its gateway has stopped",
         StaleWhy::OwnerRestarted => "its gateway restarted and has not heard it since",
         StaleWhy::ViewCutOff => "the gateway that answers is cut off from its gateway",
     }

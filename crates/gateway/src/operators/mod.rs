@@ -22,6 +22,7 @@ use crate::journal::Health;
 use crate::live::Live;
 use crate::peers::channels::Channels;
 use crate::peers::commands::CommandService;
+use crate::peers::membership::Ways;
 use crate::peers::service::PeerService;
 use crate::presence::Presence;
 use crate::tasks::Tasks;
@@ -53,8 +54,8 @@ pub struct Operators {
     pub own: PeerService,
     /// Whether the store takes writes.
     pub health: Arc<Health>,
-    /// Peers' addresses from the configuration.
-    pub seeds: Arc<Vec<String>>,
+    /// The membership.
+    pub membership: Ways,
     /// Renders the metrics, if they are recorded.
     pub metrics: Option<PrometheusHandle>,
     /// Spawns.

@@ -3,13 +3,16 @@
 use super::origin::{self, Names};
 use super::problem::Problem;
 use super::{Operators, assets, commands, health, live_stream, page, regions, telemetry, timeline, vehicles};
+use crate::peers::membership::MembershipService;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use waygate_core::membership::PACKET_BYTES_MAX;
 use waygate_wire::proto::commands_server::CommandsServer;
 use waygate_wire::proto::handover_server::HandoverServer;
+use waygate_wire::proto::membership_server::MembershipServer;
 use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
@@ -21,9 +24,12 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Every route.
 pub fn router(operators: Operators, names: Names) -> Router {
     let service = operators.own.clone();
+    let membership =
+        MembershipService { letters: operators.membership.letters.clone(), me: operators.membership.me.clone() };
     let grpc = tonic::service::Routes::new(
         PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
     )
+    .add_service(MembershipServer::new(membership).max_decoding_message_size(2 * PACKET_BYTES_MAX))
     .add_service(HandoverServer::new(service.clone()))
     .add_service(TimelineServer::new(service.clone()))
     .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))

@@ -76,6 +76,7 @@ pub fn state(known: Known) -> operator::State {
 fn stale_why(why: StaleWhy) -> operator::StaleWhy {
     match why {
         StaleWhy::OwnerLost => operator::StaleWhy::OwnerLost,
+        StaleWhy::OwnerLeft => operator::StaleWhy::OwnerLeft,
         StaleWhy::OwnerRestarted => operator::StaleWhy::OwnerRestarted,
         StaleWhy::ViewCutOff => operator::StaleWhy::ViewCutOff,
     }

@@ -9,6 +9,7 @@ use super::query::{Parameters, VEHICLES_MAX, vehicle_id};
 use super::router::GRPC_MESSAGE_BYTES_MAX;
 use super::shape;
 use crate::feed::Place;
+use crate::peers::membership::Membership;
 use crate::peers::place::{Area, from_proto};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -127,7 +128,7 @@ type Told = BTreeMap<VehicleId, proto::LatestPosition>;
 impl Operators {
     /// The other gateways, as this one sees them now.
     pub async fn peers(&self) -> Result<Peers, Problem> {
-        let seeds = self.seeds.clone();
+        let unanswered = self.membership.roster.roster().borrow().unanswered.clone();
         let peers = self.presence.ask(move |state| {
             let mut peers = Peers::default();
             let mut met = BTreeSet::new();
@@ -144,9 +145,7 @@ impl Operators {
                 }
             }
             // A configured peer that was never heard has no name yet: its address stands for it.
-            if met.len() <= seeds.len() {
-                peers.missing.extend(seeds.iter().filter(|seed| !met.contains(seed.as_str())).cloned());
-            }
+            peers.missing.extend(unanswered.into_iter().filter(|seed| !met.contains(seed.as_str())));
             peers
         });
         peers.await.ok_or_else(Problem::stopping)

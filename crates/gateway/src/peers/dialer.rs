@@ -35,12 +35,12 @@ impl Dialer {
 
     /// Keeps a task for every address until the gateway stops.
     pub async fn run(self, membership: impl Membership) {
-        let mut addresses = membership.addresses();
+        let mut roster = membership.roster();
         let mut dialling: BTreeMap<String, CancellationToken> = BTreeMap::new();
         let stopping = self.tasks.stopping();
         tokio::pin!(stopping);
         loop {
-            let wanted = addresses.borrow_and_update().clone();
+            let wanted = roster.borrow_and_update().dial.clone();
             dialling.retain(|address, stop| {
                 let keep = wanted.contains(address);
                 if !keep {
@@ -56,7 +56,7 @@ impl Dialer {
                 }
             }
             tokio::select! {
-                changed = addresses.changed() => if changed.is_err() {
+                changed = roster.changed() => if changed.is_err() {
                     // The list is final.
                     (&mut stopping).await;
                     return;

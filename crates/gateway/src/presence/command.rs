@@ -10,10 +10,12 @@ use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::id::{ConnId, VehicleId};
+use waygate_core::membership::Standing;
 use waygate_core::message::{AttachRequest, Downlink, Suspend};
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
 use waygate_core::time::Millis;
+use waygate_core::view::NodeInfo;
 
 /// Something for the presence task.
 pub enum Command {
@@ -33,6 +35,8 @@ pub enum Command {
     FrameReceived(LinkId, Frame),
     /// A stream ended.
     LinkLost(LinkId),
+    /// What the cluster thinks of a gateway.
+    Member(NodeInfo, Standing),
     /// Another gateway says that a session lost.
     Supersede(Notice, oneshot::Sender<bool>),
     /// Another gateway has a vehicle now, and asks what is settled here.
