@@ -1,7 +1,7 @@
 //! What changes of a gateway while it lives, in a few small numbers that travel beside the membership's datagrams.
 //!
 //! A gateway alone writes its own, and numbers the versions; of two the higher counts. Every packet carries the
-//! sender's and some of others, those that were passed on least lately first.
+//! sender's and some of others: news first, then those that were passed on least lately.
 
 use super::MEMBERS_MAX;
 use crate::id::{Incarnation, NodeId};
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 
 /// Of how many others one packet tells.
 pub const VITALS_PER_PACKET: usize = 8;
+
+/// In how many packets news goes before all else.
+const NEWS_TOLD: u32 = 6;
 
 /// What changes of a gateway while it lives. No vehicle is ever named here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct VitalsOf {
 #[derive(Clone, Debug)]
 struct Noted {
     said: VitalsOf,
+    /// In how many packets it was passed on.
+    told: u32,
     /// Counts packets: when it was passed on last.
     passed_on: u64,
 }
@@ -84,16 +89,18 @@ impl Board {
             return false;
         }
         let rank = |said: &VitalsOf| (said.incarnation, said.version);
+        // Who has said nothing yet is no news.
+        let told = if said.version == 0 { NEWS_TOLD } else { 0 };
         let full = self.others.len() >= MEMBERS_MAX;
         match self.others.get_mut(&said.node) {
             Some(noted) if rank(&noted.said) >= rank(&said) => false,
             Some(noted) => {
-                *noted = Noted { said, passed_on: 0 };
+                *noted = Noted { said, told, passed_on: 0 };
                 true
             }
             None if full => false,
             None => {
-                self.others.insert(said.node.clone(), Noted { said, passed_on: 0 });
+                self.others.insert(said.node.clone(), Noted { said, told, passed_on: 0 });
                 true
             }
         }
@@ -107,10 +114,11 @@ impl Board {
     /// What the next packet tells.
     pub fn tell(&mut self) -> Vec<VitalsOf> {
         self.packets += 1;
-        let mut least_lately: Vec<_> = self.others.values_mut().collect();
-        least_lately.sort_by_key(|noted| noted.passed_on);
+        let mut in_turn: Vec<_> = self.others.values_mut().collect();
+        in_turn.sort_by_key(|noted| (noted.told >= NEWS_TOLD, noted.passed_on));
         let mut told = vec![self.own.clone()];
-        for noted in least_lately.into_iter().take(VITALS_PER_PACKET) {
+        for noted in in_turn.into_iter().take(VITALS_PER_PACKET) {
+            noted.told = noted.told.saturating_add(1);
             noted.passed_on = self.packets;
             told.push(noted.said.clone());
         }
