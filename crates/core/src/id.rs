@@ -1,4 +1,4 @@
-//! Identities: vehicles, spools, sessions, nodes, regions.
+//! Identities: vehicles, fleets, spools, sessions, nodes, regions.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -80,6 +80,10 @@ text_id!(
 text_id!(
     /// A region, the unit that is cut off and comes back.
     RegionId, "a region", 64
+);
+text_id!(
+    /// A fleet: the vehicles of one owner.
+    FleetId, "a fleet", 64
 );
 
 /// One life of a vehicle's spool; sequence numbers are counted within it.

@@ -24,6 +24,7 @@ pub mod commands;
 pub mod drain;
 pub mod epoch;
 pub mod id;
+pub mod identity;
 pub mod ingest;
 pub mod limits;
 pub mod log;

@@ -2,8 +2,10 @@
 //!
 //! Unknown keys are errors. The smallest useful file names the node, its region and where its data lies.
 
+mod tls;
 mod wake;
 
+pub use tls::TlsConfig;
 pub use wake::{VEHICLE as WAKE_VEHICLE, WakeConfig, WakeMqttConfig, webhook as webhook_address};
 
 use figment::Figment;
@@ -39,6 +41,8 @@ pub struct Config {
     /// The other gateways.
     #[serde(default)]
     pub peers: PeersConfig,
+    /// TLS of the operators' and peers' plane. Without it that plane speaks plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// How many attaches are taken at once.
     #[serde(default)]
     pub admission: AdmissionConfig,
@@ -114,7 +118,7 @@ impl Default for OperatorsConfig {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeersConfig {
-    /// Their operators' addresses, `http://host:port`.
+    /// Their operators' addresses, `http://host:port`, or `https://` with `[tls]`.
     pub seeds: Vec<String>,
 }
 
@@ -220,6 +224,9 @@ pub struct ClusterConfig {
     /// The key that wake-ups are authenticated by, 32 bytes as hex, the same at all gateways. Without it one is made
     /// and kept in the data directory.
     pub wake_key: Option<String>,
+    /// Which nodes are taken for peers, `urn:waygate:node:REGION:NODE` with `*` for any; empty for every node that a CA
+    /// of `[tls]` has named so.
+    pub nodes: Vec<String>,
 }
 
 /// The keys of one region: 32 bytes as hex each.
@@ -275,7 +282,7 @@ impl TokenKeys {
 impl std::fmt::Debug for ClusterConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let wake = if self.wake_key.is_some() { "a wake_key" } else { "no wake_key" };
-        write!(f, "ClusterConfig {{ token_keys of {:?}, {wake} }}", self.token_keys.keys())
+        write!(f, "ClusterConfig {{ token_keys of {:?}, {wake}, nodes {:?} }}", self.token_keys.keys(), self.nodes)
     }
 }
 
@@ -375,6 +382,9 @@ impl Config {
         for file in config.regions.values_mut().filter_map(|region| region.geojson.as_mut()) {
             *file = beside.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.beside(beside);
+        }
         config.check()?;
         Ok(config)
     }
@@ -461,13 +471,7 @@ impl Config {
                 format!("has {}, at most {SEEDS_MAX} are allowed; one that answers is enough", self.peers.seeds.len());
             return Err(ConfigError::Bounds { key: "[peers] seeds", what });
         }
-        for seed in &self.peers.seeds {
-            if !seed.starts_with("http://") {
-                let what = format!("{seed:?} is no http://host:port");
-                return Err(ConfigError::Bounds { key: "[peers] seeds", what });
-            }
-        }
-        Ok(())
+        self.check_tls()
     }
 }
 

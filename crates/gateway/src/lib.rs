@@ -20,6 +20,7 @@ pub mod presence;
 pub mod start;
 pub mod tasks;
 pub mod timeline;
+pub mod tls;
 pub mod vehicles;
 
 pub use config::{Config, ConfigError};

@@ -26,9 +26,10 @@ use crate::peers::{handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
 use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
+use crate::tls::serve::serve;
+use crate::tls::{Acceptor, Protocols, Revocations, Trust, TrustFault};
 use crate::vehicles::Edge;
 use crate::vehicles::listener::Listener;
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,7 @@ pub struct Gateway {
     journal: tokio::task::JoinHandle<()>,
     reader: Reader,
     drain_window: Millis,
+    trust: Option<Trust>,
 }
 
 /// Where a gateway listens.
@@ -117,9 +119,21 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Trust(TrustFault),
     /// No random bits for the node's key.
     #[error("the system gives no random bits: {0}")]
     Random(getrandom::Error),
+}
+
+impl From<TrustFault> for StartError {
+    fn from(fault: TrustFault) -> Self {
+        match fault {
+            TrustFault::Config(error) => Self::Config(error),
+            fault @ TrustFault::File(_) => Self::Trust(fault),
+        }
+    }
 }
 
 impl Gateway {
@@ -136,6 +150,7 @@ impl Gateway {
             Some(key) => key,
             None => kept_key(&data_dir.join(WAKE_KEY_FILE), "wake-ups reach a vehicle again after its next attach")?,
         };
+        let trust = Trust::load(&config, Revocations::default())?;
         let vehicles = listen("vehicles", config.vehicles.listen).await?;
         let operators = listen("operators", config.operators.listen).await?;
         let addresses = Addresses {
@@ -149,7 +164,7 @@ impl Gateway {
             region,
             incarnation,
             vehicles_url: config.vehicles.url.clone().unwrap_or(format!("ws://{}/v1/obu", addresses.vehicles)),
-            operators_url: config.operators.url.clone().unwrap_or(format!("http://{}", addresses.operators)),
+            operators_url: operators_url(&config, addresses.operators),
             draining: false,
         };
         let names = Names::of_url(&me.operators_url);
@@ -241,7 +256,11 @@ impl Gateway {
             metrics: recorder(),
             tasks: tasks.clone(),
         };
-        tasks.spawn("operators", serve(operators, router(operator_plane, names), tasks.clone()));
+        let tls = trust.as_ref().map(|trust| Acceptor::new(trust.certificates().clone(), Protocols::Web));
+        tasks.spawn("operators", serve(operators, tls, router(operator_plane, names), tasks.clone()));
+        if let Some(trust) = &trust {
+            tasks.spawn("certificates", trust.certificates().clone().run(tasks.clone()));
+        }
         tasks.spawn("handovers", {
             let run = handover::run(errand_queue, presence.clone(), channels.clone(), tasks.clone());
             let stopping = tasks.stopping();
@@ -273,7 +292,7 @@ impl Gateway {
         announce(&config, addresses, incarnation.0);
         let drain_window = Millis::secs(limits.drain_window_s);
         let members = membership.letters;
-        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window })
+        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window, trust })
     }
 
     /// Where it listens.
@@ -284,6 +303,13 @@ impl Gateway {
     /// The way to its pages.
     pub fn pager(&self) -> &Pager {
         &self.pager
+    }
+
+    /// Looks at the files of certificates now, instead of within seconds.
+    pub fn reload(&self) {
+        if let Some(trust) = &self.trust {
+            trust.certificates().reload();
+        }
     }
 
     /// Sends the vehicles elsewhere over the configured window. Resolves when the last has left, or the window and a grace
@@ -331,26 +357,22 @@ fn announce(config: &Config, addresses: Addresses, incarnation: u64) {
     let Addresses { vehicles, operators } = addresses;
     tracing::info!(node = config.node.id, region = config.node.region, %vehicles, %operators, incarnation, "serving");
     tracing::warn!("no vehicle credentials are configured: vehicles are taken from this machine only, unauthenticated");
-    if !operators.ip().is_loopback() {
+    if config.tls.is_none() && !operators.ip().is_loopback() {
         tracing::warn!(%operators, "operators and peers are not authenticated: anyone who reaches this address may ask");
     }
+    if config.tls.is_some() && !operators.ip().is_loopback() {
+        tracing::warn!(%operators, "operators are not authenticated: anyone who reaches this address may ask; peers are");
+    }
+}
+
+/// What peers are told to dial.
+fn operators_url(config: &Config, listens: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    config.operators.url.clone().unwrap_or_else(|| format!("{scheme}://{listens}"))
 }
 
 async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { section, address, source })
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, tasks: Tasks) {
-    // Answers of several small writes would wait for acknowledgements of TCP otherwise, 40 ms each.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection was gone before it was served");
-        }
-    });
-    let served = axum::serve(listener, router).with_graceful_shutdown(tasks.stopping()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the operators' listener failed");
-    }
 }
 
 /// The keys of all regions; this region's own is made if the configuration has none.

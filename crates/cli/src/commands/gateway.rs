@@ -24,10 +24,19 @@ pub struct GatewayArgs {
 pub async fn run(args: GatewayArgs) -> Result<Exit, Failure> {
     // Before anything is bound: a signal that comes early must not be lost.
     let mut ends = Ends::listen(args.exit_with_stdin)?;
+    let mut hangups = catch(SignalKind::hangup())?;
     let config = Config::load(&args.config).map_err(|error| bad_config(&args.config, &error.to_string()))?;
     logs::start()?;
     let gateway = Gateway::bind(config).await.map_err(|error| not_started(&args.config, &error))?;
-    let why = ends.next().await;
+    let why = loop {
+        tokio::select! {
+            why = ends.next() => break why,
+            _ = hangups.recv() => {
+                tracing::info!("SIGHUP: certificates are looked at");
+                gateway.reload();
+            }
+        }
+    };
     // Without the program that started it nobody waits for a clean end.
     if why != STDIN {
         tracing::info!(why, "draining: vehicles are sent elsewhere; a second signal ends it at once");
@@ -54,10 +63,12 @@ struct Ends {
     _never: Option<oneshot::Sender<()>>,
 }
 
+fn catch(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::internal(format!("signals cannot be caught: {error}")))
+}
+
 impl Ends {
     fn listen(with_stdin: bool) -> Result<Self, Failure> {
-        let catch =
-            |kind| signal(kind).map_err(|error| Failure::internal(format!("signals cannot be caught: {error}")));
         let (ended, stdin) = oneshot::channel();
         let never = if with_stdin {
             watch_stdin(ended)?;

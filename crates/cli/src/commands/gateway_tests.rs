@@ -52,7 +52,13 @@ fn keys(config: &Config) -> Vec<String> {
     let value = serde_json::to_value(config).unwrap();
     let sections = value.as_object().unwrap();
     let keys = |(section, table): (&String, &serde_json::Value)| {
-        table.as_object().unwrap().keys().map(|key| format!("{section}.{key}")).collect::<Vec<_>>()
+        // A section that is not there by default has its own test.
+        table
+            .as_object()
+            .into_iter()
+            .flat_map(|table| table.keys())
+            .map(|key| format!("{section}.{key}"))
+            .collect::<Vec<_>>()
     };
     sections.iter().flat_map(keys).collect()
 }
@@ -88,4 +94,16 @@ fn the_lists_of_the_example_can_be_filled_as_it_shows() {
     let config = Config::parse(&filled).unwrap();
     assert_eq!((config.peers.seeds.len(), config.cluster.token_keys.len()), (2, 2));
     assert!(config.vehicles.url.is_some() && config.operators.url.is_some());
+}
+
+#[test]
+fn the_section_for_tls_can_be_used_as_the_example_shows_it_and_has_every_key() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/waygate.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let keys = ["[tls]", "cert = ", "key = ", "ca = ", "crl = "];
+    let filled = keys.iter().fold(text, |text, key| text.replacen(&format!("\n# {key}"), &format!("\n{key}"), 1));
+    let tls = Config::parse(&filled).unwrap().tls.unwrap();
+    let value = serde_json::to_value(&tls).unwrap();
+    assert_eq!(value.as_object().unwrap().len(), keys.len() - 1);
+    assert!(tls.crl.is_some());
 }
