@@ -22,10 +22,11 @@ use crate::peers::membership::{self, Letter, MembershipTask};
 use crate::peers::moment::OwnClock;
 use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
-use crate::peers::{handover, watch};
+use crate::peers::{self, handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
 use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
+use crate::tls::kept;
 use crate::tls::serve::serve;
 use crate::tls::{Acceptor, Protocols, Revocations, Trust, TrustFault};
 use crate::vehicles::Edge;
@@ -150,7 +151,8 @@ impl Gateway {
             Some(key) => key,
             None => kept_key(&data_dir.join(WAKE_KEY_FILE), "wake-ups reach a vehicle again after its next attach")?,
         };
-        let trust = Trust::load(&config, Revocations::default())?;
+        let revocations = Revocations::default();
+        let trust = Trust::load(&config, revocations.clone())?;
         let vehicles = listen("vehicles", config.vehicles.listen).await?;
         let operators = listen("operators", config.operators.listen).await?;
         let addresses = Addresses {
@@ -183,7 +185,7 @@ impl Gateway {
         let (answers, answer_queue) = mpsc::channel(ATTACHES_MAX);
         let (errands, errand_queue) = mpsc::channel(handover::ERRANDS_MAX);
         let presence = Presence::new(commands);
-        let channels = Channels::default();
+        let channels = Channels::new(trust.clone());
         let streams = Streams::new(presence.clone());
         let (feed, feed_task) = Feed::new(live.clone(), places);
         let delay = Duration::from_millis(config.store.commit_delay_ms);
@@ -257,9 +259,17 @@ impl Gateway {
             tasks: tasks.clone(),
         };
         let tls = trust.as_ref().map(|trust| Acceptor::new(trust.certificates().clone(), Protocols::Web));
-        tasks.spawn("operators", serve(operators, tls, router(operator_plane, names), tasks.clone()));
+        let (gate, lists) = (peers::gate::Gate::new(trust.clone()), peers::revocation::Lists(revocations.clone()));
+        let plane = router(operator_plane, names, gate, lists);
+        tasks.spawn("operators", serve(operators, tls, plane, tasks.clone()));
         if let Some(trust) = &trust {
             tasks.spawn("certificates", trust.certificates().clone().run(tasks.clone()));
+            let file = data_dir.join(kept::FILE);
+            kept::restore(&file, &revocations);
+            tasks.spawn("revocation lists", kept::keep(file, revocations.clone(), tasks.clone()));
+            let (presence, channels) = (presence.clone(), channels.clone());
+            let exchange = peers::revocation::run(revocations, presence, channels, seeds.clone(), tasks.clone());
+            tasks.spawn("revocations", exchange);
         }
         tasks.spawn("handovers", {
             let run = handover::run(errand_queue, presence.clone(), channels.clone(), tasks.clone());

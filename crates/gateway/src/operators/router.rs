@@ -3,7 +3,9 @@
 use super::origin::{self, Names};
 use super::problem::Problem;
 use super::{Operators, assets, commands, health, live_stream, page, regions, telemetry, timeline, vehicles};
+use crate::peers::gate::{self, Gate};
 use crate::peers::membership::MembershipService;
+use crate::peers::revocation::Lists;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,6 +17,7 @@ use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::membership_server::MembershipServer;
 use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
+use waygate_wire::proto::revocation_server::RevocationServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 use waygate_wire::proto::timeline_server::TimelineServer;
 
@@ -22,7 +25,7 @@ use waygate_wire::proto::timeline_server::TimelineServer;
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Every route.
-pub fn router(operators: Operators, names: Names) -> Router {
+pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> Router {
     let service = operators.own.clone();
     let membership =
         MembershipService { letters: operators.membership.letters.clone(), me: operators.membership.me.clone() };
@@ -34,6 +37,7 @@ pub fn router(operators: Operators, names: Names) -> Router {
     .add_service(TimelineServer::new(service.clone()))
     .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(CommandsServer::new(operators.commands.clone()))
+    .add_service(RevocationServer::new(lists).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
@@ -54,7 +58,8 @@ pub fn router(operators: Operators, names: Names) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
-    grpc.reset_fallback().merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
+    let grpc = grpc.reset_fallback().layer(axum::middleware::from_fn_with_state(gate, gate::check));
+    grpc.merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
 }
 
 async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {

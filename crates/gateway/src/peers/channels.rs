@@ -1,5 +1,7 @@
 //! gRPC channels to peers, one an address, connected when first used.
 
+use crate::tls::connect::Connector;
+use crate::tls::{Peer, Trust};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,24 +17,48 @@ const PROBE: Duration = Duration::from_secs(5);
 const CHANNELS_MAX: usize = 1024;
 
 /// Channels by address. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Channels(Arc<Mutex<BTreeMap<String, Channel>>>);
+#[derive(Clone, Debug)]
+pub struct Channels {
+    channels: Arc<Mutex<BTreeMap<String, Channel>>>,
+    connector: Option<Connector>,
+}
 
 impl Channels {
-    /// The channel to an address; `None` if it is none.
+    /// With TLS if there is trust, else without.
+    pub fn new(trust: Option<Trust>) -> Self {
+        Self { channels: Arc::default(), connector: trust.map(Connector::new) }
+    }
+
+    /// Whether peers show certificates.
+    pub fn are_trusted(&self) -> bool {
+        self.connector.is_some()
+    }
+
+    /// Who answered at an address last, by its certificate.
+    pub fn peer_at(&self, url: &str) -> Option<Arc<Peer>> {
+        self.connector.as_ref()?.peer_at(url)
+    }
+
+    /// The channel to an address; `None` if it is none, or if it is not one for TLS where that is spoken.
     pub fn to(&self, url: &str) -> Option<Channel> {
-        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if url.starts_with("https://") != self.are_trusted() {
+            return None;
+        }
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(url) {
             return Some(channel.clone());
         }
-        let channel = Endpoint::from_shared(url.to_owned())
+        let endpoint = Endpoint::from_shared(url.to_owned())
             .ok()?
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(PROBE)
             .keep_alive_timeout(PROBE)
             .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy();
+            .tcp_nodelay(true);
+        let channel = match &self.connector {
+            Some(connector) => endpoint.connect_with_connector_lazy(connector.clone()),
+            None => endpoint.connect_lazy(),
+        };
         if channels.len() >= CHANNELS_MAX {
             channels.pop_first();
         }

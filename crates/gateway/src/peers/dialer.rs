@@ -106,10 +106,15 @@ impl Dialer {
             Err(status) => {
                 tracing::debug!(address, message = status.message(), "a peer cannot be reached");
                 let nothing = futures_util::stream::empty();
-                self.streams.read(opened.link, nothing, opened.hang_up).await;
+                self.streams.read(opened.link, nothing, opened.hang_up, None).await;
                 return false;
             }
         };
+        // Whoever has answered had shown its certificate.
+        let speaker = self.channels.peer_at(address).map(|peer| peer.identity.clone());
+        if self.channels.are_trusted() && speaker.is_none() {
+            opened.hang_up.cancel();
+        }
         let mut heard = false;
         let noted = inbound.inspect(|frame| {
             if let Ok(Some(WireFrame::Hello(hello))) = frame.as_ref().map(|frame| frame.frame.as_ref()) {
@@ -117,7 +122,7 @@ impl Dialer {
                 *peer = hello.node.as_ref().and_then(|node| NodeId::new(&node.id).ok());
             }
         });
-        let why = self.streams.read(opened.link, noted, opened.hang_up).await;
+        let why = self.streams.read(opened.link, noted, opened.hang_up, speaker).await;
         tracing::debug!(address, why, "a stream to a peer has ended");
         heard
     }

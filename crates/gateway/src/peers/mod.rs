@@ -3,11 +3,13 @@
 pub mod channels;
 pub mod commands;
 pub mod dialer;
+pub mod gate;
 pub mod handover;
 pub mod membership;
 pub mod moment;
 pub mod paging;
 pub mod place;
+pub mod revocation;
 pub mod service;
 pub mod stream;
 pub mod timeline;

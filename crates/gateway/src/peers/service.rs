@@ -9,9 +9,11 @@ use crate::pager::Pager;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
+use crate::tls::Peer;
 use futures_util::{Stream, StreamExt};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -69,11 +71,12 @@ impl PresenceService for PeerService {
     async fn sync(&self, request: Request<Streaming<proto::SyncFrame>>) -> Result<Response<Self::SyncStream>, Status> {
         let opened = self.streams.open(false).await;
         let (streams, stopping) = (self.streams.clone(), self.tasks.stopping());
+        let speaker = request.extensions().get::<Arc<Peer>>().map(|peer| peer.identity.clone());
         let (link, hang_up, inbound) = (opened.link, opened.hang_up.clone(), request.into_inner());
         self.tasks.spawn("peer", async move {
             let stopped = hang_up.clone();
             tokio::select! {
-                why = streams.read(link, inbound, hang_up) => tracing::debug!(why, "a stream from a peer has ended"),
+                why = streams.read(link, inbound, hang_up, speaker) => tracing::debug!(why, "a stream from a peer has ended"),
                 () = stopping => stopped.cancel(),
             }
         });

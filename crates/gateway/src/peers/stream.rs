@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use waygate_core::identity::Identity;
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
 use waygate_wire::peer::{frame_from_proto, frame_to_proto};
@@ -50,7 +51,15 @@ impl Streams {
     }
 
     /// Gives the peer's frames to the presence task until the stream ends. Returns why it ended.
-    pub async fn read<S>(&self, link: LinkId, mut inbound: S, hang_up: CancellationToken) -> String
+    ///
+    /// If it is known by a certificate who speaks, the stream ends when it says that it is another.
+    pub async fn read<S>(
+        &self,
+        link: LinkId,
+        mut inbound: S,
+        hang_up: CancellationToken,
+        speaker: Option<Identity>,
+    ) -> String
     where
         S: Stream<Item = Result<SyncFrame, tonic::Status>> + Unpin,
     {
@@ -66,6 +75,11 @@ impl Streams {
             };
             match frame_from_proto(frame) {
                 Ok(read) => {
+                    if let Some(why) = impostor(&read.frame, speaker.as_ref()) {
+                        metrics::counter!("waygate_peer_calls_refused_total").increment(1);
+                        tracing::warn!("a stream of a peer was refused: {why}");
+                        break why;
+                    }
                     if read.skipped > 0 {
                         metrics::counter!("waygate_sync_entries_skipped_total").increment(read.skipped as u64);
                         tracing::warn!(skipped = read.skipped, "entries of a peer could not be read");
@@ -78,6 +92,16 @@ impl Streams {
         self.presence.tell(Command::LinkLost(link)).await;
         why
     }
+}
+
+/// Why a frame cannot come from the one whose certificate was shown.
+fn impostor(frame: &Frame, speaker: Option<&Identity>) -> Option<String> {
+    let said = match frame {
+        Frame::Hello { node, .. } => Identity::node(node.region.clone(), node.id.clone()),
+        Frame::Batch(_) | Frame::Cursors { .. } => return None,
+    };
+    let is = speaker.filter(|is| **is != said)?;
+    Some(format!("it says that it is {said}, but its certificate is for {is}"))
 }
 
 /// Frames as they go over the wire.

@@ -1,6 +1,7 @@
 //! The listening side of a handshake: in bounded time, a bounded number at once.
 
 use super::certificates::Certificates;
+use super::complaints::Complaints;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::verify::Side;
@@ -99,9 +100,14 @@ impl HandshakeFault {
 
     /// Says in the log what happened on a listener, without a name: whose it was is not known.
     pub fn log(&self, listener: &'static str, from: std::net::SocketAddr) {
+        static SAID: Complaints = Complaints::new();
         metrics::counter!("waygate_tls_refused_total", "listener" => listener, "reason" => self.label()).increment(1);
         match self {
-            Self::Refused(fault) => tracing::warn!(listener, %from, "refused: its certificate {fault}"),
+            Self::Refused(fault) => {
+                if SAID.worth_saying(&format!("{listener} {}", from.ip()), fault.label()) {
+                    tracing::warn!(listener, %from, "refused: its certificate {fault}");
+                }
+            }
             Self::NotTls | Self::Rejected(_) => tracing::info!(listener, %from, "no handshake: {self}"),
             Self::Late | Self::Broken(_) => tracing::debug!(listener, %from, "no handshake: {self}"),
         }

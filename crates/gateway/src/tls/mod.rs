@@ -1,14 +1,17 @@
 //! Trust: certificates that are reloaded while connections stay, who a peer is by its certificate, and what was revoked.
 //!
 //! [`Certificates`] holds what was loaded last and hands it to each new handshake; [`Acceptor`] is the listening side,
-//! [`Revocations`] holds the newest revocation list of each CA. Who is let in to what is decided by whoever
+//! [`Connector`](connect::Connector) the dialling one; [`Revocations`] holds the newest revocation list of each CA. Who is let in to what is decided by whoever
 //! serves: here it is only found out who somebody is. TLS 1.3 alone is spoken. Nothing is resumed, so that no old ticket
 //! stands in for a certificate that has been revoked since, and nothing is sent early.
 
 pub mod accept;
 pub mod certificates;
+pub mod complaints;
+pub mod connect;
 pub mod fault;
 pub mod files;
+pub mod kept;
 pub mod peer;
 pub mod revocation;
 pub mod serve;

@@ -138,6 +138,11 @@ impl Revocations {
         newer.map(|(_, list)| list.der.clone()).collect()
     }
 
+    /// Tells when there is a newer list.
+    pub fn changes(&self) -> Changes {
+        Changes(self.lists.subscribe())
+    }
+
     /// Whether one of these certificates is on a list.
     pub fn revoke(&self, issued: &[Issued]) -> bool {
         listed(&self.lists.borrow(), issued)
@@ -184,6 +189,22 @@ fn signer(crl: &CertificateRevocationList<'_>, anchors: &[TrustAnchor<'_>]) -> O
         named && key.is_ok_and(|(_, key)| crl.verify_signature(&key).is_ok())
     });
     signed.map(|anchor| IssuerKey::of_content(&anchor.subject_public_key_info))
+}
+
+/// Tells when there is a newer list.
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<Lists>);
+
+impl Changes {
+    /// Waits for one that is newer than those at the last call. An error means that nobody holds lists any more.
+    pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.0.changed().await
+    }
+
+    /// As if there were one now.
+    pub fn mark_changed(&mut self) {
+        self.0.mark_changed();
+    }
 }
 
 fn listed(lists: &Lists, issued: &[Issued]) -> bool {

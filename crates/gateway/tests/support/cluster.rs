@@ -9,7 +9,7 @@ use waygate_gateway::{Config, Gateway};
 pub const REGIONS: [&str; 3] = ["west", "centre", "east"];
 
 /// Ports that were free a moment ago.
-fn free_ports() -> Vec<u16> {
+pub fn free_ports() -> Vec<u16> {
     let listeners: Vec<_> = REGIONS.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
