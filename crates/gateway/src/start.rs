@@ -267,8 +267,8 @@ impl Gateway {
             let file = data_dir.join(kept::FILE);
             kept::restore(&file, &revocations);
             tasks.spawn("revocation lists", kept::keep(file, revocations.clone(), tasks.clone()));
-            let (presence, channels) = (presence.clone(), channels.clone());
-            let exchange = peers::revocation::run(revocations, presence, channels, seeds.clone(), tasks.clone());
+            let (presence, channels, seeds) = (presence.clone(), channels.clone(), config.peers.seeds.clone());
+            let exchange = peers::revocation::run(revocations, presence, channels, seeds, tasks.clone());
             tasks.spawn("revocations", exchange);
         }
         tasks.spawn("handovers", {

@@ -1,11 +1,12 @@
 //! gRPC channels to peers, one an address, connected when first used.
 
+use crate::tls::Trust;
 use crate::tls::connect::Connector;
-use crate::tls::{Peer, Trust};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
+use waygate_core::identity::Identity;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -35,8 +36,8 @@ impl Channels {
     }
 
     /// Who answered at an address last, by its certificate.
-    pub fn peer_at(&self, url: &str) -> Option<Arc<Peer>> {
-        self.connector.as_ref()?.peer_at(url)
+    pub fn speaker(&self, url: &str) -> Option<Identity> {
+        Some(self.connector.as_ref()?.peer_at(url)?.identity.clone())
     }
 
     /// The channel to an address; `None` if it is none, or if it is not one for TLS where that is spoken.

@@ -111,7 +111,7 @@ impl Dialer {
             }
         };
         // Whoever has answered had shown its certificate.
-        let speaker = self.channels.peer_at(address).map(|peer| peer.identity.clone());
+        let speaker = self.channels.speaker(address);
         if self.channels.are_trusted() && speaker.is_none() {
             opened.hang_up.cancel();
         }

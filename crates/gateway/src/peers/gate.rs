@@ -7,6 +7,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
 use tonic::Status;
+use waygate_core::identity::Identity;
+use waygate_core::view::NodeInfo;
 
 /// Lets callers in, or not. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,4 +45,11 @@ pub async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Re
         tracing::warn!(who, path, "a call of peers was refused: {why}; [cluster] nodes lists those that may");
     }
     Status::permission_denied(why).into_http()
+}
+
+/// Why what is said of oneself cannot come from the one whose certificate was shown, if one was.
+pub fn impostor(said: &NodeInfo, is: Option<&Identity>) -> Option<String> {
+    let said = Identity::node(said.region.clone(), said.id.clone());
+    let is = is.filter(|is| **is != said)?;
+    Some(format!("it says that it is {said}, but its certificate is for {is}"))
 }

@@ -12,7 +12,6 @@ use crate::tls::peer::IssuerKey;
 use crate::tls::revocation::{Held, Number};
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 use waygate_core::view::Liveness;
@@ -46,13 +45,7 @@ impl RevocationService for Lists {
 }
 
 /// Asks every known gateway in turns, and at once when there is something new, until the gateway stops.
-pub async fn run(
-    revocations: Revocations,
-    presence: Presence,
-    channels: Channels,
-    seeds: Arc<Vec<String>>,
-    tasks: Tasks,
-) {
+pub async fn run(revocations: Revocations, presence: Presence, channels: Channels, seeds: Vec<String>, tasks: Tasks) {
     let mut changes = revocations.changes();
     let stopping = tasks.stopping();
     tokio::pin!(stopping);

@@ -1,5 +1,6 @@
 //! A presence stream's shell: frames between the presence task and a gRPC stream, either way it was opened.
 
+use super::gate::impostor;
 use crate::presence::{Command, Link, Presence};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
@@ -75,7 +76,11 @@ impl Streams {
             };
             match frame_from_proto(frame) {
                 Ok(read) => {
-                    if let Some(why) = impostor(&read.frame, speaker.as_ref()) {
+                    let why = match &read.frame {
+                        Frame::Hello { node, .. } => impostor(node, speaker.as_ref()),
+                        Frame::Batch(_) | Frame::Cursors { .. } => None,
+                    };
+                    if let Some(why) = why {
                         metrics::counter!("waygate_peer_calls_refused_total").increment(1);
                         tracing::warn!("a stream of a peer was refused: {why}");
                         break why;
@@ -92,16 +97,6 @@ impl Streams {
         self.presence.tell(Command::LinkLost(link)).await;
         why
     }
-}
-
-/// Why a frame cannot come from the one whose certificate was shown.
-fn impostor(frame: &Frame, speaker: Option<&Identity>) -> Option<String> {
-    let said = match frame {
-        Frame::Hello { node, .. } => Identity::node(node.region.clone(), node.id.clone()),
-        Frame::Batch(_) | Frame::Cursors { .. } => return None,
-    };
-    let is = speaker.filter(|is| **is != said)?;
-    Some(format!("it says that it is {said}, but its certificate is for {is}"))
 }
 
 /// Frames as they go over the wire.

@@ -2,6 +2,7 @@
 
 use super::task::Letter;
 use crate::peers::channels::Channels;
+use crate::peers::gate::impostor;
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,14 +59,18 @@ impl Sender {
     /// Asks who answers at an address; the answer comes as a letter.
     pub fn ask(&mut self, me: &Member, seed: String, letters: mpsc::Sender<Letter>) {
         let Some((permits, channel)) = self.permits(&seed).zip(self.channels.to(&seed)) else { return };
+        let channels = self.channels.clone();
         let request = IntroduceRequest { from: Some(member_to_proto(me)) };
         self.tasks.spawn_small(async move {
             let mut client = MembershipClient::new(channel);
             let asked = client.introduce(request);
             match tokio::time::timeout(QUESTION_TIMEOUT, asked).await {
                 Ok(Ok(reply)) => match member_from_proto(reply.into_inner().member) {
-                    // Without room the seed is asked again.
-                    Ok(member) => drop(letters.try_send(Letter::Introduced { seed, member })),
+                    Ok(member) => match impostor(&member.info, channels.speaker(&seed).as_ref()) {
+                        Some(why) => tracing::warn!(seed, "who answers there is not believed: {why}"),
+                        // Without room the seed is asked again.
+                        None => drop(letters.try_send(Letter::Introduced { seed, member })),
+                    },
                     Err(fault) => tracing::warn!(seed, %fault, "who answers there cannot be understood"),
                 },
                 Ok(Err(status)) => tracing::debug!(seed, message = status.message(), "nobody says who answers there"),

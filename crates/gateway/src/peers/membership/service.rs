@@ -1,6 +1,9 @@
 //! What this gateway answers others that speak the membership's protocol.
 
 use super::task::Letter;
+use crate::peers::gate::impostor;
+use crate::tls::Peer;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 use waygate_core::membership::Member;
@@ -23,7 +26,13 @@ impl Membership for MembershipService {
         &self,
         request: Request<proto::IntroduceRequest>,
     ) -> Result<Response<proto::IntroduceReply>, Status> {
-        member_from_proto(request.into_inner().from).map_err(|fault| Status::invalid_argument(fault.to_string()))?;
+        let caller = request.extensions().get::<Arc<Peer>>().cloned();
+        let from = member_from_proto(request.into_inner().from);
+        let from = from.map_err(|fault| Status::invalid_argument(fault.to_string()))?;
+        if let Some(why) = impostor(&from.info, caller.as_deref().map(|peer| &peer.identity)) {
+            tracing::warn!("a gateway was not told who answers here: {why}");
+            return Err(Status::permission_denied(why));
+        }
         let member = member_to_proto(&self.me.borrow());
         Ok(Response::new(proto::IntroduceReply { member: Some(member) }))
     }
