@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -18,6 +19,7 @@ use waygate_wire::operator::UnreadableEvent;
 
 use crate::args::AskArgs;
 use crate::exit::{Exit, Failure};
+use crate::trust;
 use crate::words;
 
 /// The largest answer that is read: a page of 10 000 records with many signals stays well below.
@@ -29,7 +31,7 @@ const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 /// Asks one gateway.
 #[derive(Clone, Debug)]
 pub struct Api {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: Url,
     timeout: Duration,
 }
@@ -104,6 +106,9 @@ impl From<ApiError> for Failure {
             ApiError::Unsendable { .. } => Exit::Internal,
         };
         let advice = match &error {
+            ApiError::Unreachable { url, .. } if url.starts_with("https:") => {
+                "\n  name the CA of its certificate with --ca or WAYGATE_CA, and the gateway by a host that the certificate is for"
+            }
             ApiError::Unreachable { .. } => {
                 "\n  start one with `waygate demo` or `waygate gateway --config FILE`, or name another with --url or WAYGATE_URL"
             }
@@ -120,6 +125,9 @@ impl Api {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(ask.timeout));
         connector.set_nodelay(true);
+        connector.enforce_http(false);
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trust::client(ask.ca.as_ref()));
+        let connector = tls.https_or_http().enable_http1().wrap_connector(connector);
         Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             base: ask.url.clone(),

@@ -65,7 +65,7 @@ impl Server {
     }
 
     pub fn ask(&self) -> AskArgs {
-        AskArgs { url: self.url.parse().unwrap(), json: false, timeout: Duration::from_secs(10) }
+        AskArgs { url: self.url.parse().unwrap(), ca: None, json: false, timeout: Duration::from_secs(10) }
     }
 
     pub fn api(&self) -> Api {

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 fn api(url: &str, timeout: Duration) -> Api {
-    Api::new(&AskArgs { url: url.parse().unwrap(), json: false, timeout })
+    Api::new(&AskArgs { url: url.parse().unwrap(), ca: None, json: false, timeout })
 }
 
 /// Answers one request with these bytes, whatever it asks.

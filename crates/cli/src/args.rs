@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use crate::commands;
+use crate::trust::Bundle;
 
 /// The longest span that can be given, seconds: a year. The gateway says what it takes.
 const SPAN_MAX_S: f64 = 366.0 * 86_400.0;
@@ -82,13 +83,16 @@ pub enum Command {
     /// Ask a vehicle for the full state of all its signals.
     #[command(after_help = EXIT_CODES)]
     Snapshot(commands::snapshot::SnapshotArgs),
+    /// Make certificates for gateways and vehicles, renew and revoke them: a CA for development and small fleets.
+    #[command(after_help = EXIT_CODES)]
+    Pki(commands::pki::PkiArgs),
 }
 
 impl Command {
     /// Whether the answer is wanted as JSON.
     pub fn wants_json(&self) -> bool {
         match self {
-            Self::Demo(_) | Self::Gateway(_) => false,
+            Self::Demo(_) | Self::Gateway(_) | Self::Pki(_) => false,
             Self::Vehicles(args) => args.ask.json,
             Self::Vehicle(args) => args.ask.json,
             Self::History(args) => args.ask.json,
@@ -111,6 +115,9 @@ pub struct AskArgs {
     /// Any gateway's operator address.
     #[arg(long, env = "WAYGATE_URL", default_value = "http://127.0.0.1:7801", value_parser = gateway_url)]
     pub url: Url,
+    /// The CA of a gateway that speaks TLS (https://), a PEM file.
+    #[arg(long, env = "WAYGATE_CA", value_name = "FILE", value_parser = Bundle::read)]
+    pub ca: Option<Bundle>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -123,16 +130,15 @@ fn gateway_url(text: &str) -> Result<Url, String> {
     let example = "give it as http://HOST:PORT, for example http://127.0.0.1:7801";
     let url = Url::parse(text).map_err(|error| format!("{error}; {example}"))?;
     match url.scheme() {
-        "http" if url.host_str().is_none_or(str::is_empty) => Err(format!("it names no host; {example}")),
-        "http" if !url.username().is_empty() || url.password().is_some() => {
+        "http" | "https" if url.host_str().is_none_or(str::is_empty) => Err(format!("it names no host; {example}")),
+        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
             Err(format!("credentials do not belong in a URL; {example}"))
         }
-        "http" if url.query().is_some() || url.fragment().is_some() => {
+        "http" | "https" if url.query().is_some() || url.fragment().is_some() => {
             Err(format!("it must end before `?` and `#`; {example}"))
         }
-        "http" => Ok(url),
-        "https" => Err("TLS towards operators is not spoken by this version; use http://".to_owned()),
-        other => Err(format!("the scheme `{other}` is not http; {example}")),
+        "http" | "https" => Ok(url),
+        other => Err(format!("the scheme `{other}` is not http or https; {example}")),
     }
 }
 

@@ -28,7 +28,7 @@ fn wrong_values_are_refused_before_anything_is_asked() {
         "vehicles --bbox 6,49,7,50 --near 49,6,10",
         "vehicles --limit 0",
         "vehicles --limit 5 --all",
-        "vehicles --url https://127.0.0.1:7801",
+        "vehicles --url wss://127.0.0.1:7801",
         "vehicles --url 127.0.0.1:7801",
         "vehicles --url http://user:secret@127.0.0.1:7801",
         "vehicles --timeout 0",

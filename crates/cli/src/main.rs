@@ -9,6 +9,7 @@ mod exit;
 mod logs;
 mod output;
 mod table;
+mod trust;
 mod words;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::One(args) => commands::command::run(args, output).await,
         Command::Commands(args) => commands::list::run(args, output).await,
         Command::Page(args) => commands::page::run(args, output).await,
+        Command::Pki(args) => commands::pki::run(&args, output),
         Command::Snapshot(args) => commands::snapshot::run(args, output).await,
     }
 }

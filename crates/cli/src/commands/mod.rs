@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod history;
 pub mod list;
 pub mod page;
+pub mod pki;
 pub mod regions;
 pub mod send;
 pub mod snapshot;

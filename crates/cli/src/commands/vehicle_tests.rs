@@ -6,7 +6,7 @@ use super::*;
 fn all_about_one_vehicle_reads_from_top_to_bottom() {
     let (mut output, written) = Output::in_memory(false, 100);
     let url = "http://127.0.0.1:1".parse().unwrap();
-    let api = Api::new(&AskArgs { url, json: false, timeout: Duration::from_secs(1) });
+    let api = Api::new(&AskArgs { url, ca: None, json: false, timeout: Duration::from_secs(1) });
     let answer = serde_json::from_str(include_str!("../../tests/answers/vehicle.json")).unwrap();
     show(&api, answer, &mut output).unwrap();
     insta::assert_snapshot!(written.text());
@@ -24,7 +24,7 @@ fn one_that_sleeps_says_when_it_is_back_and_a_cloned_one_is_told_in_red() {
     let (mut output, written) = Output::in_memory(false, 100);
     output.colour = true;
     let url = "http://127.0.0.1:1".parse().unwrap();
-    let api = Api::new(&AskArgs { url, json: false, timeout: Duration::from_secs(1) });
+    let api = Api::new(&AskArgs { url, ca: None, json: false, timeout: Duration::from_secs(1) });
     show(&api, answer, &mut output).unwrap();
     let text = written.text();
     let lines: Vec<_> = text.lines().collect();

@@ -12,7 +12,7 @@ fn shown(json: bool, width: u16) -> (String, Exit) {
 
 fn api() -> Api {
     let url = "http://127.0.0.1:1".parse().unwrap();
-    Api::new(&AskArgs { url, json: false, timeout: Duration::from_secs(1) })
+    Api::new(&AskArgs { url, ca: None, json: false, timeout: Duration::from_secs(1) })
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub use files::{FileFault, Files};
 pub use peer::Peer;
 pub use revocation::Revocations;
 pub use trust::{Trust, TrustFault};
+pub use waygate_core::identity::Identity;
 
 use rustls::crypto::CryptoProvider;
 use std::sync::{Arc, OnceLock};
