@@ -178,10 +178,10 @@ fn gateways_live_by_what_the_tool_makes_and_say_clearly_whom_they_refuse() {
     let east_cert = pki_dir.join("nodes/east/east-1.pem");
     let old = dir.join("old.pem");
     std::fs::copy(&east_cert, &old).unwrap();
-    done(&pki_dir, &["renew", east_cert.to_str().unwrap()]);
     let pid = rustix::process::Pid::from_child(&east.child);
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     east.says(&["SIGHUP"]);
+    done(&pki_dir, &["renew", east_cert.to_str().unwrap()]);
     east.says(&["new certificates are in use"]);
     done(&pki_dir, &["revoke", old.to_str().unwrap()]);
     west.says(&["a newer revocation list is in force"]);
