@@ -58,6 +58,8 @@ const REACHED: &[&str] = &[
     "late answer of the disk",
     "late goodbye",
     "late supersede",
+    "member down",
+    "member left",
     "relayed batch",
     "resume within the hold",
     "safe command",
@@ -65,6 +67,7 @@ const REACHED: &[&str] = &[
     "snapshot",
     "store_unavailable",
     "supersede",
+    "suspected member",
     "twin streams",
     "wake-up",
 ];
@@ -204,6 +207,9 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::StopDialling, &[Check::TruthIsShown]),
         (Plant::IgnoreRoom, &[Check::BuffersAreBounded]),
         (Plant::WrongDigests, &[Check::DigestsMatch]),
+        (Plant::ForgetTheDown, &[Check::MembersAgree]),
+        (Plant::NeverProbe, &[Check::DeadIsSuspected]),
+        (Plant::DeafInCalm, &[Check::QuietAccusesNobody]),
     ];
     for plant in Plant::ALL {
         assert!(expected.iter().any(|(planted, _)| planted == plant), "nothing has to catch {plant:?}");

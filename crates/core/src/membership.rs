@@ -62,11 +62,17 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 /// How long a gateway that is down is remembered, and called.
 const DOWN_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
+/// How often a suspect is told that it is one, milliseconds, so that it can refute that.
+const TELL_SUSPECT_MS: u64 = 1000;
+
 /// How often some of those that are down are called, milliseconds.
 const CALL_DOWN_MS: u64 = 3000;
 
 /// How many of them.
 const CALLED_DOWN: usize = 2;
+
+/// How often whoever is known is called by a gateway to which nobody speaks, milliseconds.
+const CALL_ANYONE_MS: u64 = 500;
 
 /// How often a seed is asked whose gateway is not a member, milliseconds.
 const ASK_SEED_MS: u64 = 2000;
@@ -168,14 +174,18 @@ struct Seed {
 /// The membership of one gateway, in one life.
 pub struct Membership<C> {
     foca: Swim<C>,
+    codec: C,
     time: OwnTime,
     timers: BTreeMap<(u64, u64), Timer<Member>>,
     scheduled: u64,
     seeds: BTreeMap<String, Seed>,
     board: Board,
     known: BTreeMap<NodeId, Known>,
-    call_down_at: u64,
+    call_at: u64,
+    tell_suspects_at: u64,
     called_last: Option<NodeId>,
+    /// Whether someone speaks to this node under its present identity; without, it probes nobody.
+    connected: bool,
     left: bool,
     counters: Counters,
 }
@@ -186,7 +196,7 @@ impl<C> fmt::Debug for Membership<C> {
     }
 }
 
-impl<C: Codec<Member>> Membership<C>
+impl<C: Codec<Member> + Clone> Membership<C>
 where
     C::Error: std::error::Error,
 {
@@ -195,15 +205,18 @@ where
         let board = Board::new(me.id.clone(), me.incarnation);
         let rng = Pcg64::seed_from_u64(chance);
         Self {
-            foca: Foca::new(Member::new(me), config(), rng, codec),
+            foca: Foca::new(Member::new(me), config(), rng, codec.clone()),
+            codec,
             time: OwnTime::default(),
             timers: BTreeMap::new(),
             scheduled: 0,
             seeds: seeds.into_iter().take(SEEDS_MAX).map(|seed| (seed, Seed::default())).collect(),
             board,
             known: BTreeMap::new(),
-            call_down_at: 0,
+            call_at: 0,
+            tell_suspects_at: 0,
             called_last: None,
+            connected: false,
             left: false,
             counters: Counters::default(),
         }
@@ -243,7 +256,7 @@ where
     pub fn next_deadline(&self) -> Option<Mono> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let seed = self.seeds.values().map(|seed| seed.ask_at).min();
-        self.time.when(timer.into_iter().chain(seed).chain(Some(self.call_down_at)).min())
+        self.time.when(timer.into_iter().chain(seed).chain([self.call_at, self.tell_suspects_at]).min())
     }
 
     /// The machine.
@@ -306,13 +319,30 @@ where
         let now = self.time.now();
         while let Some(due) = self.timers.first_entry().filter(|due| due.key().0 <= now) {
             let timer = due.remove();
+            if self.is_refuted(&timer) {
+                continue;
+            }
             self.swim(out, |foca, effects| foca.handle_timer(timer, effects));
         }
         self.ask_seeds(now, out);
-        if self.call_down_at <= now {
-            self.call_down_at = now + CALL_DOWN_MS;
-            self.call_down(out);
+        if self.tell_suspects_at <= now {
+            self.tell_suspects_at = now + TELL_SUSPECT_MS;
+            self.tell_suspects(out);
         }
+        if self.call_at <= now {
+            self.call_at = now + if self.connected { CALL_DOWN_MS } else { CALL_ANYONE_MS };
+            self.call_some(out);
+        }
+    }
+
+    /// Whether a suspicion whose time is up was refuted meanwhile. The protocol would leave the member alone, and tell it all
+    /// the same that it is held for dead.
+    fn is_refuted(&self, timer: &Timer<Member>) -> bool {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
+        let still = |member: &foca::Member<Member>| {
+            member.id() == member_id && member.state() == State::Suspect && member.incarnation() == *incarnation
+        };
+        !self.foca.iter_members().any(still)
     }
 
     fn ask_seeds(&mut self, now: u64, out: &mut Vec<Action>) {
@@ -328,12 +358,39 @@ where
         }
     }
 
-    /// Some of those that are down are called, in turn: after a cut nobody else may be left who would.
-    fn call_down(&mut self, out: &mut Vec<Action>) {
-        let is_down = |known: &&Known| known.standing > Standing::Suspect;
+    /// The protocol passes a suspicion on to some, and a limited number of times: the suspect may never hear of it, and a
+    /// node that came back under another name has forgotten that it must be told.
+    fn tell_suspects(&mut self, out: &mut Vec<Action>) {
+        let suspects: Vec<_> =
+            self.foca.iter_members().filter(|member| member.state() == State::Suspect).cloned().collect();
+        for suspect in suspects {
+            let header = foca::Header {
+                src: self.me().clone(),
+                // What is known of this node's own refutations is no news.
+                src_incarnation: 0,
+                dst: suspect.id().clone(),
+                message: foca::Message::Gossip,
+            };
+            let mut swim = Vec::new();
+            let written = self.codec.encode_header(&header, &mut swim).and_then(|()| {
+                swim.extend(1_u16.to_be_bytes());
+                self.codec.encode_member(&suspect, &mut swim)
+            });
+            if written.is_ok() {
+                self.counters.sent += 1;
+                out.push(Action::Send(header.dst, Packet { swim, vitals: self.board.tell() }));
+            }
+        }
+    }
+
+    /// Some of those that are down are called, in turn: after a cut nobody else may be left who would. Anyone is called as long
+    /// as nobody speaks to this node: two that hold each other for dead at once come back under names neither has heard.
+    fn call_some(&mut self, out: &mut Vec<Action>) {
+        let connected = self.connected;
+        let is_called = |known: &&Known| !connected || known.standing > Standing::Suspect;
         let last = self.called_last.take();
-        let after = self.known.values().filter(is_down).filter(|known| Some(&known.member.info.id) > last.as_ref());
-        let before = self.known.values().filter(is_down).filter(|known| Some(&known.member.info.id) <= last.as_ref());
+        let after = self.known.values().filter(is_called).filter(|known| Some(&known.member.info.id) > last.as_ref());
+        let before = self.known.values().filter(is_called).filter(|known| Some(&known.member.info.id) <= last.as_ref());
         let called: Vec<Member> = after.chain(before).take(CALLED_DOWN).map(|known| known.member.clone()).collect();
         self.called_last = called.last().map(|member| member.info.id.clone());
         for member in called {
@@ -357,6 +414,10 @@ where
         for (to, swim) in effects.sent {
             self.counters.sent += 1;
             out.push(Action::Send(to, Packet { swim, vitals: self.board.tell() }));
+        }
+        if let Some(connected) = effects.connected {
+            self.connected = connected;
+            self.call_at = if connected { self.call_at } else { self.time.now() };
         }
         self.counters.renewals += effects.renewals;
     }
@@ -402,13 +463,20 @@ type Swim<C> = Foca<Member, C, Pcg64, NoCustomBroadcast>;
 struct Effects {
     sent: Vec<(Member, Vec<u8>)>,
     timers: Vec<(Timer<Member>, Duration)>,
+    connected: Option<bool>,
     renewals: u64,
 }
 
 impl foca::Runtime<Member> for Effects {
     fn notify(&mut self, notification: Notification<'_, Member>) {
-        if let Notification::Rejoin(_) = notification {
-            self.renewals += 1;
+        match notification {
+            Notification::Active => self.connected = Some(true),
+            Notification::Idle | Notification::Defunct => self.connected = Some(false),
+            Notification::Rejoin(_) => {
+                self.connected = Some(false);
+                self.renewals += 1;
+            }
+            Notification::MemberUp(_) | Notification::MemberDown(_) | Notification::Rename(..) => {}
         }
     }
 

@@ -376,6 +376,59 @@ fn a_cut_between_two_gateways_is_no_reason_to_think_ill_of_either() {
     }
 }
 
+/// What a gateway tells another that it holds for dead.
+fn held_for_dead(cluster: &Cluster, by: usize, of: usize) -> Event {
+    let (src, dst) = (cluster.gateways[by].machine.me().clone(), cluster.gateways[of].machine.me().clone());
+    let header = foca::Header { src, src_incarnation: 0, dst, message: foca::Message::TurnUndead };
+    let mut swim = Vec::new();
+    foca::Codec::encode_header(&mut SwimCodec, &header, &mut swim).unwrap();
+    Event::Received(Packet { swim, vitals: Vec::new() })
+}
+
+#[test]
+fn gateways_that_hold_each_other_for_dead_at_once_find_each_other_again() {
+    for count in [2, 3, 6] {
+        let mut cluster = Cluster::joined(count, 1);
+        cluster.loss_percent = 5;
+        let told: Vec<_> = (0..count).map(|of| held_for_dead(&cluster, (of + 1) % count, of)).collect();
+        for (of, event) in told.into_iter().enumerate() {
+            cluster.give(of, event);
+        }
+        assert!(cluster.gateways.iter().all(|gateway| gateway.machine.counters().renewals == 1));
+        cluster.until("they know each other as they are now", 5000, |cluster| {
+            let me = |at: usize| cluster.gateways[at].machine.me();
+            let knows = |at: usize, of: usize| {
+                cluster.gateways[at].machine.member(&me(of).info.id).is_some_and(|known| known.member == *me(of))
+            };
+            (0..count).all(|at| (0..count).all(|of| at == of || knows(at, of)))
+        });
+        // And they probe each other.
+        cluster.kill(1);
+        cluster.until("the dead is suspected", SUSPECTED_WITHIN_MS, |c| c.all_think(1, |s| s > Some(Standing::Alive)));
+    }
+}
+
+#[test]
+fn who_refutes_a_suspicion_is_told_nothing_else() {
+    let mut refuted = 0;
+    for dice in 1..9 {
+        let mut cluster = Cluster::joined(4, dice);
+        cluster.cut(&[2], &[0, 1, 3]);
+        cluster.until("it is suspected", SUSPECTED_WITHIN_MS, |c| c.all_think(2, |s| s == Some(Standing::Suspect)));
+        cluster.cuts.clear();
+        cluster.until("it has refuted that", 5000, Cluster::all_alive);
+        cluster.run(30_000);
+        // Of some the time was up before they could.
+        let down = |gateway: &Gateway| gateway.thought.iter().any(|thought| thought.2 == Standing::Down);
+        let renewals: u64 = cluster.gateways.iter().map(|gateway| gateway.machine.counters().renewals).sum();
+        if !cluster.gateways.iter().any(down) {
+            refuted += 1;
+            assert_eq!(renewals, 0, "dice {dice}");
+        }
+    }
+    assert!(refuted >= 4, "only {refuted}");
+}
+
 #[test]
 fn a_gateway_without_a_processor_accuses_nobody_and_is_a_member_again_after() {
     for (dice, millis) in [(1, 2000), (2, 5000), (3, 20_000), (4, 60_000)] {

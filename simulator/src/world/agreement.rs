@@ -25,6 +25,9 @@ impl World {
         if let Some(g) = self.gateways.iter().position(|gateway| gateway.life.is_none()) {
             return broken(Check::ViewsAgree, format!("gateway {g} is down"));
         }
+        if let Some(text) = self.strangers() {
+            return broken(Check::MembersAgree, text);
+        }
         if let Some(text) = self.two_connections() {
             return broken(Check::OneConnection, text);
         }
@@ -153,9 +156,14 @@ impl World {
         if let Some(violation) = self.disagreement() {
             self.oracle.expect(violation.check, self.now, false, || violation.text);
         }
-        for check in
-            [Check::OneConnection, Check::ViewsAgree, Check::TruthIsShown, Check::NoResurrection, Check::OffIsOff]
-        {
+        for check in [
+            Check::MembersAgree,
+            Check::OneConnection,
+            Check::ViewsAgree,
+            Check::TruthIsShown,
+            Check::NoResurrection,
+            Check::OffIsOff,
+        ] {
             self.oracle.expect(check, self.now, true, String::new);
         }
         for g in 0..self.gateways.len() {

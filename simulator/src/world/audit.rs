@@ -30,6 +30,9 @@ impl World {
                 self.audit_timers(g);
                 self.audit_logs(g);
                 self.audit_buffers(g);
+                self.audit_members(g);
+            } else {
+                self.judge_again(g);
             }
         }
         self.audit_acked();

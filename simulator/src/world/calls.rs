@@ -90,12 +90,14 @@ impl World {
         }
     }
 
-    fn reach_each_other(&self, a: usize, b: usize) -> bool {
+    /// Whether a call between two gateways comes through.
+    pub fn reach_each_other(&self, a: usize, b: usize) -> bool {
         let (a, b) = (Place::Gateway(a), Place::Gateway(b));
         self.network.reaches(a, b) && self.network.reaches(b, a)
     }
 
-    fn call_latency_ms(&mut self) -> u64 {
+    /// How long a call takes one way.
+    pub fn call_latency_ms(&mut self) -> u64 {
         if self.dice.chance(3) { self.dice.between(200, 2500) } else { self.dice.between(1, 60) }
     }
 

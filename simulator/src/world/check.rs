@@ -103,6 +103,12 @@ checks! {
     OffIsOff = "vehicle: a goodbye is said or given up, never forgotten",
     /// At the end: every vehicle is shown as it is, at the gateway it is at.
     TruthIsShown = "5, 7: the views agree on the truth",
+    /// At the end: every gateway holds every other for a member, in its present life.
+    MembersAgree = "membership: a healed cut and a restart are found without help",
+    /// Every second, at every gateway that runs in time.
+    DeadIsSuspected = "membership: a gateway that died is suspected by all within 10 s",
+    /// At the end: while all is quiet.
+    QuietAccusesNobody = "membership: nobody who answers is held for dead",
     /// Every second: no gateway has met a copy of its log that differs at the same place.
     DigestsMatch = "audit: a difference at equal cursors never happens",
 }

@@ -5,6 +5,7 @@ use super::plant::Plant;
 use super::run::{Event, World};
 use super::vehicle::{Input, Keeps};
 use waygate_core::cause::DetachCause;
+use waygate_core::membership::Event as MemberEvent;
 use waygate_core::time::Millis;
 
 /// A fault that lasts, and how to end it.
@@ -150,6 +151,10 @@ impl World {
         let power_lost = self.dice.chance(60);
         if self.gateways[g].life.is_none() {
             return;
+        }
+        if !power_lost && self.dice.chance(40) {
+            // It is stopped: it says so, and what it says is on its way when it ends.
+            self.member(g, MemberEvent::Leave);
         }
         self.crash_gateway(g, power_lost);
         // A start takes a second at least: incarnations count seconds.

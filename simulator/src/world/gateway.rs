@@ -5,6 +5,7 @@
 //! planted, an event or action is changed here on its way.
 
 use super::disk::{Disk, Request};
+use super::members::Members;
 use super::network::{Payload, Place};
 use super::oracle::shown;
 use super::plant::Plant;
@@ -15,6 +16,7 @@ use waygate_core::commands::{Commands, Event as CommandEvent};
 use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, SpoolId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
+use waygate_core::membership::Event as MemberEvent;
 use waygate_core::message::{AttachAccept, Downlink, TelemetryAck};
 use waygate_core::node::{Action, Event as NodeEvent, HangUp, LinkId, Node};
 use waygate_core::ranges::SeqRanges;
@@ -24,6 +26,7 @@ use waygate_core::session::{Accepted, Action as SessionAction};
 use waygate_core::sync::Frame;
 use waygate_core::time::{Millis, Mono, Wall};
 use waygate_core::view::NodeInfo;
+use waygate_wire::membership::{Membership, SwimCodec};
 
 /// The virtual beginning, on a clock that is right.
 pub const EPOCH_MS: i64 = 1_795_219_200_000;
@@ -63,6 +66,8 @@ pub struct Life {
     /// Its commands.
     pub commands: Commands,
     pub(super) command_deadline: Option<u64>,
+    /// Who it thinks belongs to the cluster.
+    pub members: Members,
     origin: u64,
     deadline: Option<u64>,
 }
@@ -126,6 +131,8 @@ pub struct Gateway {
     pub dial_at: BTreeMap<usize, u64>,
     /// Until when it is not given a processor.
     pub stalled_until: u64,
+    /// When it died last.
+    pub died_at: u64,
 }
 
 impl Gateway {
@@ -139,6 +146,7 @@ impl World {
     /// Starts a gateway: a new incarnation on disk, then the sessions of the life before.
     pub fn start_gateway(&mut self, g: usize) {
         let (now, number, plant) = (self.now, self.dice.number(), self.plant);
+        let seeds = self.seeds_of(g);
         // A clock of the process alone, long begun: contacts may lie far before the start.
         let origin = self.dice.between(1 << 41, 1 << 42);
         let set_back = self.settings.clocks_set_back && !self.settings.lying_disks && self.dice.chance(40);
@@ -177,6 +185,8 @@ impl World {
         if plant == Some(Plant::HurryTimers) {
             timers.reachable = Millis(timers.reachable.0 / 2);
         }
+        let chance = self.dice.number();
+        let machine = Membership::new(me.clone(), seeds, SwimCodec, chance);
         let mut node = Node::new(me, timers, self.keys.clone());
         let (mono, wall) = (Mono(origin + now), gateway.wall(now));
         let mut out = Vec::new();
@@ -188,7 +198,9 @@ impl World {
         self.oracle.after(now, g, mono, &node, &shown(mono, node.view()), &out);
         let commands = Commands::new(gateway.id.clone(), gateway.region.clone());
         let (conns, links) = (BTreeMap::new(), BTreeMap::new());
-        let life = Life { number, node, conns, links, commands, command_deadline: None, origin, deadline: None };
+        let members = Members::new(machine, now);
+        let life =
+            Life { number, node, conns, links, commands, command_deadline: None, members, origin, deadline: None };
         gateway.life = Some(life);
         gateway.dial_at.clear();
         self.network.set_down(Place::Gateway(g), false);
@@ -197,6 +209,7 @@ impl World {
         let kept = self.kept_commands(g, mono, wall);
         self.perform(g, out);
         self.command(g, CommandEvent::Restored(kept));
+        self.member(g, MemberEvent::Polled);
         self.settle_deadline(g);
     }
 
@@ -208,7 +221,7 @@ impl World {
             return;
         }
         self.last_death = now;
-        self.gateways[g].stalled_until = 0;
+        (self.gateways[g].stalled_until, self.gateways[g].died_at) = (0, now);
         let rollback = power_lost && self.settings.lying_disks && self.dice.chance(50);
         let lost = self.gateways[g].disk.crash(rollback, &mut self.dice);
         if !lost.is_empty() {

@@ -18,18 +18,19 @@ impl World {
             self.drive(g, NodeEvent::Ticked);
         }
         self.keep_alive(g);
+        self.tell_membership(g);
         for peer in 0..self.gateways.len() {
             self.dial_if_due(g, peer);
         }
     }
 
     fn dial_if_due(&mut self, g: usize, peer: usize) {
-        let id = self.gateways[peer].id.clone();
+        let (id, wanted) = (self.gateways[peer].id.clone(), self.is_dialled(g, peer));
         let gateway = &mut self.gateways[g];
         let Some(life) = gateway.life.as_ref() else { return };
         let dialled = life.links.values().any(|stream| stream.peer == peer && stream.dialled);
         let due = gateway.dial_at.get(&peer).is_none_or(|at| *at <= self.now);
-        if peer == g || dialled || !due || life.node.link_to(&id).is_some() {
+        if peer == g || !wanted || dialled || !due || life.node.link_to(&id).is_some() {
             return;
         }
         let (trip, again) = (self.dice.between(2, 120), self.dice.between(1000, 3000));

@@ -76,6 +76,12 @@ pub enum Plant {
     IgnoreRoom,
     /// Digests are not those of the logs.
     WrongDigests,
+    /// Nobody calls a gateway that is held for dead.
+    ForgetTheDown,
+    /// No membership is ever told that time has passed.
+    NeverProbe,
+    /// Once all is quiet, what one gateway sends of the membership is lost.
+    DeafInCalm,
 }
 
 impl Plant {
@@ -116,5 +122,8 @@ impl Plant {
         Self::StopDialling,
         Self::IgnoreRoom,
         Self::WrongDigests,
+        Self::ForgetTheDown,
+        Self::NeverProbe,
+        Self::DeafInCalm,
     ];
 }

@@ -22,6 +22,7 @@ use super::vehicle::{Keeps, SmallUnit, Unit};
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::commands::{ANSWER_GRACE, Ask, Event as CommandEvent};
 use waygate_core::id::{NodeId, RegionId, VehicleId};
+use waygate_core::membership::Packet;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
 use waygate_core::token::KeyRing;
@@ -73,6 +74,12 @@ pub enum Event {
     CallAnswered(usize, u64, Box<CommandEvent>),
     /// A gateway waits for the answer to a call no longer.
     CallFailed(usize, u64),
+    /// Time has passed for a membership.
+    MembersPolled(usize, u64, u64),
+    /// A packet of the membership arrives, from a gateway at another.
+    MemberPacket(usize, usize, Box<Packet>),
+    /// Another gateway said who answers at its address.
+    Introduced(usize, u64, usize),
     /// A wake-up reaches a unit.
     Woken(usize),
     /// A wake-up is given up.
@@ -142,6 +149,10 @@ pub struct World {
     pub(super) asked: u64,
     pub(super) calls: BTreeMap<u64, Call>,
     pub(super) called: u64,
+    /// How often a gateway that lived was held for dead.
+    pub(super) downed: u64,
+    /// Nothing strikes any more, and all agree.
+    pub(super) quiet: bool,
 }
 
 /// The time between two ticks at night.
@@ -182,6 +193,7 @@ impl World {
                 life: None,
                 dial_at: BTreeMap::new(),
                 stalled_until: 0,
+                died_at: 0,
             });
         }
         let vehicles = fleet(&settings, plant, &mut dice);
@@ -204,6 +216,8 @@ impl World {
             asked: 0,
             calls: BTreeMap::new(),
             called: 0,
+            downed: 0,
+            quiet: false,
             dice,
             settings,
             gateways,
@@ -296,12 +310,18 @@ impl World {
             let lives = world.gateways.iter().filter_map(|gateway| gateway.life.as_ref());
             lives.map(|life| life.node.counters().entries_sent).sum()
         };
+        self.quiet = true;
+        let downed = self.downed;
         // What was said last may still be passed on.
         let published = self.oracle.published;
         self.run_until(self.now + LAST_WORDS_MS);
         let entries = sent(self);
         self.run_until(self.now + QUIET_MS);
         let (entries, published) = (sent(self) - entries, self.oracle.published - published);
+        let downed = self.downed - downed;
+        self.oracle.expect(Check::QuietAccusesNobody, self.now, downed == 0, || {
+            format!("{downed} times a gateway that lived was held for dead in {} ms of quiet", LAST_WORDS_MS + QUIET_MS)
+        });
         // A transition goes to every peer once, and once more if a relay was quicker.
         let most = published * 2 * (self.gateways.len() as u64 - 1);
         self.oracle.expect(Check::QuietSendsNothing, self.now, entries <= most, || {
@@ -376,6 +396,9 @@ impl World {
             | Event::Called(g, ..)
             | Event::CallAnswered(g, ..)
             | Event::CallFailed(g, _)
+            | Event::MembersPolled(g, ..)
+            | Event::MemberPacket(_, g, _)
+            | Event::Introduced(g, ..)
             | Event::WakeEnded(g, ..)
             | Event::Supersede(g, _) => Some(*g),
             Event::UnitDialled(..)
@@ -414,7 +437,14 @@ impl World {
             Event::Deadline(g, number) if self.lives(g, number) => self.on_deadline(g),
             Event::Committed(g, number) if self.lives(g, number) => self.on_committed(g),
             Event::PeerDialled(g, number, peer) if self.lives(g, number) => self.on_peer_dialled(g, peer),
-            Event::Deadline(..) | Event::Committed(..) | Event::PeerDialled(..) => {}
+            Event::MembersPolled(g, number, at) if self.lives(g, number) => self.on_members_polled(g, at),
+            Event::Introduced(g, number, peer) if self.lives(g, number) => self.on_introduced(g, peer),
+            Event::Deadline(..)
+            | Event::Committed(..)
+            | Event::PeerDialled(..)
+            | Event::MembersPolled(..)
+            | Event::Introduced(..) => {}
+            Event::MemberPacket(from, g, packet) => self.on_member_packet(from, g, *packet),
             Event::Supersede(g, event) => self.on_supersede(g, event),
             Event::Ordered(again) => self.on_order(again),
             Event::CommandDeadline(g, number) if self.lives(g, number) => self.on_command_deadline(g),

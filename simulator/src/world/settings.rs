@@ -38,6 +38,19 @@ pub struct Settings {
     pub codec: Option<Codec>,
     /// Whether a clock may be set back while its gateway is down.
     pub clocks_set_back: bool,
+    /// Whose addresses each gateway is given.
+    pub seeds: Seeds,
+}
+
+/// Whose addresses each gateway is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeds {
+    /// Those of all.
+    All,
+    /// All are given that of one.
+    One(usize),
+    /// Each is given that of the next.
+    Ring,
 }
 
 /// Clocks of gateways are at most this far off, so that no two are a day apart: a token further ahead than
@@ -70,6 +83,7 @@ impl Settings {
             sample_ms: dice.between(2000, 9000),
             codec: [None, None, Some(Codec::Proto), Some(Codec::Json)][dice.index(4)],
             clocks_set_back: dice.chance(15),
+            seeds: [Seeds::All, Seeds::One(dice.index(gateways)), Seeds::Ring][dice.index(3)],
         }
     }
 
