@@ -58,8 +58,12 @@ causes! {
     EpochSync = ("epoch_sync", 4202, FixThenRetry),
     /// No gateway here has the key that the token names: drop the token, attach anew.
     ContextUnknown = ("context_unknown", 4203, FixThenRetry),
-    /// The vehicle may not attach. No gateway of this version sends it; a vehicle obeys it all the same.
+    /// The vehicle may not attach: it showed who it is and names another, or an operator refuses it.
     Forbidden = ("forbidden", 4300, Stop),
+    /// The vehicle showed who it is, and no operator has admitted it yet.
+    UnknownVehicle = ("unknown_vehicle", 4301, Stop),
+    /// What the vehicle shows itself with was revoked.
+    Revoked = ("revoked", 4302, Stop),
 }
 
 /// Why a vehicle is detached.
@@ -77,12 +81,33 @@ pub enum DetachCause {
     Unspecified,
     /// Nothing was heard for as long as the timers allow.
     Implicit,
+    /// What it showed itself with was revoked.
+    Revoked,
+    /// An operator refuses it.
+    Refused,
 }
 
 impl DetachCause {
     /// Every cause.
-    pub const ALL: &[Self] =
-        &[Self::IgnitionOff, Self::Service, Self::Shutdown, Self::Handover, Self::Unspecified, Self::Implicit];
+    pub const ALL: &[Self] = &[
+        Self::IgnitionOff,
+        Self::Service,
+        Self::Shutdown,
+        Self::Handover,
+        Self::Unspecified,
+        Self::Implicit,
+        Self::Revoked,
+        Self::Refused,
+    ];
+
+    /// The cause as a vehicle may give it: what only a gateway can know is not taken from one.
+    #[must_use]
+    pub const fn of_vehicle(self) -> Self {
+        match self {
+            Self::IgnitionOff | Self::Service | Self::Shutdown | Self::Handover | Self::Unspecified => self,
+            Self::Implicit | Self::Revoked | Self::Refused => Self::Unspecified,
+        }
+    }
 
     /// The name on the wire.
     pub const fn wire(self) -> &'static str {
@@ -93,6 +118,8 @@ impl DetachCause {
             Self::Handover => "handover",
             Self::Unspecified => "unspecified",
             Self::Implicit => "implicit",
+            Self::Revoked => "revoked",
+            Self::Refused => "refused",
         }
     }
 
@@ -105,6 +132,8 @@ impl DetachCause {
             Self::Handover => 4,
             Self::Unspecified => 5,
             Self::Implicit => 6,
+            Self::Revoked => 7,
+            Self::Refused => 8,
         }
     }
 
@@ -121,14 +150,23 @@ pub enum OrderCause {
     Superseded,
     /// The gateway stops; attach elsewhere.
     Draining,
+    /// What the vehicle shows itself with was revoked.
+    Revoked,
+    /// An operator refuses the vehicle.
+    Policy,
 }
 
 impl OrderCause {
+    /// Every cause.
+    pub const ALL: &[Self] = &[Self::Superseded, Self::Draining, Self::Revoked, Self::Policy];
+
     /// The close code that follows the DetachOrder.
     pub const fn close_code(self) -> u16 {
         match self {
             Self::Superseded => 4409,
             Self::Draining => 4503,
+            Self::Revoked => 4403,
+            Self::Policy => 4408,
         }
     }
 
@@ -137,6 +175,8 @@ impl OrderCause {
         match self {
             Self::Superseded => "superseded",
             Self::Draining => "draining",
+            Self::Revoked => "revoked",
+            Self::Policy => "policy",
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod cell;
 pub mod clones;
 pub mod command;
 pub mod commands;
+pub mod credential;
 pub mod drain;
 pub mod epoch;
 pub mod id;

@@ -6,6 +6,7 @@
 use crate::cause::{DetachCause, RejectCause};
 use crate::cell::Cell;
 use crate::clones::{Clones, Verdict};
+use crate::credential::Bar;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState};
@@ -95,6 +96,8 @@ pub enum Event {
         /// What was kept, its contact on the clock of this life.
         entry: Entry,
     },
+    /// A vehicle may have no session any more.
+    Barred(VehicleId, Bar),
     /// Once a second or so.
     Ticked,
     /// The time of [`Registrar::next_deadline`] has come.
@@ -229,6 +232,7 @@ impl Registrar {
                 }
             }
             Event::Outranked { vehicle, by } => self.outrank(now, vehicle, by, out),
+            Event::Barred(vehicle, bar) => self.drive(now, now, vehicle, SessionEvent::Barred(bar), out),
             Event::Ticked => self.unflag(now, out),
             Event::Restored { vehicle, entry } => self.restore(now, vehicle, &entry, out),
             Event::DeadlineReached => {

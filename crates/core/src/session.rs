@@ -16,8 +16,11 @@
 //! before the winner's entry is there, it first stands aside (Yielded). Everything
 //! late names a connection or a (session, epoch), and has no effect if that is not the present one.
 
+mod barred;
+
 use crate::cause::{DetachCause, OrderCause, RejectCause};
 use crate::cell::Cell;
+use crate::credential::Bar;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, NodeId, SessionId, SpoolId, VehicleId};
 use crate::log::{Entry, LiveState};
@@ -153,6 +156,8 @@ pub enum Event {
         /// The winner's epoch.
         by: Epoch,
     },
+    /// It may have no session any more.
+    Barred(Bar),
     /// The deadline passed.
     DeadlineReached,
 }
@@ -406,6 +411,7 @@ impl Session {
             }
             Event::Outranked { by } => self.yield_to(by, out),
             Event::Superseded { by } => self.stand_aside(now, by, timers, out),
+            Event::Barred(bar) => self.cut(now, bar, timers, out),
             Event::DeadlineReached => self.expire(now, timers, out),
         }
     }

@@ -1,6 +1,7 @@
 use super::{Action, Attempt, Event, Phase, Session, YIELDED_SHOWN};
 use crate::cause::DetachCause;
 use crate::cell::Cell;
+use crate::credential::Bar;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, NodeId, SessionId, SpoolId, VehicleId};
 use crate::log::{Entry, LiveState};
@@ -471,6 +472,7 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
         1 => any::<bool>().prop_map(Event::CloneSuspected),
         3 => conn.prop_map(Event::SocketLost),
         1 => (1u64..12).prop_map(|by| Event::Outranked { by: Epoch(by) }),
+        1 => Just(Event::Barred(Bar::Revoked)),
         4 => Just(Event::DeadlineReached),
     ];
     (prop_oneof![Just(0), Just(1), Just(30_000), Just(4_000_000)], event)

@@ -2,9 +2,11 @@
 //!
 //! Unknown keys are errors. The smallest useful file names the node, its region and where its data lies.
 
+mod identity;
 mod tls;
 mod wake;
 
+pub use identity::{AdmissionMode, IdentityConfig, KeyConfig, ProxyConfig};
 pub use tls::TlsConfig;
 pub use wake::{VEHICLE as WAKE_VEHICLE, WakeConfig, WakeMqttConfig, webhook as webhook_address};
 
@@ -89,12 +91,21 @@ pub struct VehiclesConfig {
     pub unattached_per_address_max: usize,
     /// Over how long vehicles are sent elsewhere before the gateway stops, seconds; 0 to stop at once.
     pub drain_window_s: u64,
+    /// How vehicles show who they are.
+    pub identity: IdentityConfig,
 }
 
 impl Default for VehiclesConfig {
     fn default() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7701);
-        Self { listen, url: None, sockets_max: 100_000, unattached_per_address_max: 4096, drain_window_s: 20 }
+        Self {
+            listen,
+            url: None,
+            sockets_max: 100_000,
+            unattached_per_address_max: 4096,
+            drain_window_s: 20,
+            identity: IdentityConfig::default(),
+        }
     }
 }
 
@@ -385,6 +396,7 @@ impl Config {
         if let Some(tls) = &mut config.tls {
             tls.beside(beside);
         }
+        config.vehicles.identity.beside(beside);
         config.check()?;
         Ok(config)
     }
@@ -429,6 +441,7 @@ impl Config {
         self.token_keys()?;
         self.wake_key()?;
         self.wake.check()?;
+        self.vehicles.identity.check()?;
         self.timers.timers().check()?;
         let TimersConfig { reachable_s, sleep_s, sleep_grace_s, purge_s, .. } = self.timers;
         let unbounded = [

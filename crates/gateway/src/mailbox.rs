@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use waygate_core::command::Command;
+use waygate_core::credential::Credential;
 use waygate_core::id::ConnId;
 use waygate_core::ingest::Ticket;
 use waygate_core::message::Downlink;
@@ -50,6 +51,8 @@ pub enum Letter {
 #[derive(Debug)]
 pub struct Mailbox {
     conn: ConnId,
+    /// Who the vehicle showed that it is.
+    who: Option<Arc<Credential>>,
     letters: Mutex<VecDeque<Letter>>,
     arrived: Notify,
     heard_ms: AtomicU64,
@@ -58,7 +61,20 @@ pub struct Mailbox {
 impl Mailbox {
     /// An empty mailbox.
     pub fn new(conn: ConnId, now: Mono) -> Self {
-        Self { conn, letters: Mutex::new(VecDeque::new()), arrived: Notify::new(), heard_ms: AtomicU64::new(now.0) }
+        let (letters, arrived) = (Mutex::new(VecDeque::new()), Notify::new());
+        Self { conn, who: None, letters, arrived, heard_ms: AtomicU64::new(now.0) }
+    }
+
+    /// Of a vehicle that showed who it is.
+    #[must_use]
+    pub fn of(mut self, who: Option<Arc<Credential>>) -> Self {
+        self.who = who;
+        self
+    }
+
+    /// Who the vehicle showed that it is; `None` where it need not.
+    pub fn who(&self) -> Option<&Arc<Credential>> {
+        self.who.as_ref()
     }
 
     /// Whose it is.

@@ -3,6 +3,7 @@
 //! It never waits for a disk, a vehicle or a peer: writes that find the journal busy are kept, one a vehicle;
 //! a stream without room is not written to; an attach that would wait too long is told to come later.
 
+mod bars;
 mod command;
 pub mod leaving;
 mod state;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use waygate_core::admission::{Class, Verdict};
 use waygate_core::cause::{DetachCause, RejectCause};
+use waygate_core::credential::Bars;
 use waygate_core::drain::Event as DrainEvent;
 use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
@@ -95,7 +97,8 @@ impl PresenceTask {
         gate: Gate,
     ) -> Self {
         let Outlets { journal, errands, live } = outlets;
-        let state = State { node, clock, gate, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
+        let bars = Bars::default();
+        let state = State { node, clock, gate, bars, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
         Self {
             state,
             commands,
@@ -164,6 +167,7 @@ impl PresenceTask {
                 self.drive_drain(DrainEvent::Left(conn));
                 self.back.remove(&conn);
             }
+            Command::Bar(bars) => self.bar(bars),
             Command::LinkOpened(id, link) => {
                 let dialled = link.dialled;
                 self.state.links.insert(id, link);
@@ -208,6 +212,9 @@ impl PresenceTask {
 
     fn attach(&mut self, mailbox: Arc<Mailbox>, request: Box<AttachRequest>) {
         let conn = mailbox.conn();
+        if self.turned_away(&mailbox, &request.vehicle) {
+            return;
+        }
         if self.state.draining() {
             count_refused(RejectCause::Draining);
             mailbox.put(Letter::Send(self.refuse_while_draining(&request)));

@@ -30,7 +30,9 @@ use crate::tls::kept;
 use crate::tls::serve::serve;
 use crate::tls::{Acceptor, Protocols, Revocations, Trust, TrustFault};
 use crate::vehicles::Edge;
+use crate::vehicles::identity::Identities;
 use crate::vehicles::listener::Listener;
+use crate::vehicles::refusals::Refusals;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -142,6 +144,7 @@ impl Gateway {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (id, region) = config.identity()?;
+        let identities = Identities::read(&config.vehicles.identity, false)?;
         let territory = Arc::new(Territory::new(region.clone(), region_map(&config)?));
         let data_dir = config.node.data_dir.clone();
         let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
@@ -293,13 +296,16 @@ impl Gateway {
             territory,
             neighbours,
             pressure,
+            identities,
+            refusals: Refusals::new(clock),
             wake_key,
         };
+        let open = edge.identities.rules().open();
         let limits = &config.vehicles;
         let listener =
             Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
         tasks.spawn("vehicles", listener.run(vehicles));
-        announce(&config, addresses, incarnation.0);
+        announce(&config, addresses, incarnation.0, open);
         let drain_window = Millis::secs(limits.drain_window_s);
         let members = membership.letters;
         Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window, trust })
@@ -363,10 +369,13 @@ fn admission(config: &Config) -> Settings {
     }
 }
 
-fn announce(config: &Config, addresses: Addresses, incarnation: u64) {
+fn announce(config: &Config, addresses: Addresses, incarnation: u64, open: bool) {
     let Addresses { vehicles, operators } = addresses;
     tracing::info!(node = config.node.id, region = config.node.region, %vehicles, %operators, incarnation, "serving");
-    tracing::warn!("no vehicle credentials are configured: vehicles are taken from this machine only, unauthenticated");
+    if open {
+        let only = "vehicles are taken from this machine only, unauthenticated";
+        tracing::warn!("no vehicle credentials are configured: {only}");
+    }
     if config.tls.is_none() && !operators.ip().is_loopback() {
         tracing::warn!(%operators, "operators and peers are not authenticated: anyone who reaches this address may ask");
     }

@@ -360,8 +360,7 @@ impl Machine {
         match (self.whose(link), &self.phase) {
             (Some(Whose::Main), Phase::Attached(_)) => {
                 out.push(Action::Notify(Notice::SocketLost { gateway, why }));
-                let order = [OrderCause::Superseded, OrderCause::Draining];
-                let order = order.into_iter().find(|order| code == Some(order.close_code()));
+                let order = OrderCause::ALL.iter().copied().find(|order| code == Some(order.close_code()));
                 self.lose_session(now, order, false, random, out);
             }
             (Some(Whose::Main), _) => {
@@ -408,6 +407,8 @@ impl Machine {
             // Someone else attached as this vehicle: to fight over it would help no one.
             Some(OrderCause::Superseded) if double => Next::Long,
             Some(OrderCause::Draining) => Next::Other,
+            // No gateway will take it before someone has changed something.
+            Some(OrderCause::Revoked | OrderCause::Policy) => Next::Stop,
             // The way may be back in a moment, and the session with it.
             Some(OrderCause::Superseded) | None => Next::Same,
         };
@@ -468,6 +469,9 @@ impl Machine {
             OrderCause::Superseded if self.is_second_asked() => {}
             OrderCause::Superseded => out.push(Action::Notify(Notice::Superseded { gateway })),
             OrderCause::Draining => out.push(Action::Notify(Notice::Drained { gateway })),
+            OrderCause::Revoked | OrderCause::Policy => {
+                out.push(Action::Notify(Notice::TurnedAway { gateway, cause }));
+            }
         }
         self.lose_session(now, Some(cause), reattach, random, out);
     }

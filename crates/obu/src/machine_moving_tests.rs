@@ -88,6 +88,19 @@ fn a_drained_unit_goes_to_the_next_gateway_also_if_only_the_close_code_says_so()
 }
 
 #[test]
+fn a_unit_that_is_turned_away_tries_again_in_half_a_day_also_if_only_the_close_code_says_so() {
+    for cause in [OrderCause::Revoked, OrderCause::Policy] {
+        let message = Downlink::DetachOrder { cause, reattach: false };
+        let order = Event::MessageReceived { link: MAIN, message, random: 0 };
+        for event in [order, lost(Some(cause.close_code()))] {
+            let mut unit = Unit::attached(&["a", "b"]);
+            unit.apply(event);
+            assert!(unit.machine.next_deadline().unwrap().since(unit.now) >= STOP_WAIT, "{cause:?}");
+        }
+    }
+}
+
+#[test]
 fn records_that_the_spool_gave_up_are_not_sent() {
     let mut unit = Unit::attached(&["a"]);
     unit.record(1).record(2).apply(Event::RecordsDropped([(1, 1)].into_iter().collect()));

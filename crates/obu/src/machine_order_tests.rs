@@ -6,7 +6,7 @@ use waygate_core::message::{Redirect, RedirectReason};
 
 fn downlink() -> impl Strategy<Value = Downlink> {
     let cause = (0..RejectCause::ALL.len()).prop_map(|at| RejectCause::ALL[at]);
-    let order = prop_oneof![Just(OrderCause::Superseded), Just(OrderCause::Draining)];
+    let order = (0..OrderCause::ALL.len()).prop_map(|at| OrderCause::ALL[at]);
     prop_oneof![
         6 => (0u64..50).prop_map(|resume_from| accepting(|accept| accept.resume_from = resume_from)),
         4 => any::<u64>().prop_map(ack),
@@ -36,7 +36,15 @@ fn downlink() -> impl Strategy<Value = Downlink> {
 fn event() -> impl Strategy<Value = Event> {
     let why = String::new;
     let link = || (0u64..2).prop_map(LinkId);
-    let code = prop::option::of(prop_oneof![Just(1006u16), Just(4000), Just(4100), Just(4200), Just(4409), Just(4503)]);
+    let code = prop::option::of(prop_oneof![
+        Just(1006u16),
+        Just(4000),
+        Just(4100),
+        Just(4200),
+        Just(4403),
+        Just(4409),
+        Just(4503)
+    ]);
     let span = || prop_oneof![Just(Millis(0)), (1u64..30_000).prop_map(Millis)];
     prop_oneof![
         1 => Just(Event::AttachRequested),

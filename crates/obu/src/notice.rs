@@ -1,6 +1,6 @@
 //! What an onboard unit tells its owner: everything that happened to its session and its records.
 
-use waygate_core::cause::RecordFault;
+use waygate_core::cause::{OrderCause, RecordFault};
 use waygate_core::command::{Command, CommandId};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::SessionId;
@@ -57,6 +57,13 @@ pub enum Notice {
     Drained {
         /// The gateway that said so.
         gateway: String,
+    },
+    /// The gateway ended the session for good: what the unit shows itself with was revoked, or an operator refuses it.
+    TurnedAway {
+        /// The gateway that said so.
+        gateway: String,
+        /// Why.
+        cause: OrderCause,
     },
     /// The gateway sends the unit elsewhere; it attaches there before it leaves.
     Redirected {

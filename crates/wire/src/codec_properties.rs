@@ -234,7 +234,7 @@ fn downlink() -> impl Strategy<Value = Downlink> {
             text,
         },
     );
-    let order = prop_oneof![Just(OrderCause::Superseded), Just(OrderCause::Draining)];
+    let order = (0..OrderCause::ALL.len()).prop_map(|cause| OrderCause::ALL[cause]);
     let error = (any::<bool>(), ".{0,20}", ".{0,20}").prop_map(|(fatal, text, refers_to)| ErrorReport {
         code: "malformed",
         fatal,

@@ -62,6 +62,8 @@ pub(crate) fn to_proto(downlink: &Downlink) -> Message {
             cause: match cause {
                 OrderCause::Superseded => proto::DetachOrderCause::Superseded.into(),
                 OrderCause::Draining => proto::DetachOrderCause::Draining.into(),
+                OrderCause::Revoked => proto::DetachOrderCause::Revoked.into(),
+                OrderCause::Policy => proto::DetachOrderCause::Policy.into(),
             },
             reattach: *reattach,
         }),
@@ -104,12 +106,9 @@ pub(crate) fn from_proto(message: Message) -> Result<Downlink, WireError> {
             let cause = match proto::DetachOrderCause::try_from(m.cause) {
                 Ok(proto::DetachOrderCause::Superseded) => OrderCause::Superseded,
                 Ok(proto::DetachOrderCause::Draining) => OrderCause::Draining,
-                Ok(
-                    proto::DetachOrderCause::Unspecified
-                    | proto::DetachOrderCause::Revoked
-                    | proto::DetachOrderCause::Policy,
-                )
-                | Err(_) => {
+                Ok(proto::DetachOrderCause::Revoked) => OrderCause::Revoked,
+                Ok(proto::DetachOrderCause::Policy) => OrderCause::Policy,
+                Ok(proto::DetachOrderCause::Unspecified) | Err(_) => {
                     let fault = FieldFault::at("cause", format!("{} is not known here", m.cause));
                     return Err(WireError::malformed(name::DETACH_ORDER, fault));
                 }

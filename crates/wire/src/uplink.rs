@@ -102,8 +102,10 @@ fn detach_cause_to_proto(cause: DetachCause) -> proto::DetachCause {
         DetachCause::Service => proto::DetachCause::Service,
         DetachCause::Shutdown => proto::DetachCause::Shutdown,
         DetachCause::Handover => proto::DetachCause::Handover,
-        // Implicit is the gateway's own finding; a vehicle cannot send it.
-        DetachCause::Unspecified | DetachCause::Implicit => proto::DetachCause::Unspecified,
+        // The others are the gateway's own findings; a vehicle cannot send them.
+        DetachCause::Unspecified | DetachCause::Implicit | DetachCause::Revoked | DetachCause::Refused => {
+            proto::DetachCause::Unspecified
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::commands::{Outcome, Record};
+use waygate_core::credential::Bars;
 use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::membership::Standing;
 use waygate_core::message::{AttachRequest, Downlink, Suspend};
@@ -29,6 +30,8 @@ pub enum Command {
     Suspend(ConnId, Suspend),
     /// A connection has ended.
     Lost(ConnId),
+    /// These may have no session from now on, whatever they show.
+    Bar(Bars),
     /// A stream to a peer was opened.
     LinkOpened(LinkId, Link),
     /// A peer sent a frame.

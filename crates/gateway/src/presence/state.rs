@@ -7,6 +7,7 @@ use crate::mailbox::{Letter, Mailbox};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use waygate_core::commands::{Outcome, Record};
+use waygate_core::credential::Bars;
 use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::message::Downlink;
 use waygate_core::node::{LinkId, Node};
@@ -23,6 +24,8 @@ pub struct State {
     pub clock: Clock,
     /// Load control.
     pub gate: Gate,
+    /// Who may have no session.
+    pub bars: Bars,
     pub(super) mailboxes: BTreeMap<ConnId, Arc<Mailbox>>,
     pub(super) links: BTreeMap<LinkId, Link>,
 }

@@ -4,19 +4,21 @@
 //! owns the ingest machine of the session; everything about presence is decided by the presence task, whose
 //! letters it carries out. Nothing is acked here that the journal has not said is on disk.
 
+mod admit;
 mod moving;
 
-use super::Edge;
 use super::close::{code, code_of, linger, write_raw};
 use super::frame_meter::Metered;
 use super::keepalive::{Due, Keepalive};
 use super::listener::{Held, limits as frame_limits};
 use super::outgoing::{Opcode, Outgoing};
 use super::telemetry::batches;
+use super::{Edge, Peer};
 use crate::journal::Job;
 use crate::mailbox::{Letter, Mailbox};
 use crate::presence::{Command, count_refused};
 use futures_util::{SinkExt, StreamExt};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -95,11 +97,12 @@ struct Connection {
 pub fn run(
     socket: WebSocketStream<Metered<TcpStream>>,
     codec: Codec,
-    conn: ConnId,
+    peer: Peer,
     edge: Arc<Edge>,
     held: Held,
 ) -> impl Future<Output = ()> + Send {
-    let mailbox = Arc::new(Mailbox::new(conn, edge.clock.now()));
+    let Peer { conn, from, who } = peer;
+    let mailbox = Arc::new(Mailbox::new(conn, edge.clock.now()).of(who));
     // Made outside the future, which would keep room for all that goes in.
     let connection = Box::new(Connection {
         socket,
@@ -120,12 +123,16 @@ pub fn run(
         leaving: None,
         swollen: false,
     });
-    attend(connection, conn, held)
+    attend(connection, (conn, from), held)
 }
 
-async fn attend(mut connection: Box<Connection>, conn: ConnId, mut held: Held) {
+async fn attend(mut connection: Box<Connection>, (conn, from): (ConnId, IpAddr), mut held: Held) {
     // What runs seldom is boxed where it is awaited: an idle session keeps no room for it.
-    let end = match Box::pin(connection.await_attach()).await {
+    let asked = match Box::pin(connection.await_attach()).await {
+        Ok(request) => Box::pin(connection.admit(request, from)).await,
+        Err(end) => Err(end),
+    };
+    let end = match asked {
         Ok(request) => {
             held.unattached = None;
             let edge = connection.edge.clone();

@@ -5,7 +5,7 @@
 
 use super::frame_meter::Metered;
 use super::upgrade::{Accepted, Refused, check};
-use super::{Edge, connection};
+use super::{Edge, Peer, connection};
 use crate::tasks::Tasks;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -176,20 +176,28 @@ impl Listener {
         from: SocketAddr,
         held: Option<Held>,
     ) -> Response<Full<Bytes>> {
-        let accepted = match check(&request, from.ip()) {
+        let edge = &self.edge;
+        let who = |headers: &http::HeaderMap| edge.identities.who(headers, from.ip(), None, edge.clock.wall());
+        let accepted = match check(&request, who) {
             Ok(accepted) => accepted,
-            Err(refused) => return refuse(&refused),
+            Err(refused) => {
+                if let Some(refusal) = refused.identity {
+                    edge.refusals.tell(refusal.wire(), from.ip(), None, refusal.text());
+                }
+                return refuse(&refused);
+            }
         };
         let Some(held) = held else {
             return refuse(&Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 header: Some(("retry-after", self.edge.pressure.retry_after_s().to_string().into())),
                 detail: "this gateway holds as many sockets as it may".to_owned(),
+                identity: None,
             });
         };
         let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
         let upgrade = hyper::upgrade::on(&mut request);
-        let Accepted { codec, accept } = accepted;
+        let Accepted { codec, accept, who } = accepted;
         let edge = self.edge.clone();
         self.tasks.spawn_small(async move {
             let upgraded = match upgrade.await {
@@ -200,7 +208,8 @@ impl Listener {
                 return tracing::error!("an upgraded socket is not the TCP stream it was accepted as");
             };
             let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
-            Box::pin(connection::run(socket, codec, conn, edge, held)).await;
+            let peer = Peer { conn, from: from.ip(), who };
+            Box::pin(connection::run(socket, codec, peer, edge, held)).await;
         });
         switching(codec.subprotocol(), &accept)
     }

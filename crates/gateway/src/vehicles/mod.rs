@@ -1,26 +1,44 @@
 //! The vehicles' edge: from an accepted socket to a session.
 
+pub mod bearer;
 pub mod close;
 pub mod connection;
 pub mod frame_meter;
+pub mod identity;
 pub mod keepalive;
 pub mod listener;
 pub mod outgoing;
+pub mod refusals;
 pub mod telemetry;
 pub mod upgrade;
 
+use self::identity::Identities;
+use self::refusals::Refusals;
 use crate::admission::Pressure;
 use crate::clock::Clock;
 use crate::commands::Desk;
 use crate::journal::Job;
 use crate::presence::Presence;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use waygate_core::id::VehicleId;
+use waygate_core::credential::Credential;
+use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::message::GatewayAddress;
 use waygate_core::redirect::Territory;
 use waygate_core::timers::Timers;
 use waygate_core::wake_up;
+
+/// The other side of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// The connection.
+    pub conn: ConnId,
+    /// Its address.
+    pub from: IpAddr,
+    /// Who it is; `None` where vehicles need not show it.
+    pub who: Option<Arc<Credential>>,
+}
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -41,6 +59,10 @@ pub struct Edge {
     pub neighbours: tokio::sync::watch::Receiver<Vec<GatewayAddress>>,
     /// What is known of the load.
     pub pressure: Arc<Pressure>,
+    /// Who vehicles are, and what shows it.
+    pub identities: Identities,
+    /// Tells of those that were turned away.
+    pub refusals: Refusals,
     /// The cluster's key for wake-ups, if this gateway has a hook to send them by.
     pub wake_key: Option<Vec<u8>>,
 }

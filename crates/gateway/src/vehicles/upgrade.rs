@@ -1,9 +1,10 @@
 //! Whether an HTTP request becomes a vehicle's WebSocket, and if not, why: decided without IO.
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::sync::Arc;
+use waygate_core::credential::{Class, Credential, Refusal};
 use waygate_wire::Codec;
 
 /// The path of the vehicles' endpoint.
@@ -16,6 +17,8 @@ pub struct Accepted {
     pub codec: Codec,
     /// The value of `Sec-WebSocket-Accept`.
     pub accept: String,
+    /// Whose request it is; `None` if it need not say.
+    pub who: Option<Arc<Credential>>,
 }
 
 /// Why it may not.
@@ -27,14 +30,19 @@ pub struct Refused {
     pub header: Option<(&'static str, Cow<'static, str>)>,
     /// For a person.
     pub detail: String,
+    /// What was wrong with who it says it is, if it was that.
+    pub identity: Option<Refusal>,
 }
 
 fn refused(status: StatusCode, detail: impl Into<String>) -> Refused {
-    Refused { status, header: None, detail: detail.into() }
+    Refused { status, header: None, detail: detail.into(), identity: None }
 }
 
-/// Checks a request, whatever its body is.
-pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused> {
+/// Checks a request, whatever its body is. Who it comes from is asked last but for the WebSocket itself.
+pub fn check<B>(
+    request: &Request<B>,
+    who: impl FnOnce(&HeaderMap) -> Result<Option<Arc<Credential>>, Refusal>,
+) -> Result<Accepted, Refused> {
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     if request.version() >= Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(refused(StatusCode::BAD_REQUEST, "Host must be sent once"));
@@ -70,27 +78,21 @@ pub fn check<B>(request: &Request<B>, from: IpAddr) -> Result<Accepted, Refused>
     if headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
         return Err(refused(StatusCode::BAD_REQUEST, "the upgrade has no body: frames follow its answer"));
     }
-    check_identity(headers, from)?;
+    let who = who(headers).map_err(turned_away)?;
     let key = single(headers, "sec-websocket-key").filter(|key| is_key(key));
     let key =
         key.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be sent once, 16 bytes as base64"))?;
     let codec = subprotocol(headers)?;
-    Ok(Accepted { codec, accept: tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes()) })
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    Ok(Accepted { codec, accept, who })
 }
 
-/// Without credentials configured there is nothing to check them against: only this machine is let in.
-fn check_identity(headers: &HeaderMap, from: IpAddr) -> Result<(), Refused> {
-    let unauthorized = |detail: &str| {
-        let header = Some(("www-authenticate", "Bearer".into()));
-        Err(Refused { header, ..refused(StatusCode::UNAUTHORIZED, detail) })
+fn turned_away(refusal: Refusal) -> Refused {
+    let (status, header) = match refusal.class() {
+        Class::Unauthorized => (StatusCode::UNAUTHORIZED, Some(("www-authenticate", "Bearer".into()))),
+        Class::Forbidden => (StatusCode::FORBIDDEN, None),
     };
-    if headers.contains_key(AUTHORIZATION) {
-        return unauthorized("this gateway has no keys to check credentials with; send none, or ask elsewhere");
-    }
-    if !from.to_canonical().is_loopback() {
-        return unauthorized("this gateway has no credentials configured and takes vehicles from its own machine only");
-    }
-    Ok(())
+    Refused { header, identity: Some(refusal), ..refused(status, refusal.text()) }
 }
 
 fn subprotocol(headers: &HeaderMap) -> Result<Codec, Refused> {

@@ -1,5 +1,8 @@
 use super::{Accepted, Refused};
+use crate::config::IdentityConfig;
+use crate::vehicles::identity::Identities;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use waygate_core::time::Wall;
 use waygate_wire::Codec;
 
 const GOOD: &[(&str, &str)] = &[
@@ -29,7 +32,8 @@ fn headers(changes: &[(&str, Option<&str>)]) -> HeaderMap {
 fn check(uri: &str, changes: &[(&str, Option<&str>)], from: &str) -> Result<Accepted, Refused> {
     let mut request = Request::get(uri).body(()).unwrap();
     *request.headers_mut() = headers(changes);
-    super::check(&request, from.parse().unwrap())
+    let open = Identities::read(&IdentityConfig::default(), false).unwrap();
+    super::check(&request, |headers| open.who(headers, from.parse().unwrap(), None, Wall(0)))
 }
 
 fn refusal(uri: &str, changes: &[(&str, Option<&str>)], from: &str) -> Refused {

@@ -69,6 +69,7 @@ impl Counters {
             Notice::DialFailed { .. }
             | Notice::Superseded { .. }
             | Notice::Drained { .. }
+            | Notice::TurnedAway { .. }
             | Notice::Moved { .. }
             | Notice::Redirected { .. }
             | Notice::MoveGivenUp { .. }

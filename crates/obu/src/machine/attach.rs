@@ -154,7 +154,9 @@ impl Machine {
             | RejectCause::Cloned
             | RejectCause::Draining
             | RejectCause::BadMessage
-            | RejectCause::Forbidden => false,
+            | RejectCause::Forbidden
+            | RejectCause::UnknownVehicle
+            | RejectCause::Revoked => false,
         }
     }
 }

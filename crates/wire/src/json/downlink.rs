@@ -60,6 +60,8 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Downlink, WireError> {
             let cause = match m.cause {
                 OrderCauseJson::Superseded => OrderCause::Superseded,
                 OrderCauseJson::Draining => OrderCause::Draining,
+                OrderCauseJson::Revoked => OrderCause::Revoked,
+                OrderCauseJson::Policy => OrderCause::Policy,
             };
             Ok(Downlink::DetachOrder { cause, reattach: m.reattach })
         }
@@ -107,6 +109,8 @@ pub(crate) fn encode(downlink: &Downlink) -> Vec<u8> {
             cause: match cause {
                 OrderCause::Superseded => OrderCauseJson::Superseded,
                 OrderCause::Draining => OrderCauseJson::Draining,
+                OrderCause::Revoked => OrderCauseJson::Revoked,
+                OrderCause::Policy => OrderCauseJson::Policy,
             },
             reattach: *reattach,
         }),
@@ -383,6 +387,8 @@ struct DetachOrderJson {
 enum OrderCauseJson {
     Superseded,
     Draining,
+    Revoked,
+    Policy,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -47,9 +47,9 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Uplink, WireError> {
         }
         name::DETACH => {
             let m: DetachJson = message(&kind, frame)?;
-            // A cause of a later version is a goodbye all the same; implicit is the gateway's own finding.
+            // A cause of a later version is a goodbye all the same.
             let cause = DetachCause::ALL.iter().copied().find(|c| c.wire() == m.cause);
-            Ok(Uplink::Detach(cause.filter(|c| *c != DetachCause::Implicit).unwrap_or(DetachCause::Unspecified)))
+            Ok(Uplink::Detach(cause.map_or(DetachCause::Unspecified, DetachCause::of_vehicle)))
         }
         name::TIME_REQUEST => Ok(Uplink::TimeRequest(Wall(message::<TimeRequestJson>(&kind, frame)?.sent.0))),
         name::SUSPEND => Ok(Uplink::Suspend(message::<SuspendJson>(&kind, frame)?.into())),
@@ -70,10 +70,7 @@ pub(crate) fn encode(uplink: &Uplink) -> Vec<u8> {
             cause: m.cause.into(),
             position: m.position.map(Into::into),
         }),
-        Uplink::Detach(cause) => {
-            let cause = if *cause == DetachCause::Implicit { DetachCause::Unspecified } else { *cause };
-            UplinkJson::Detach(DetachJson { cause: cause.wire().to_owned() })
-        }
+        Uplink::Detach(cause) => UplinkJson::Detach(DetachJson { cause: cause.of_vehicle().wire().to_owned() }),
         Uplink::TimeRequest(sent) => UplinkJson::TimeRequest(TimeRequestJson { sent: I64Text(sent.0) }),
         Uplink::Suspend(m) => UplinkJson::Suspend(m.into()),
         Uplink::CommandStatus(m) => UplinkJson::CommandStatus(m.into()),

@@ -64,6 +64,9 @@ impl Output {
             Notice::Superseded { gateway } => {
                 self.error(&format!("{gateway}: another unit has attached as this vehicle"));
             }
+            Notice::TurnedAway { gateway, cause } => {
+                self.error(&format!("{gateway} ended the session: {}; the next try is in 12 hours", cause.wire()));
+            }
             Notice::Drained { gateway } => self.say(&format!("{gateway} stops, looking for another")),
             Notice::Redirected { gateway, reason } => {
                 self.say(&format!("{gateway} sends this unit elsewhere: {}", reason.wire()));

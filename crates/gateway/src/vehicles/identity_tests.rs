@@ -1,0 +1,72 @@
+use super::*;
+use crate::config::{AdmissionMode, ProxyConfig};
+use http::HeaderValue;
+
+const NAME: &str = "urn:waygate:vehicle:vans:LUX-1";
+
+fn behind(from: &[&str]) -> Identities {
+    let from = from.iter().map(|from| (*from).to_owned()).collect();
+    let proxy = Some(ProxyConfig { from, header: "x-waygate-identity".to_owned() });
+    Identities::read(&IdentityConfig { proxy, ..IdentityConfig::default() }, false).unwrap()
+}
+
+fn says(values: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append("x-waygate-identity", HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn who(identities: &Identities, headers: &HeaderMap, from: &str) -> Result<Option<String>, Refusal> {
+    let who = identities.who(headers, from.parse().unwrap(), None, Wall(0))?;
+    Ok(who.map(|who| who.name.to_string()))
+}
+
+#[test]
+fn a_proxy_is_believed_and_its_neighbour_is_not() {
+    let identities = behind(&["10.1.0.0/16", "2001:db8::7"]);
+    for from in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7"] {
+        assert_eq!(who(&identities, &says(&[NAME]), from), Ok(Some(NAME.to_owned())), "{from}");
+        assert_eq!(who(&identities, &says(&[]), from), Err(Refusal::Missing), "{from}");
+    }
+    for from in ["10.2.0.1", "2001:db8::8", "127.0.0.1"] {
+        assert_eq!(who(&identities, &says(&[NAME]), from), Err(Refusal::NotAProxy), "{from}");
+        assert_eq!(who(&identities, &says(&[]), from), Err(Refusal::Missing), "{from}");
+    }
+}
+
+#[test]
+fn a_proxy_must_say_one_name_once() {
+    let identities = behind(&["127.0.0.1"]);
+    let two = says(&[NAME, "urn:waygate:vehicle:vans:LUX-2"]);
+    assert_eq!(who(&identities, &two, "127.0.0.1"), Err(Refusal::ProxyHeader));
+    for value in ["", "LUX-1", "urn:waygate:node:west:west-1", &format!("{NAME},{NAME}")] {
+        assert_eq!(who(&identities, &says(&[value]), "127.0.0.1"), Err(Refusal::ProxyHeader), "{value:?}");
+    }
+}
+
+#[test]
+fn without_a_proxy_configured_its_header_has_no_meaning() {
+    let open = Identities::read(&IdentityConfig::default(), false).unwrap();
+    assert_eq!(who(&open, &says(&[NAME]), "127.0.0.1"), Ok(None));
+}
+
+#[test]
+fn a_network_with_bits_behind_its_prefix_or_none_at_all_is_refused() {
+    for from in ["10.1.2.3/8", "10.1.0.0/33", "everyone", ""] {
+        let proxy = ProxyConfig { from: vec![from.to_owned()], header: "x-waygate-identity".to_owned() };
+        let config = IdentityConfig { proxy: Some(proxy), ..IdentityConfig::default() };
+        let text = Identities::read(&config, false).unwrap_err().to_string();
+        assert!(text.contains("[vehicles.identity.proxy] from") && text.contains(from), "{text}");
+    }
+}
+
+#[test]
+fn the_proxys_header_is_not_the_one_of_tokens() {
+    for header in ["Authorization", "no header", ""] {
+        let proxy = ProxyConfig { from: vec!["127.0.0.1".to_owned()], header: header.to_owned() };
+        let config = IdentityConfig { proxy: Some(proxy), admission: AdmissionMode::Open, ..IdentityConfig::default() };
+        assert!(Identities::read(&config, false).is_err(), "{header:?}");
+    }
+}
