@@ -38,6 +38,7 @@ pub mod record;
 pub mod redirect;
 pub mod region_map;
 pub mod registrar;
+pub mod roster;
 pub mod session;
 pub mod sync;
 pub mod time;

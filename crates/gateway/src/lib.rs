@@ -17,6 +17,7 @@ pub mod operators;
 pub mod pager;
 pub mod peers;
 pub mod presence;
+pub mod roster;
 pub mod start;
 pub mod tasks;
 pub mod timeline;

@@ -8,7 +8,7 @@ mod command;
 pub mod leaving;
 mod state;
 
-pub use command::{Command, Link, Presence};
+pub use command::{Barred, Command, Link, Presence};
 pub use state::State;
 
 use self::leaving::{Draining, Gathering};
@@ -167,7 +167,7 @@ impl PresenceTask {
                 self.drive_drain(DrainEvent::Left(conn));
                 self.back.remove(&conn);
             }
-            Command::Bar(bars) => self.bar(bars),
+            Command::Bar(barred) => self.bar(barred),
             Command::LinkOpened(id, link) => {
                 let dialled = link.dialled;
                 self.state.links.insert(id, link);

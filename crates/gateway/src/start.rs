@@ -5,7 +5,7 @@ use crate::areas::region_map;
 use crate::clock::Clock;
 use crate::commands::task::{CommandsTask, Means, Queues};
 use crate::commands::{Desk, waking};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, AdmissionMode, Config, ConfigError};
 use crate::feed::{Feed, Place};
 use crate::hooks::Hooks;
 use crate::journal::{Answers, Health, JOBS_MAX, Journal};
@@ -24,6 +24,8 @@ use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
 use crate::peers::{self, handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
+use crate::roster::file::FileError;
+use crate::roster::task::RosterTask;
 use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
 use crate::tls::kept;
@@ -125,6 +127,9 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Trust(TrustFault),
+    /// The list of vehicles that operators decided on cannot be read.
+    #[error("the roster of vehicles: {0}")]
+    Roster(#[from] FileError),
     /// No random bits for the node's key.
     #[error("the system gives no random bits: {0}")]
     Random(getrandom::Error),
@@ -215,8 +220,20 @@ impl Gateway {
         let (pager, asks) = Pager::new(presence.clone(), channels.clone());
         let parts = Parts { clock, live: live.clone(), hooks, rules: config.wake.rules(), tasks: tasks.clone() };
         tasks.spawn("pager", pager.task(asks, parts).run());
+        let (roster, mut roster_task) =
+            RosterTask::open(&config.node.data_dir, node_id.as_str().to_owned(), clock, presence.clone())?;
+        roster_task.begin().await;
+        tasks.spawn("roster", roster_task.run(tasks.stopping()));
+        tasks.spawn("roster tells", {
+            let run = peers::roster::run(roster.clone(), presence.clone(), channels.clone());
+            let stopping = tasks.stopping();
+            async move {
+                tokio::select! { () = run => {}, () = stopping => {} }
+            }
+        });
         let own = PeerService {
             pager: pager.clone(),
+            roster: roster.clone(),
             presence: presence.clone(),
             streams: streams.clone(),
             feed: feed.clone(),
@@ -297,6 +314,7 @@ impl Gateway {
             neighbours,
             pressure,
             identities,
+            roster: Some(roster).filter(|_| config.vehicles.identity.admission == AdmissionMode::Listed),
             refusals: Refusals::new(clock),
             wake_key,
         };

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 mod command;
 mod event;
 mod instant;
+mod roster;
 mod timeline;
 
 pub use command::{
@@ -19,6 +20,7 @@ pub use command::{
 };
 pub use event::{Hello, LivePosition, Missed, Positions, StreamEvent, UnreadableEvent};
 pub use instant::{BadInstant, Instant};
+pub use roster::{NewDecision, RosterList, RosterVehicle};
 pub use timeline::{Timeline, Transition};
 
 /// What is shown of a vehicle's reachability.

@@ -10,6 +10,7 @@ pub mod page;
 pub mod problem;
 pub mod query;
 pub mod regions;
+pub mod roster;
 pub mod router;
 pub mod shape;
 pub mod telemetry;

@@ -79,7 +79,7 @@ pub async fn snapshot(
 }
 
 /// A body as JSON; an empty one asks with the defaults.
-fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }

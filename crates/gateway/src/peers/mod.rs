@@ -10,6 +10,7 @@ pub mod moment;
 pub mod paging;
 pub mod place;
 pub mod revocation;
+pub mod roster;
 pub mod service;
 pub mod stream;
 pub mod timeline;

@@ -8,6 +8,7 @@ use crate::live::Live;
 use crate::pager::Pager;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
+use crate::roster::RosterDesk;
 use crate::tasks::Tasks;
 use crate::tls::Peer;
 use futures_util::{Stream, StreamExt};
@@ -56,6 +57,8 @@ pub struct PeerService {
     pub live: Live,
     /// Pages.
     pub pager: Pager,
+    /// Which vehicles may attach.
+    pub roster: RosterDesk,
     /// The store.
     pub reader: Reader,
     /// Spawns.

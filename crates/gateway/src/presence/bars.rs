@@ -2,18 +2,21 @@
 //!
 //! This task looks at both, in the order in which they come: no attach slips by while the bars change.
 
-use super::{PresenceTask, refuse};
+use super::{Barred, PresenceTask, refuse};
 use crate::mailbox::Mailbox;
 use waygate_core::cause::RejectCause;
-use waygate_core::credential::{Bar, Bars};
+use waygate_core::credential::Bar;
 use waygate_core::id::VehicleId;
 use waygate_core::registrar::Event;
 use waygate_core::time::Millis;
 
 impl PresenceTask {
     /// From now on these are barred. Ends their sessions, with or without a socket.
-    pub(super) fn bar(&mut self, bars: Bars) {
-        self.state.bars = bars;
+    pub(super) fn bar(&mut self, barred: Barred) {
+        match barred {
+            Barred::Revoked(ids) => self.state.bars.revoked = ids,
+            Barred::Refused(vehicles) => self.state.bars.refused = vehicles,
+        }
         let mut barred = Vec::new();
         for (vehicle, session) in self.state.node.registrar().sessions() {
             let conns = session.conns().into_iter().flatten();

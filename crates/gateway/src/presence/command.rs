@@ -4,12 +4,13 @@ use super::State;
 use super::leaving::ContextRequest;
 use crate::mailbox::Mailbox;
 use crate::peers::handover::Notice;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::commands::{Outcome, Record};
-use waygate_core::credential::Bars;
+use waygate_core::credential::CertificateId;
 use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::membership::Standing;
 use waygate_core::message::{AttachRequest, Downlink, Suspend};
@@ -31,7 +32,7 @@ pub enum Command {
     /// A connection has ended.
     Lost(ConnId),
     /// These may have no session from now on, whatever they show.
-    Bar(Bars),
+    Bar(Barred),
     /// A stream to a peer was opened.
     LinkOpened(LinkId, Link),
     /// A peer sent a frame.
@@ -72,6 +73,15 @@ pub enum Command {
     Drain(Millis, oneshot::Sender<()>),
     /// The gateway stops: every vehicle is sent away.
     SendAway,
+}
+
+/// Who may have no session, by one of the two who say so.
+#[derive(Clone, Debug)]
+pub enum Barred {
+    /// Certificates that were revoked; all of them.
+    Revoked(Arc<BTreeSet<CertificateId>>),
+    /// Vehicles that operators refuse; all of them.
+    Refused(Arc<BTreeSet<VehicleId>>),
 }
 
 /// The gateway's end of a stream to a peer.

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::commands::Desk;
 use crate::journal::Job;
 use crate::presence::Presence;
+use crate::roster::RosterDesk;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -61,6 +62,8 @@ pub struct Edge {
     pub pressure: Arc<Pressure>,
     /// Who vehicles are, and what shows it.
     pub identities: Identities,
+    /// Which vehicles operators admitted, if vehicles have to be.
+    pub roster: Option<RosterDesk>,
     /// Tells of those that were turned away.
     pub refusals: Refusals,
     /// The cluster's key for wake-ups, if this gateway has a hook to send them by.

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod events;
 pub mod hooks;
 pub mod pki;
+pub mod issuer;
 pub mod prefill;
 pub mod raw;
 pub mod rover;
@@ -158,6 +159,30 @@ impl Vehicle {
         request.headers_mut().insert("sec-websocket-protocol", "waygate.v1.json".parse().unwrap());
         let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
         Self { socket, id: id.to_owned() }
+    }
+
+    /// Connects with these headers; the refusal is the HTTP status and its text.
+    pub async fn connect_with(address: SocketAddr, id: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
+        let mut request = format!("ws://{address}/v1/obu").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "waygate.v1.json".parse().unwrap());
+        for (name, value) in headers {
+            let name: http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        match tokio_tungstenite::connect_async(request).await {
+            Ok((socket, _)) => Ok(Self { socket, id: id.to_owned() }),
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                Err((response.status().as_u16(), body.into_owned()))
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Attaches on a socket that stands already; the answer.
+    pub async fn ask(&mut self, changes: Value) -> Value {
+        self.send(attach_request(&self.id.clone(), changes)).await;
+        self.receive().await
     }
 
     /// Connects and attaches; the accept.

@@ -1,9 +1,10 @@
 //! Whether a vehicle that asks for a session is the one that it showed itself to be, and may have one.
 
-use super::{Connection, End};
+use super::{Connection, End, code};
 use std::net::IpAddr;
 use waygate_core::cause::RejectCause;
 use waygate_core::message::AttachRequest;
+use waygate_core::roster::Verdict;
 use waygate_core::time::Millis;
 
 impl Connection {
@@ -15,6 +16,21 @@ impl Connection {
             self.edge.refusals.tell("other_vehicle", from, Some(&who.name), "it attaches as another vehicle");
             return Err(self.reject(RejectCause::Forbidden, Millis(0), &text).await);
         }
-        Ok(request)
+        let Some(roster) = self.edge.roster.clone() else { return Ok(request) };
+        let verdict = roster.ask(who.name.clone(), who.means.wire()).await;
+        let (reason, cause, text) = match verdict {
+            Some(Verdict::Admitted) => return Ok(request),
+            Some(Verdict::Pending) => {
+                let text = "no operator has admitted this vehicle yet; it is on the list of those that wait";
+                ("pending", RejectCause::UnknownVehicle, text)
+            }
+            Some(Verdict::Refused) => ("refused", RejectCause::Forbidden, "an operator refuses this vehicle"),
+            Some(Verdict::OtherFleet) => {
+                ("other_fleet", RejectCause::Forbidden, "a vehicle of this name belongs to another fleet")
+            }
+            None => return Err(End::Close(code::INTERNAL)),
+        };
+        self.edge.refusals.tell(reason, from, Some(&who.name), text);
+        Err(self.reject(cause, Millis(0), text).await)
     }
 }

@@ -1,0 +1,145 @@
+//! The roster between gateways: what this one answers, and how it tells the others what is new.
+//!
+//! Every peer that is heard is told everything once, and what changes from then on. Whoever was not heard meanwhile is told
+//! everything anew: it may have lost its disk. Joining is the same in any order, so both simply tell.
+
+use super::channels::Channels;
+use super::service::PeerService;
+use crate::presence::Presence;
+use crate::roster::RosterDesk;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tonic::{Request, Response, Status};
+use waygate_core::id::{FleetId, Incarnation, NodeId, VehicleId};
+use waygate_core::roster::{Entry, Standing};
+use waygate_core::time::Wall;
+use waygate_core::view::Liveness;
+use waygate_wire::proto;
+use waygate_wire::proto::roster_client::RosterClient;
+use waygate_wire::proto::roster_server::Roster as RosterService;
+
+/// Entries of one message: some 200 KiB.
+const ENTRIES_MAX: usize = 1000;
+
+/// Longest texts taken from a peer, bytes.
+const TEXT_BYTES_MAX: usize = 64;
+
+/// How often peers are looked at that have not been told.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a peer may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Which life of which gateway, and how far it was told.
+type Told = BTreeMap<(NodeId, Incarnation), u64>;
+
+#[tonic::async_trait]
+impl RosterService for PeerService {
+    async fn tell(&self, request: Request<proto::RosterNews>) -> Result<Response<proto::RosterReceipt>, Status> {
+        let entries = request.into_inner().entries;
+        if entries.len() > ENTRIES_MAX {
+            return Err(Status::invalid_argument(format!("at most {ENTRIES_MAX} entries are taken at once")));
+        }
+        let all = entries.len();
+        let read: Vec<_> = entries.into_iter().filter_map(from_proto).collect();
+        if read.len() < all {
+            metrics::counter!("waygate_roster_entries_skipped_total").increment((all - read.len()) as u64);
+            tracing::warn!(skipped = all - read.len(), "entries of a peer's roster could not be read");
+        }
+        Ok(Response::new(proto::RosterReceipt { kept: self.roster.learn(read).await }))
+    }
+}
+
+/// Tells the others what is new here, for as long as this is polled.
+pub async fn run(roster: RosterDesk, presence: Presence, channels: Channels) {
+    let mut changes = roster.changes();
+    let mut told = Told::new();
+    loop {
+        let heard = presence.ask(|state| {
+            let alive = state.node.view().nodes().filter(|node| matches!(node.liveness, Liveness::Alive { .. }));
+            let told_of =
+                alive.map(|node| ((node.info.id.clone(), node.info.incarnation), node.info.operators_url.clone()));
+            told_of.collect::<BTreeMap<_, _>>()
+        });
+        let Some(heard) = heard.await else { return };
+        told.retain(|peer, _| heard.contains_key(peer));
+        let upto = *changes.borrow_and_update();
+        let behind = heard.into_iter().filter_map(|(peer, url)| {
+            let from = told.get(&peer).copied().unwrap_or(0);
+            (from < upto).then_some((peer, url, from))
+        });
+        let calls = behind.map(|(peer, url, from)| {
+            let (roster, channels) = (&roster, &channels);
+            async move { (peer, tell(roster, channels, &url, from).await) }
+        });
+        for (peer, reached) in join_all(calls.collect::<Vec<_>>()).await {
+            told.insert(peer, reached);
+        }
+        // A change is told at once; a peer that appears, or could not be told, within a second.
+        let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+    }
+}
+
+/// Tells one peer what follows a change. Returns how far it knows.
+async fn tell(roster: &RosterDesk, channels: &Channels, url: &str, mut from: u64) -> u64 {
+    let Some(channel) = channels.to(url) else { return from };
+    let mut client = RosterClient::new(channel);
+    loop {
+        let Some((entries, upto)) = roster.after(from, ENTRIES_MAX).await else { return from };
+        if entries.is_empty() {
+            return from;
+        }
+        let news = proto::RosterNews { entries: entries.iter().map(to_proto).collect() };
+        match tokio::time::timeout(DEADLINE, client.tell(news)).await {
+            Ok(Ok(receipt)) if receipt.get_ref().kept => from = upto,
+            Ok(Ok(_)) => return from,
+            Ok(Err(status)) => {
+                tracing::debug!(url, message = status.message(), "a peer was not told of the roster");
+                return from;
+            }
+            Err(_) => return from,
+        }
+    }
+}
+
+fn to_proto((vehicle, entry): &(VehicleId, Entry)) -> proto::RosterEntry {
+    let standing = match entry.standing {
+        Standing::Pending => proto::RosterStanding::Pending,
+        Standing::Admitted => proto::RosterStanding::Admitted,
+        Standing::Refused => proto::RosterStanding::Refused,
+    };
+    proto::RosterEntry {
+        vehicle: vehicle.as_str().to_owned(),
+        fleet: entry.fleet.as_str().to_owned(),
+        standing: standing.into(),
+        version: entry.version,
+        first_ms: entry.first.0,
+        last_ms: entry.last.0,
+        means: entry.means.clone(),
+        by: entry.by.clone(),
+    }
+}
+
+fn from_proto(entry: proto::RosterEntry) -> Option<(VehicleId, Entry)> {
+    let standing = match entry.standing() {
+        proto::RosterStanding::Pending => Standing::Pending,
+        proto::RosterStanding::Admitted => Standing::Admitted,
+        proto::RosterStanding::Refused => Standing::Refused,
+        proto::RosterStanding::Unspecified => return None,
+    };
+    let short = entry.means.len() <= TEXT_BYTES_MAX && entry.by.len() <= TEXT_BYTES_MAX;
+    // A decision has a version, and what waits has none.
+    let counted = (entry.version == 0) == (standing == Standing::Pending);
+    let entry = (short && counted).then_some(entry)?;
+    let known = Entry {
+        version: entry.version,
+        standing,
+        fleet: FleetId::new(&entry.fleet).ok()?,
+        first: Wall(entry.first_ms),
+        last: Wall(entry.last_ms),
+        means: entry.means,
+        by: entry.by,
+    };
+    Some((VehicleId::new(&entry.vehicle).ok()?, known))
+}
