@@ -5,12 +5,10 @@
 //! sources that name different vehicles are refused, as one of them must be wrong.
 
 use crate::id::{FleetId, VehicleId};
+use crate::identity::Identity;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-
-/// What every vehicle's name begins with.
-const URN: &str = "urn:waygate:vehicle:";
 
 /// A vehicle and the fleet it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,17 +27,21 @@ pub struct InvalidName;
 impl VehicleName {
     /// Reads a name.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let (fleet, vehicle) = text.strip_prefix(URN).and_then(|rest| rest.split_once(':')).ok_or(InvalidName)?;
-        Ok(Self {
-            fleet: FleetId::new(fleet).map_err(|_| InvalidName)?,
-            vehicle: VehicleId::new(vehicle).map_err(|_| InvalidName)?,
-        })
+        Identity::parse(text).ok().as_ref().and_then(Self::of).ok_or(InvalidName)
+    }
+
+    /// The name of a vehicle; `None` if it is a gateway's.
+    pub fn of(identity: &Identity) -> Option<Self> {
+        match identity {
+            Identity::Vehicle { fleet, vehicle } => Some(Self { fleet: fleet.clone(), vehicle: vehicle.clone() }),
+            Identity::Node { .. } => None,
+        }
     }
 }
 
 impl fmt::Display for VehicleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{URN}{}:{}", self.fleet, self.vehicle)
+        Identity::vehicle(self.fleet.clone(), self.vehicle.clone()).fmt(f)
     }
 }
 
@@ -157,6 +159,8 @@ refusals! {
     CertificateName = ("certificate_name", Forbidden, "the certificate must have one name urn:waygate:vehicle:FLEET:VEHICLE as a URI"),
     /// The header of proxies comes from someone who is none.
     NotAProxy = ("not_a_proxy", Forbidden, "the identity header is taken from configured proxies only; do not send it"),
+    /// The certificate in a proxy's header is refused; the log says why.
+    ProxyCertificate = ("proxy_certificate", Forbidden, "the certificate that the proxy passes on does not hold"),
     /// A proxy's header cannot be read.
     ProxyHeader = ("proxy_header", Forbidden, "the proxy's identity header must be sent once, with a vehicle's name or certificate"),
     /// Two sources name two vehicles.

@@ -91,6 +91,8 @@ pub struct VehiclesConfig {
     pub unattached_per_address_max: usize,
     /// Over how long vehicles are sent elsewhere before the gateway stops, seconds; 0 to stop at once.
     pub drain_window_s: u64,
+    /// The certificate that vehicles are shown, and the CAs of theirs; without it no TLS is spoken with them.
+    pub tls: Option<TlsConfig>,
     /// How vehicles show who they are.
     pub identity: IdentityConfig,
 }
@@ -104,6 +106,7 @@ impl Default for VehiclesConfig {
             sockets_max: 100_000,
             unattached_per_address_max: 4096,
             drain_window_s: 20,
+            tls: None,
             identity: IdentityConfig::default(),
         }
     }
@@ -393,7 +396,7 @@ impl Config {
         for file in config.regions.values_mut().filter_map(|region| region.geojson.as_mut()) {
             *file = beside.join(&*file);
         }
-        if let Some(tls) = &mut config.tls {
+        for tls in config.tls.iter_mut().chain(&mut config.vehicles.tls) {
             tls.beside(beside);
         }
         config.vehicles.identity.beside(beside);

@@ -30,11 +30,12 @@ use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
 use crate::tls::kept;
 use crate::tls::serve::serve;
-use crate::tls::{Acceptor, Protocols, Revocations, Trust, TrustFault};
+use crate::tls::{Acceptor, Certificates, FileFault, Owner, Protocols, Revocations, Trust, TrustFault};
 use crate::vehicles::Edge;
 use crate::vehicles::identity::Identities;
 use crate::vehicles::listener::Listener;
 use crate::vehicles::refusals::Refusals;
+use crate::vehicles::revoked;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,7 @@ pub struct Gateway {
     reader: Reader,
     drain_window: Millis,
     trust: Option<Trust>,
+    vehicles_tls: Option<Certificates>,
 }
 
 /// Where a gateway listens.
@@ -127,6 +129,9 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Trust(TrustFault),
+    /// TLS with vehicles cannot be set up.
+    #[error("[vehicles.tls] {0}")]
+    VehiclesTls(FileFault),
     /// The list of vehicles that operators decided on cannot be read.
     #[error("the roster of vehicles: {0}")]
     Roster(#[from] FileError),
@@ -149,7 +154,6 @@ impl Gateway {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (id, region) = config.identity()?;
-        let identities = Identities::read(&config.vehicles.identity, false)?;
         let territory = Arc::new(Territory::new(region.clone(), region_map(&config)?));
         let data_dir = config.node.data_dir.clone();
         let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
@@ -161,6 +165,8 @@ impl Gateway {
         };
         let revocations = Revocations::default();
         let trust = Trust::load(&config, revocations.clone())?;
+        let vehicles_tls = vehicles_tls(&config, &revocations)?;
+        let identities = Identities::read(&config.vehicles.identity, vehicles_tls.is_some(), &revocations)?;
         let vehicles = listen("vehicles", config.vehicles.listen).await?;
         let operators = listen("operators", config.operators.listen).await?;
         let addresses = Addresses {
@@ -173,7 +179,7 @@ impl Gateway {
             id,
             region,
             incarnation,
-            vehicles_url: config.vehicles.url.clone().unwrap_or(format!("ws://{}/v1/obu", addresses.vehicles)),
+            vehicles_url: vehicles_url(&config, addresses.vehicles),
             operators_url: operators_url(&config, addresses.operators),
             draining: false,
         };
@@ -319,14 +325,25 @@ impl Gateway {
             wake_key,
         };
         let open = edge.identities.rules().open();
+        revoked::tell(&revocations, &presence).await;
+        tasks.spawn("revoked vehicles", {
+            let (run, stopping) = (revoked::run(revocations, presence.clone()), tasks.stopping());
+            async move {
+                tokio::select! { () = run => {}, () = stopping => {} }
+            }
+        });
+        if let Some(certificates) = &vehicles_tls {
+            tasks.spawn("vehicles' certificates", certificates.clone().run(tasks.clone()));
+        }
         let limits = &config.vehicles;
-        let listener =
-            Listener::new(Arc::new(edge), tasks.clone(), limits.sockets_max, limits.unattached_per_address_max);
+        let tls = vehicles_tls.clone().map(|certificates| Acceptor::new(certificates, Protocols::Http1));
+        let (sockets, unattached) = (limits.sockets_max, limits.unattached_per_address_max);
+        let listener = Listener::new(Arc::new(edge), tasks.clone(), tls, sockets, unattached);
         tasks.spawn("vehicles", listener.run(vehicles));
         announce(&config, addresses, incarnation.0, open);
         let drain_window = Millis::secs(limits.drain_window_s);
         let members = membership.letters;
-        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window, trust })
+        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window, trust, vehicles_tls })
     }
 
     /// Where it listens.
@@ -343,6 +360,9 @@ impl Gateway {
     pub fn reload(&self) {
         if let Some(trust) = &self.trust {
             trust.certificates().reload();
+        }
+        if let Some(certificates) = &self.vehicles_tls {
+            certificates.reload();
         }
     }
 
@@ -400,6 +420,19 @@ fn announce(config: &Config, addresses: Addresses, incarnation: u64, open: bool)
     if config.tls.is_some() && !operators.ip().is_loopback() {
         tracing::warn!(%operators, "operators are not authenticated: anyone who reaches this address may ask; peers are");
     }
+}
+
+/// The certificate that vehicles are shown, and the CAs of theirs.
+fn vehicles_tls(config: &Config, revocations: &Revocations) -> Result<Option<Certificates>, StartError> {
+    let Some(tls) = &config.vehicles.tls else { return Ok(None) };
+    let loaded = Certificates::load("vehicles.tls", tls.files(), Owner::Host, revocations.clone());
+    loaded.map(Some).map_err(StartError::VehiclesTls)
+}
+
+/// What vehicles are told to dial.
+fn vehicles_url(config: &Config, listens: SocketAddr) -> String {
+    let scheme = if config.vehicles.tls.is_some() { "wss" } else { "ws" };
+    config.vehicles.url.clone().unwrap_or_else(|| format!("{scheme}://{listens}/v1/obu"))
 }
 
 /// What peers are told to dial.

@@ -80,6 +80,12 @@ pub struct ProxyConfig {
     /// The header that tells.
     #[serde(default = "header")]
     pub header: String,
+    /// The CAs of certificates that they pass on, PEM, beside the configuration file; without it they pass on names only.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The revocation lists of these CAs.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
 }
 
 fn header() -> String {
@@ -92,6 +98,8 @@ impl IdentityConfig {
         for key in &mut self.keys {
             key.file = folder.join(&key.file);
         }
+        let proxied = self.proxy.iter_mut().flat_map(|proxy| proxy.ca.iter_mut().chain(&mut proxy.crl));
+        proxied.for_each(|file| *file = folder.join(&*file));
     }
 
     /// Checks what can be checked without reading the keys.

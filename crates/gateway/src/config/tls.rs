@@ -1,6 +1,7 @@
 //! `[tls]`: the certificate that this node has for its peers and operators, and which nodes it takes for peers.
 
 use super::{Config, ConfigError};
+use crate::tls::Files;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use waygate_core::identity::{Identity, NodePattern};
@@ -23,6 +24,11 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
+    /// Where the files lie.
+    pub fn files(&self) -> Files {
+        Files { cert: self.cert.clone(), key: self.key.clone(), ca: self.ca.clone(), crl: self.crl.clone() }
+    }
+
     /// Puts relative paths beside the configuration file.
     pub(super) fn beside(&mut self, folder: &Path) {
         for file in [&mut self.cert, &mut self.key, &mut self.ca].into_iter().chain(&mut self.crl) {

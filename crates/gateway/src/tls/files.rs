@@ -72,13 +72,7 @@ impl Files {
 
     /// The CAs.
     pub fn anchors(&self, bytes: &Bytes) -> Result<Vec<TrustAnchor<'static>>, FileFault> {
-        let mut anchors = Vec::new();
-        for (certificate, number) in certificates(&self.ca, &bytes.ca)?.iter().zip(1..) {
-            let anchor = webpki::anchor_from_trusted_cert(certificate)
-                .map_err(|error| FileFault::new(&self.ca, format!("certificate {number} is no CA's: {error:?}")))?;
-            anchors.push(anchor.to_owned());
-        }
-        Ok(anchors)
+        anchors(&self.ca, &bytes.ca)
     }
 }
 
@@ -86,13 +80,37 @@ impl Files {
     /// The revocation lists.
     pub fn lists(&self, bytes: &Bytes) -> Result<Vec<CertificateRevocationListDer<'static>>, FileFault> {
         let Some(path) = &self.crl else { return Ok(Vec::new()) };
-        let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes.crl).collect();
-        let lists = lists.map_err(|error| FileFault::new(path, format!("is no PEM that can be read: {error}")))?;
-        if lists.is_empty() {
-            return Err(FileFault::new(path, "holds no revocation list: it must be PEM, with BEGIN X509 CRL"));
-        }
-        Ok(lists)
+        lists(path, &bytes.crl)
     }
+}
+
+/// The CAs of a file by itself.
+pub fn anchors_of(path: &Path) -> Result<Vec<TrustAnchor<'static>>, FileFault> {
+    anchors(path, &read(path)?)
+}
+
+/// The revocation lists of a file by itself.
+pub fn lists_of(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, FileFault> {
+    lists(path, &read(path)?)
+}
+
+fn anchors(path: &Path, pem: &[u8]) -> Result<Vec<TrustAnchor<'static>>, FileFault> {
+    let mut anchors = Vec::new();
+    for (certificate, number) in certificates(path, pem)?.iter().zip(1..) {
+        let anchor = webpki::anchor_from_trusted_cert(certificate)
+            .map_err(|error| FileFault::new(path, format!("certificate {number} is no CA's: {error:?}")))?;
+        anchors.push(anchor.to_owned());
+    }
+    Ok(anchors)
+}
+
+fn lists(path: &Path, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, FileFault> {
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+    let lists = lists.map_err(|error| FileFault::new(path, format!("is no PEM that can be read: {error}")))?;
+    if lists.is_empty() {
+        return Err(FileFault::new(path, "holds no revocation list: it must be PEM, with BEGIN X509 CRL"));
+    }
+    Ok(lists)
 }
 
 /// A file of at most [`FILE_BYTES_MAX`].

@@ -20,7 +20,7 @@ pub mod verify;
 
 #[cfg(test)]
 #[path = "../../tests/support/pki.rs"]
-mod pki;
+pub(crate) mod pki;
 
 pub use accept::{Accepted, Acceptor, HandshakeFault, Protocols};
 pub use certificates::{Certificates, Owner};

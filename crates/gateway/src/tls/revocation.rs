@@ -154,6 +154,35 @@ impl Revocations {
         // The sender lives as long as `self`: this does not fail.
         let _ = lists.wait_for(|lists| listed(lists, &peer.issued)).await;
     }
+
+    /// Every certificate on a list.
+    pub fn all(&self) -> Vec<Issued> {
+        let lists = self.lists.borrow();
+        let of = |(issuer, list): (&IssuerKey, &List)| {
+            let issuer = *issuer;
+            list.serials.iter().map(move |serial| Issued { issuer, serial: serial.clone() }).collect::<Vec<_>>()
+        };
+        lists.iter().flat_map(of).collect()
+    }
+
+    /// Notices every newer list from now on.
+    pub fn subscribe(&self) -> Changes {
+        Changes(self.lists.subscribe())
+    }
+}
+
+/// Notices newer lists.
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<Lists>);
+
+impl Changes {
+    /// Resolves once a list was taken since the last time.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody is left who could take one.
+            std::future::pending().await
+        }
+    }
 }
 
 /// A list and the CA that it is of.

@@ -13,6 +13,7 @@ use super::keepalive::{Due, Keepalive};
 use super::listener::{Held, limits as frame_limits};
 use super::outgoing::{Opcode, Outgoing};
 use super::telemetry::batches;
+use super::transport::Transport;
 use super::{Edge, Peer};
 use crate::journal::Job;
 use crate::mailbox::{Letter, Mailbox};
@@ -21,7 +22,6 @@ use futures_util::{SinkExt, StreamExt};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
@@ -67,7 +67,7 @@ enum End {
 }
 
 struct Connection {
-    socket: WebSocketStream<Metered<TcpStream>>,
+    socket: WebSocketStream<Metered<Transport>>,
     outgoing: Outgoing,
     codec: Codec,
     mailbox: Arc<Mailbox>,
@@ -95,7 +95,7 @@ struct Connection {
 
 /// Serves a socket that was just upgraded until it ends.
 pub fn run(
-    socket: WebSocketStream<Metered<TcpStream>>,
+    socket: WebSocketStream<Metered<Transport>>,
     codec: Codec,
     peer: Peer,
     edge: Arc<Edge>,

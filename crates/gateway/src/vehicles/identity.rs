@@ -2,7 +2,10 @@
 //! `core/credential.rs`.
 
 use super::bearer::Keys;
+use super::certificate::{Proxied, of_header, word};
+use super::refusals::Refusals;
 use crate::config::{ConfigError, IdentityConfig};
+use crate::tls::Revocations;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -20,6 +23,7 @@ pub struct Identities {
     keys: Keys,
     proxies: Vec<IpNet>,
     header: Option<HeaderName>,
+    proxied: Option<Proxied>,
 }
 
 /// The certificate of a socket, if one was shown and its chain holds.
@@ -27,13 +31,13 @@ pub type Shown = Option<Result<Credential, Refusal>>;
 
 impl Identities {
     /// From the configuration; reads the keys. `certificates` says whether the listener asks for them.
-    pub fn read(config: &IdentityConfig, certificates: bool) -> Result<Self, ConfigError> {
+    pub fn read(config: &IdentityConfig, certificates: bool, revocations: &Revocations) -> Result<Self, ConfigError> {
         let fault = |key, what: String| ConfigError::Bounds { key, what };
         let keys = Keys::read(&config.keys, &config.audience, config.leeway_s)
             .map_err(|what| fault("[vehicles.identity] keys", what))?;
         let fleets: Result<BTreeSet<_>, _> = config.fleets.iter().map(|fleet| FleetId::new(fleet)).collect();
         let fleets = fleets.map_err(|error| fault("[vehicles.identity] fleets", error.to_string()))?;
-        let (mut proxies, mut header) = (Vec::new(), None);
+        let (mut proxies, mut header, mut proxied) = (Vec::new(), None, None);
         if let Some(proxy) = &config.proxy {
             for from in &proxy.from {
                 let what = || format!("{from:?} is no address and no network such as 10.1.0.0/16");
@@ -42,9 +46,13 @@ impl Identities {
             let name = proxy.header.parse::<HeaderName>().ok().filter(|name| *name != AUTHORIZATION);
             let what = || format!("{:?} is no name of a header of its own", proxy.header);
             header = Some(name.ok_or_else(|| fault("[vehicles.identity.proxy] header", what()))?);
+            if let Some(ca) = &proxy.ca {
+                let checks = Proxied::load(ca, proxy.crl.as_deref(), revocations);
+                proxied = Some(checks.map_err(|error| fault("[vehicles.identity.proxy] ca", error.to_string()))?);
+            }
         }
         let rules = Rules { certificates, tokens: !keys.is_empty(), proxies: header.is_some(), fleets };
-        Ok(Self { rules, keys, proxies, header })
+        Ok(Self { rules, keys, proxies, header, proxied })
     }
 
     /// What counts.
@@ -59,13 +67,15 @@ impl Identities {
         from: IpAddr,
         certificate: Shown,
         now: Wall,
+        refusals: &Refusals,
     ) -> Result<Option<Arc<Credential>>, Refusal> {
         let from = from.to_canonical();
         let from_proxy = self.proxies.iter().any(|network| network.contains(&from));
         let token = headers.contains_key(AUTHORIZATION).then(|| self.token(headers, now));
         let header = self.header.as_ref().filter(|name| headers.contains_key(*name));
         // What anyone else sends there is not even looked at.
-        let header = header.map(|name| if from_proxy { told(headers, name) } else { Err(Refusal::NotAProxy) });
+        let header = header
+            .map(|name| if from_proxy { self.told(headers, name, from, refusals) } else { Err(Refusal::NotAProxy) });
         self.rules.decide(Offer { local: from.is_loopback(), from_proxy, certificate, token, header })
     }
 
@@ -81,13 +91,26 @@ impl Identities {
         }
         self.keys.check(token.trim_start_matches(' '), now)
     }
-}
 
-/// What a proxy says in its header.
-fn told(headers: &HeaderMap, name: &HeaderName) -> Result<Credential, Refusal> {
-    let value = single(headers, name).ok_or(Refusal::ProxyHeader)?;
-    let name = VehicleName::parse(value.trim()).map_err(|_| Refusal::ProxyHeader)?;
-    Ok(Credential { name, means: Means::Proxy(Box::default()) })
+    /// What a proxy says in its header: a certificate where there are CAs to check it with, else a name.
+    fn told(
+        &self,
+        headers: &HeaderMap,
+        name: &HeaderName,
+        from: IpAddr,
+        refusals: &Refusals,
+    ) -> Result<Credential, Refusal> {
+        let value = single(headers, name).ok_or(Refusal::ProxyHeader)?.trim();
+        let Some(proxied) = &self.proxied else {
+            let name = VehicleName::parse(value).map_err(|_| Refusal::ProxyHeader)?;
+            return Ok(Credential { name, means: Means::Proxy(Box::default()) });
+        };
+        let certificate = of_header(value).ok_or(Refusal::ProxyHeader)?;
+        proxied.check(certificate).map_err(|fault| {
+            refusals.tell(word(&fault), from, None, &format!("its certificate, passed on by a proxy, {fault}"));
+            Refusal::ProxyCertificate
+        })
+    }
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Clock;
 use crate::config::{AdmissionMode, ProxyConfig};
 use http::HeaderValue;
 
@@ -6,8 +7,8 @@ const NAME: &str = "urn:waygate:vehicle:vans:LUX-1";
 
 fn behind(from: &[&str]) -> Identities {
     let from = from.iter().map(|from| (*from).to_owned()).collect();
-    let proxy = Some(ProxyConfig { from, header: "x-waygate-identity".to_owned() });
-    Identities::read(&IdentityConfig { proxy, ..IdentityConfig::default() }, false).unwrap()
+    let proxy = Some(ProxyConfig { from, header: "x-waygate-identity".to_owned(), ca: None, crl: None });
+    Identities::read(&IdentityConfig { proxy, ..IdentityConfig::default() }, false, &Revocations::default()).unwrap()
 }
 
 fn says(values: &[&str]) -> HeaderMap {
@@ -19,7 +20,7 @@ fn says(values: &[&str]) -> HeaderMap {
 }
 
 fn who(identities: &Identities, headers: &HeaderMap, from: &str) -> Result<Option<String>, Refusal> {
-    let who = identities.who(headers, from.parse().unwrap(), None, Wall(0))?;
+    let who = identities.who(headers, from.parse().unwrap(), None, Wall(0), &Refusals::new(Clock::start()))?;
     Ok(who.map(|who| who.name.to_string()))
 }
 
@@ -48,16 +49,17 @@ fn a_proxy_must_say_one_name_once() {
 
 #[test]
 fn without_a_proxy_configured_its_header_has_no_meaning() {
-    let open = Identities::read(&IdentityConfig::default(), false).unwrap();
+    let open = Identities::read(&IdentityConfig::default(), false, &Revocations::default()).unwrap();
     assert_eq!(who(&open, &says(&[NAME]), "127.0.0.1"), Ok(None));
 }
 
 #[test]
 fn a_network_with_bits_behind_its_prefix_or_none_at_all_is_refused() {
     for from in ["10.1.2.3/8", "10.1.0.0/33", "everyone", ""] {
-        let proxy = ProxyConfig { from: vec![from.to_owned()], header: "x-waygate-identity".to_owned() };
+        let proxy =
+            ProxyConfig { from: vec![from.to_owned()], header: "x-waygate-identity".to_owned(), ca: None, crl: None };
         let config = IdentityConfig { proxy: Some(proxy), ..IdentityConfig::default() };
-        let text = Identities::read(&config, false).unwrap_err().to_string();
+        let text = Identities::read(&config, false, &Revocations::default()).unwrap_err().to_string();
         assert!(text.contains("[vehicles.identity.proxy] from") && text.contains(from), "{text}");
     }
 }
@@ -65,8 +67,8 @@ fn a_network_with_bits_behind_its_prefix_or_none_at_all_is_refused() {
 #[test]
 fn the_proxys_header_is_not_the_one_of_tokens() {
     for header in ["Authorization", "no header", ""] {
-        let proxy = ProxyConfig { from: vec!["127.0.0.1".to_owned()], header: header.to_owned() };
+        let proxy = ProxyConfig { from: vec!["127.0.0.1".to_owned()], header: header.to_owned(), ca: None, crl: None };
         let config = IdentityConfig { proxy: Some(proxy), admission: AdmissionMode::Open, ..IdentityConfig::default() };
-        assert!(Identities::read(&config, false).is_err(), "{header:?}");
+        assert!(Identities::read(&config, false, &Revocations::default()).is_err(), "{header:?}");
     }
 }

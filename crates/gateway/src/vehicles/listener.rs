@@ -4,9 +4,12 @@
 //! not attached, the time until the upgrade.
 
 use super::frame_meter::Metered;
+use super::identity::Shown;
+use super::transport::Transport;
 use super::upgrade::{Accepted, Refused, check};
-use super::{Edge, Peer, connection};
+use super::{Edge, Peer, certificate, connection};
 use crate::tasks::Tasks;
+use crate::tls::{Acceptor, HandshakeFault};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -22,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use waygate_core::credential::Refusal;
 use waygate_core::id::ConnId;
 use waygate_core::limits::FRAME_BYTES_MAX;
 use waygate_wire::operator::Problem;
@@ -49,6 +53,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listener {
     edge: Arc<Edge>,
     tasks: Tasks,
+    /// If TLS is spoken.
+    tls: Option<Acceptor>,
     sockets: Arc<Semaphore>,
     unattached: Arc<Unattached>,
     refusals: Arc<Semaphore>,
@@ -104,11 +110,18 @@ pub struct Held {
 
 impl Listener {
     /// A listener with these limits.
-    pub fn new(edge: Arc<Edge>, tasks: Tasks, sockets_max: usize, unattached_per_address_max: usize) -> Self {
+    pub fn new(
+        edge: Arc<Edge>,
+        tasks: Tasks,
+        tls: Option<Acceptor>,
+        sockets_max: usize,
+        unattached_per_address_max: usize,
+    ) -> Self {
         let unattached = Unattached { max: unattached_per_address_max, by_address: Mutex::default() };
         Self {
             edge,
             tasks,
+            tls,
             sockets: Arc::new(Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS))),
             unattached: Arc::new(unattached),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
@@ -152,21 +165,50 @@ impl Listener {
             metrics::counter!("waygate_sockets_dropped_total").increment(1);
             return;
         }
+        let deadline = tokio::time::Instant::now() + HANDSHAKE;
+        // Boxed, as below.
+        let Some((stream, certificate)) = Box::pin(self.secured(stream, from)).await else { return };
         let this = self.clone();
-        let held = Mutex::new(held);
+        // There is one request on a socket: a refusal closes it, an upgrade ends HTTP on it.
+        let once = Mutex::new((held, certificate));
         let service = service_fn(move |request| {
-            let held = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let response = this.respond(request, from, held);
+            let (held, certificate) = std::mem::take(&mut *once.lock().unwrap_or_else(PoisonError::into_inner));
+            let response = this.respond(request, from, held, certificate);
             async move { Ok::<_, Infallible>(response) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(HEAD_BYTES_MAX);
         // Boxed: the future is large and short-lived, the task that awaits it is not.
         let connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-        match tokio::time::timeout(HANDSHAKE, connection).await {
+        match tokio::time::timeout_at(deadline, connection).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, %from, "a request could not be served"),
             Err(_) => tracing::debug!(%from, "a socket took too long until the upgrade"),
+        }
+    }
+
+    /// The socket after its handshake, and who it is by that; as it is where no TLS is spoken.
+    async fn secured(&self, stream: TcpStream, from: SocketAddr) -> Option<(Transport, Shown)> {
+        let Some(tls) = &self.tls else { return Some((Transport::Plain(stream), None)) };
+        match tls.accept(stream).await {
+            Ok(accepted) => {
+                let certificate = accepted.peer.map(|peer| certificate::shown(&peer));
+                Some((Transport::Tls(Box::new(accepted.stream)), certificate))
+            }
+            Err(HandshakeFault::Refused(fault)) => {
+                let (word, text) = (certificate::word(&fault), format!("its certificate {fault}"));
+                self.edge.refusals.tell(word, from.ip(), None, &text);
+                None
+            }
+            Err(
+                fault @ (HandshakeFault::Late
+                | HandshakeFault::NotTls
+                | HandshakeFault::Rejected(_)
+                | HandshakeFault::Broken(_)),
+            ) => {
+                fault.log("vehicles", from);
+                None
+            }
         }
     }
 
@@ -175,13 +217,17 @@ impl Listener {
         mut request: Request<Incoming>,
         from: SocketAddr,
         held: Option<Held>,
+        certificate: Shown,
     ) -> Response<Full<Bytes>> {
         let edge = &self.edge;
-        let who = |headers: &http::HeaderMap| edge.identities.who(headers, from.ip(), None, edge.clock.wall());
+        let who = |headers: &http::HeaderMap| {
+            edge.identities.who(headers, from.ip(), certificate, edge.clock.wall(), &edge.refusals)
+        };
         let accepted = match check(&request, who) {
             Ok(accepted) => accepted,
             Err(refused) => {
-                if let Some(refusal) = refused.identity {
+                // What is wrong with a certificate that a proxy passes on has been told already.
+                if let Some(refusal) = refused.identity.filter(|refusal| *refusal != Refusal::ProxyCertificate) {
                     edge.refusals.tell(refusal.wire(), from.ip(), None, refusal.text());
                 }
                 return refuse(&refused);
@@ -205,7 +251,7 @@ impl Listener {
                 Err(error) => return tracing::debug!(%error, "an upgrade did not come about"),
             };
             let Some((stream, early)) = unwrap(upgraded) else {
-                return tracing::error!("an upgraded socket is not the TCP stream it was accepted as");
+                return tracing::error!("an upgraded socket is not the stream it was accepted as");
             };
             let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(limits())).await;
             let peer = Peer { conn, from: from.ip(), who };
@@ -223,8 +269,8 @@ impl Listener {
 
 /// The socket itself, and what was read behind the request. What HTTP needed for both, over 8 KiB, is given back
 /// here: it must not live as long as the session.
-fn unwrap(upgraded: hyper::upgrade::Upgraded) -> Option<(Metered<TcpStream>, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+fn unwrap(upgraded: hyper::upgrade::Upgraded) -> Option<(Metered<Transport>, Vec<u8>)> {
+    let parts = upgraded.downcast::<TokioIo<Transport>>().ok()?;
     let early = parts.read_buf.to_vec();
     Some((Metered::new(parts.io.into_inner(), &early), early))
 }

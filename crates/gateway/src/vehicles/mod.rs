@@ -1,6 +1,7 @@
 //! The vehicles' edge: from an accepted socket to a session.
 
 pub mod bearer;
+pub mod certificate;
 pub mod close;
 pub mod connection;
 pub mod frame_meter;
@@ -9,7 +10,9 @@ pub mod keepalive;
 pub mod listener;
 pub mod outgoing;
 pub mod refusals;
+pub mod revoked;
 pub mod telemetry;
+pub mod transport;
 pub mod upgrade;
 
 use self::identity::Identities;

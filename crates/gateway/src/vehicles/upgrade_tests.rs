@@ -1,6 +1,9 @@
 use super::{Accepted, Refused};
+use crate::clock::Clock;
 use crate::config::IdentityConfig;
+use crate::tls::Revocations;
 use crate::vehicles::identity::Identities;
+use crate::vehicles::refusals::Refusals;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use waygate_core::time::Wall;
 use waygate_wire::Codec;
@@ -32,8 +35,9 @@ fn headers(changes: &[(&str, Option<&str>)]) -> HeaderMap {
 fn check(uri: &str, changes: &[(&str, Option<&str>)], from: &str) -> Result<Accepted, Refused> {
     let mut request = Request::get(uri).body(()).unwrap();
     *request.headers_mut() = headers(changes);
-    let open = Identities::read(&IdentityConfig::default(), false).unwrap();
-    super::check(&request, |headers| open.who(headers, from.parse().unwrap(), None, Wall(0)))
+    let refusals = Refusals::new(Clock::start());
+    let open = Identities::read(&IdentityConfig::default(), false, &Revocations::default()).unwrap();
+    super::check(&request, |headers| open.who(headers, from.parse().unwrap(), None, Wall(0), &refusals))
 }
 
 fn refusal(uri: &str, changes: &[(&str, Option<&str>)], from: &str) -> Refused {

@@ -4,13 +4,14 @@
 pub mod cluster;
 pub mod events;
 pub mod hooks;
-pub mod pki;
 pub mod issuer;
+pub mod pki;
 pub mod prefill;
 pub mod raw;
 pub mod rover;
 pub mod sentry;
 pub mod trusted;
+pub mod wss;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};

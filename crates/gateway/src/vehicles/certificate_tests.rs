@@ -1,0 +1,45 @@
+use super::*;
+use crate::tls::pki::{Ca, Folder, node, vehicle};
+
+fn escaped(pem: &str) -> String {
+    pem.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+fn proxied(ca: &Ca, dir: &Path) -> Proxied {
+    let folder = Folder::write(dir, &ca.issue(&node("west", "west-1")), &ca.pem());
+    Proxied::load(&folder.ca, None, &Revocations::default()).unwrap()
+}
+
+#[test]
+fn a_certificate_is_read_from_a_header_in_either_form() {
+    let pair = Ca::new("a CA").issue(&vehicle("vans", "LUX-1"));
+    assert_eq!(of_header(&escaped(&pair.cert)).unwrap().as_ref(), pair.der);
+    // As it stands in a header that nobody has escaped.
+    assert_eq!(of_header(&pair.cert).unwrap().as_ref(), pair.der);
+    assert_eq!(of_header(&format!(":{}:", STANDARD.encode(&pair.der))).unwrap().as_ref(), pair.der);
+    let two = escaped(&format!("{0}{0}", pair.cert));
+    for wrong in ["", ":", "::x", ":AAAA", "%", "%4", "%zz", "urn:waygate:vehicle:vans:LUX-1", two.as_str()] {
+        assert_eq!(of_header(wrong).map(|der| der.len()).filter(|len| *len > 0), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_a_proxy_passes_on_is_checked_again() {
+    let (ca, other, dir) = (Ca::new("a CA"), Ca::new("another CA"), tempfile::tempdir().unwrap());
+    let proxied = proxied(&ca, dir.path());
+    let check = |der: &[u8]| proxied.check(CertificateDer::from(der.to_vec()));
+    let good = check(&ca.issue(&vehicle("vans", "LUX-1")).der).unwrap();
+    assert_eq!(good.name.to_string(), "urn:waygate:vehicle:vans:LUX-1");
+    assert_eq!(good.means.certificates().len(), 1);
+    let wrong = [
+        (other.issue(&vehicle("vans", "LUX-1")).der, "certificate_unknown_ca"),
+        (crate::tls::pki::self_signed(&vehicle("vans", "LUX-1")).der, "certificate_self_signed"),
+        (ca.issue(&node("west", "west-1")).der, "certificate_name"),
+        (b"nothing".to_vec(), "certificate_unusable"),
+    ];
+    for (der, reason) in wrong {
+        assert_eq!(word(&check(&der).unwrap_err()), reason);
+    }
+}
