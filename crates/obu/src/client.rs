@@ -3,12 +3,15 @@
 //! One task a unit drives the machine, owns the spool and its sockets: one, and a second one while it moves. The handle owns the task: when it is
 //! dropped, the task ends without a goodbye, as if the unit had lost its power.
 
+mod credentials;
 mod latest;
 mod link;
 mod links;
 mod shell;
 mod status;
+mod stream;
 
+pub use credentials::{Credentials, Source};
 pub use status::{Counters, Status};
 
 use crate::machine::{Batching, Nap, Settings, SpoolState, State};
@@ -46,7 +49,7 @@ pub struct Config {
     pub vehicle: VehicleId,
     /// One life of its software; for people only.
     pub boot_id: String,
-    /// The addresses of gateways, `ws://host:port/v1/obu`, in order of preference.
+    /// The addresses of gateways, `wss://host:port/v1/obu` or `ws://…`, in order of preference.
     pub gateways: Vec<String>,
     /// The form of its messages.
     pub codec: Codec,
@@ -60,6 +63,8 @@ pub struct Config {
     pub takes_commands: bool,
     /// Signals that are known to come; others are learnt.
     pub signals: Vec<SignalPath>,
+    /// What it shows gateways, and which it believes.
+    pub credentials: Credentials,
     /// The address to dial from, where one machine plays many vehicles.
     pub source: Option<IpAddr>,
     /// Called with everything that happens.
@@ -79,6 +84,7 @@ impl Config {
             wake: WakeChannels::NONE,
             takes_commands: false,
             signals: Vec::new(),
+            credentials: Credentials::default(),
             source: None,
             listener: None,
         }

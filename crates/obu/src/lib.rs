@@ -16,6 +16,6 @@ pub mod notice;
 mod queue;
 pub mod spool;
 
-pub use client::{Config, Obu};
+pub use client::{Config, Credentials, Obu, Source};
 pub use notice::Notice;
 pub use spool::{DiskSpool, MemorySpool, Spool};

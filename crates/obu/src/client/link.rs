@@ -1,11 +1,16 @@
 //! One socket to a gateway: dialled, used, closed. It decides nothing.
 
+use super::credentials::Credentials;
+use super::stream::Stream;
 use futures_util::{SinkExt, StreamExt};
+use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
@@ -30,6 +35,14 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 const REFUSAL_CHARS_MAX: usize = 200;
 
 type Dial = Pin<Box<dyn Future<Output = Result<Socket, Refusal>> + Send>>;
+
+/// Who dials.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) credentials: Arc<Credentials>,
+    /// The address to dial from.
+    pub(super) source: Option<IpAddr>,
+}
 
 /// The way to a gateway.
 #[derive(Default)]
@@ -75,9 +88,9 @@ impl From<String> for Refusal {
 }
 
 impl Link {
-    /// Dials a gateway from `source`.
-    pub(super) fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Self {
-        Self::Dialling(Box::pin(dial(gateway, codec, source)))
+    /// Dials a gateway.
+    pub(super) fn dial(gateway: String, codec: Codec, caller: &Caller) -> Self {
+        Self::Dialling(Box::pin(dial(gateway, codec, caller.clone())))
     }
 
     /// The next thing that comes; never, if there is no link. Nothing is lost if it is dropped while it waits.
@@ -128,7 +141,7 @@ impl Link {
 }
 
 /// An open WebSocket.
-pub(super) struct Socket(WebSocketStream<TcpStream>);
+pub(super) struct Socket(WebSocketStream<Stream>);
 
 impl Socket {
     async fn next(&mut self) -> Input {
@@ -181,17 +194,28 @@ impl Socket {
     }
 }
 
-async fn dial(gateway: String, codec: Codec, source: Option<IpAddr>) -> Result<Socket, Refusal> {
+async fn dial(gateway: String, codec: Codec, caller: Caller) -> Result<Socket, Refusal> {
     let url = Url::parse(&gateway).map_err(|error| format!("{gateway:?} is no address: {error}"))?;
-    if url.scheme() != "ws" {
-        return Err(format!("{gateway:?}: this version dials ws:// addresses only").into());
-    }
+    let way = caller.credentials.way(&url).map_err(|what| format!("{gateway:?}: {what}"))?;
     let host = url.host_str().ok_or_else(|| format!("{gateway:?} names no host"))?.trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);
-    let stream = connect(host, port, source).await.map_err(|error| error.to_string())?;
+    let stream = connect(host, port, caller.source).await.map_err(|error| error.to_string())?;
+    let stream = match way.tls {
+        None => Stream::Plain(stream),
+        Some(config) => {
+            let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{gateway:?}: {error}"))?;
+            let secured = TlsConnector::from(config).connect(name, stream).await;
+            Stream::Tls(Box::new(secured.map_err(|error| format!("no TLS with {gateway}: {error}"))?))
+        }
+    };
     let mut request = gateway.as_str().into_client_request().map_err(|error| error.to_string())?;
     let subprotocol = HeaderValue::from_static(codec.subprotocol());
     request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+    if let Some(authorization) = way.authorization {
+        let mut value = HeaderValue::from_str(&authorization).map_err(|error| error.to_string())?;
+        value.set_sensitive(true);
+        request.headers_mut().insert("authorization", value);
+    }
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)

@@ -1,8 +1,7 @@
 //! The sockets of a unit: that of its session, and one beside it while it moves.
 
-use super::link::{Closing, Input, Link};
+use super::link::{Caller, Closing, Input, Link};
 use crate::machine::LinkId;
-use std::net::IpAddr;
 use tokio_tungstenite::tungstenite::Bytes;
 use waygate_core::record::SignalPath;
 use waygate_wire::Codec;
@@ -21,12 +20,12 @@ pub(super) struct Links([Slot; 2]);
 
 impl Links {
     /// Dials a gateway as `id`.
-    pub(super) fn dial(&mut self, id: LinkId, gateway: String, codec: Codec, source: Option<IpAddr>) {
+    pub(super) fn dial(&mut self, id: LinkId, gateway: String, codec: Codec, caller: &Caller) {
         let slots = &mut self.0;
         // The machine closes one before it dials a third; should it not, the older one makes room.
         let free = slots.iter().position(|slot| matches!(slot.link, Link::Absent));
         let at = free.unwrap_or(usize::from(slots[1].id < slots[0].id));
-        slots[at] = Slot { id, link: Link::dial(gateway, codec, source), catalogue: Vec::new() };
+        slots[at] = Slot { id, link: Link::dial(gateway, codec, caller), catalogue: Vec::new() };
     }
 
     /// The next thing that comes on any of them. Nothing is lost if it is dropped while it waits.

@@ -1,7 +1,7 @@
 //! The driver of one machine: takes the next event, applies it, performs what is asked for.
 
 use super::latest::Latest;
-use super::link::{Closing, Input, Refusal};
+use super::link::{Caller, Closing, Input, Refusal};
 use super::links::Links;
 use super::status::Status;
 use super::{CATALOGUE_MAX, Config, Listener, settings, spool_state};
@@ -11,7 +11,6 @@ use crate::spool::{Spool, SpoolError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -42,7 +41,7 @@ pub(super) struct Shell<S> {
     machine: Machine,
     spool: S,
     codec: Codec,
-    source: Option<IpAddr>,
+    caller: Caller,
     listener: Option<Listener>,
     status: watch::Sender<Status>,
     origin: Instant,
@@ -66,7 +65,7 @@ impl<S: Spool> Shell<S> {
             machine: Machine::new(settings(&config), spool_state(&spool)),
             spool,
             codec: config.codec,
-            source: config.source,
+            caller: Caller { credentials: config.credentials.into(), source: config.source },
             listener: config.listener,
             status,
             origin: Instant::now(),
@@ -199,7 +198,7 @@ impl<S: Spool> Shell<S> {
 
     async fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
-            Action::Connect { link, gateway } => self.links.dial(link, gateway, self.codec, self.source),
+            Action::Connect { link, gateway } => self.links.dial(link, gateway, self.codec, &self.caller),
             Action::Send { link, message } => {
                 let frame = self.codec.encode_uplink(&message, self.links.catalogue(link));
                 let sent = self.links.send(link, self.codec, frame).await;

@@ -23,7 +23,7 @@ use waygate_core::time::Millis;
 use waygate_core::wake::WakeChannel;
 use waygate_obu::machine::{Batching, GOODBYE_WAIT, State};
 use waygate_obu::spool::{DiskSpoolConfig, SyncPolicy};
-use waygate_obu::{Config, DiskSpool, Notice, Obu};
+use waygate_obu::{Config, Credentials, DiskSpool, Notice, Obu, Source};
 use waygate_wire::Codec;
 
 /// An onboard unit: reads records from standard input, one JSON object a line, and sends them to a gateway. What is not
@@ -41,7 +41,7 @@ use waygate_wire::Codec;
 #[derive(Debug, Parser)]
 #[command(name = "waygate-obu", version)]
 struct Args {
-    /// A gateway's address, ws://host:port/v1/obu; several in order of preference.
+    /// A gateway's address, wss://host:port/v1/obu or ws://…; several in order of preference.
     #[arg(long = "gateway", required = true, value_name = "URL")]
     gateways: Vec<String>,
     /// The vehicle's id: 1 to 64 characters out of A-Z a-z 0-9 . _ -
@@ -50,6 +50,18 @@ struct Args {
     /// The folder of the spool; it is made if need be.
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
+    /// The CAs whose gateways are believed (PEM); wanted for wss://.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The vehicle's certificate (PEM), which shows a gateway who it is.
+    #[arg(long, value_name = "FILE", requires = "key", requires = "ca")]
+    cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// A file with a token (JWT), which shows a gateway who the vehicle is. It is read anew for each dial.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Talk protobuf (the default).
     #[arg(long, conflicts_with = "json")]
     proto: bool,
@@ -145,6 +157,7 @@ async fn run(args: Args, output: &Arc<Output>) -> anyhow::Result<ExitCode> {
     let sms = args.wake_sms.then_some(WakeChannel::Sms);
     config.wake = broker.iter().map(|_| WakeChannel::Mqtt).chain(sms).collect();
     config.takes_commands = true;
+    config.credentials = credentials(&args)?;
     config.codec = if args.json { Codec::Json } else { Codec::Proto };
     config.boot_id = format!("{:016x}", rand::rng().random::<u64>());
     config.batching = Batching { delay: Millis(args.batch_ms), ..Batching::default() };
@@ -168,6 +181,18 @@ async fn run(args: Args, output: &Arc<Output>) -> anyhow::Result<ExitCode> {
     };
     obu.shut_down().await;
     Ok(code)
+}
+
+/// What is shown; what cannot be used is told at once.
+fn credentials(args: &Args) -> anyhow::Result<Credentials> {
+    let file = |path: &PathBuf| Source::File(path.clone());
+    let credentials = Credentials {
+        ca: args.ca.as_ref().map(file),
+        certificate: args.cert.as_ref().zip(args.key.as_ref()).map(|(cert, key)| (file(cert), file(key))),
+        token: args.token_file.as_ref().map(file),
+    };
+    credentials.check().map_err(|what| anyhow::anyhow!(what))?;
+    Ok(credentials)
 }
 
 /// Runs until told otherwise.
