@@ -80,6 +80,12 @@ pub enum Command {
     /// Find out whether a vehicle can be reached now; wakes it if it sleeps.
     #[command(after_help = EXIT_CODES)]
     Page(commands::page::PageArgs),
+    /// Let a vehicle attach that showed who it is and waits; `waygate vehicles --pending` lists them.
+    #[command(after_help = EXIT_CODES)]
+    Admit(commands::admit::DecideArgs),
+    /// Let a vehicle attach no more; a session that it has is ended.
+    #[command(after_help = EXIT_CODES)]
+    Refuse(commands::admit::DecideArgs),
     /// Ask a vehicle for the full state of all its signals.
     #[command(after_help = EXIT_CODES)]
     Snapshot(commands::snapshot::SnapshotArgs),
@@ -104,6 +110,7 @@ impl Command {
             Self::Commands(args) => args.ask.json,
             Self::Page(args) => args.ask.json,
             Self::Snapshot(args) => args.ask.json,
+            Self::Admit(args) | Self::Refuse(args) => args.ask.json,
         }
     }
 }

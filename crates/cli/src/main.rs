@@ -56,6 +56,8 @@ async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Commands(args) => commands::list::run(args, output).await,
         Command::Page(args) => commands::page::run(args, output).await,
         Command::Pki(args) => commands::pki::run(&args, output),
+        Command::Admit(args) => commands::admit::admit(args, output).await,
+        Command::Refuse(args) => commands::admit::refuse(args, output).await,
         Command::Snapshot(args) => commands::snapshot::run(args, output).await,
     }
 }

@@ -51,16 +51,17 @@ fn a_bad_configuration_names_the_file_and_ends_with_64() {
 fn keys(config: &Config) -> Vec<String> {
     let value = serde_json::to_value(config).unwrap();
     let sections = value.as_object().unwrap();
-    let keys = |(section, table): (&String, &serde_json::Value)| {
-        // A section that is not there by default has its own test.
-        table
-            .as_object()
-            .into_iter()
-            .flat_map(|table| table.keys())
-            .map(|key| format!("{section}.{key}"))
-            .collect::<Vec<_>>()
+    // A section that is not there by default has its own test.
+    sections.iter().flat_map(|(section, table)| keys_of(section, table)).collect()
+}
+
+fn keys_of(section: &str, table: &serde_json::Value) -> Vec<String> {
+    let within = |(key, value): (&String, &serde_json::Value)| match value.as_object().filter(|table| !table.is_empty())
+    {
+        Some(_) => keys_of(&format!("{section}.{key}"), value),
+        None => vec![format!("{section}.{key}")],
     };
-    sections.iter().flat_map(keys).collect()
+    table.as_object().into_iter().flatten().flat_map(within).collect()
 }
 
 #[test]
@@ -72,7 +73,10 @@ fn the_annotated_example_has_every_key_at_its_default() {
         Config::parse("[node]\nid = \"west-1\"\nregion = \"west\"\ndata_dir = \"/var/lib/waygate\"\n").unwrap();
     assert_eq!(serde_json::to_value(&example).unwrap(), serde_json::to_value(&smallest).unwrap());
     for key in keys(&example) {
-        let (section, name) = key.split_once('.').unwrap();
+        let (section, name) = key.rsplit_once('.').unwrap();
+        if text.contains(&format!("\n# [{key}]\n")) {
+            continue;
+        }
         let after = text.split(&format!("\n[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no [{section}]"));
         let within = after.split("\n[").next().unwrap();
         let named = within.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name} = ")));
@@ -87,6 +91,9 @@ fn the_lists_of_the_example_can_be_filled_as_it_shows() {
     let hex = "00".repeat(32);
     let filled = text
         .replace("seeds = []\n# seeds", "seeds")
+        .replace("fleets = []\n# fleets", "fleets")
+        .replace("keys = []\n# keys", "keys")
+        .replace("# proxy", "proxy")
         .replace("token_keys = {}\n# token_keys", "token_keys")
         .replace("# url", "url")
         .replace("…64 hexadecimal digits…", &hex)
@@ -94,16 +101,28 @@ fn the_lists_of_the_example_can_be_filled_as_it_shows() {
     let config = Config::parse(&filled).unwrap();
     assert_eq!((config.peers.seeds.len(), config.cluster.token_keys.len()), (2, 2));
     assert!(config.vehicles.url.is_some() && config.operators.url.is_some());
+    let identity = config.vehicles.identity;
+    assert_eq!((identity.fleets.len(), identity.keys.len()), (2, 1));
+    assert!(identity.proxy.is_some_and(|proxy| proxy.ca.is_some() && proxy.crl.is_some()));
 }
 
 #[test]
 fn the_section_for_tls_can_be_used_as_the_example_shows_it_and_has_every_key() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/waygate.toml"));
     let text = std::fs::read_to_string(path).unwrap();
-    let keys = ["[tls]", "cert = ", "key = ", "ca = ", "crl = "];
-    let filled = keys.iter().fold(text, |text, key| text.replacen(&format!("\n# {key}"), &format!("\n{key}"), 1));
-    let tls = Config::parse(&filled).unwrap().tls.unwrap();
-    let value = serde_json::to_value(&tls).unwrap();
-    assert_eq!(value.as_object().unwrap().len(), keys.len() - 1);
-    assert!(tls.crl.is_some());
+    for section in ["[tls]", "[vehicles.tls]"] {
+        let (before, after) = text.split_once(&format!("\n# {section}")).unwrap();
+        let keys = ["cert = ", "key = ", "ca = ", "crl = "];
+        let filled = format!("{before}\n{section}{after}");
+        let from = before.len();
+        let filled = keys.iter().fold(filled, |text, key| {
+            let at = from + text[from..].find(&format!("\n# {key}")).unwrap();
+            format!("{}\n{key}{}", &text[..at], &text[at + "\n# ".len() + key.len()..])
+        });
+        let config = Config::parse(&filled).unwrap();
+        let tls = if section == "[tls]" { config.tls } else { config.vehicles.tls }.unwrap();
+        let value = serde_json::to_value(&tls).unwrap();
+        assert_eq!(value.as_object().unwrap().len(), keys.len());
+        assert!(tls.crl.is_some());
+    }
 }

@@ -1,5 +1,6 @@
 //! One file a command: its arguments, what it asks, how it shows the answer.
 
+pub mod admit;
 pub mod command;
 pub mod follow;
 pub mod gateway;
@@ -7,6 +8,7 @@ pub mod history;
 pub mod list;
 pub mod page;
 pub mod pki;
+pub mod pending;
 pub mod regions;
 pub mod send;
 pub mod snapshot;

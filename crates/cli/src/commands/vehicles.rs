@@ -37,6 +37,9 @@ pub struct VehiclesArgs {
     /// Show all of them.
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// Those that showed who they are and wait to be admitted, instead of those that are known.
+    #[arg(long, conflicts_with_all = ["state", "region", "bbox", "near", "q"])]
+    pub pending: bool,
     #[command(flatten)]
     pub ask: AskArgs,
 }
@@ -55,6 +58,9 @@ pub struct FilterArgs {
 pub async fn run(args: VehiclesArgs, output: &mut Output) -> Result<Exit, Failure> {
     let api = Api::new(&args.ask);
     let wanted = if args.all { ALL_VEHICLES_MAX } else { args.limit };
+    if args.pending {
+        return super::pending::run(&api, wanted, output).await;
+    }
     let answer = collect(&api, &query(&args), wanted).await?;
     show(&api, answer, args.all, output)
 }

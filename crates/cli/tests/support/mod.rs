@@ -34,12 +34,17 @@ impl Gateway {
 
     /// With these environment variables.
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_as("", "ws", variables)
+    }
+
+    /// With more of a configuration; vehicles are told this scheme.
+    pub fn start_as(more: &str, scheme: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("gateway.toml");
         let data_dir = folder.path().join("data");
         let text = format!(
             "[node]\nid = \"one\"\nregion = \"here\"\ndata_dir = {data_dir:?}\n\
-             [vehicles]\nlisten = \"127.0.0.1:0\"\n[operators]\nlisten = \"127.0.0.1:0\"\n"
+             [vehicles]\nlisten = \"127.0.0.1:0\"\n[operators]\nlisten = \"127.0.0.1:0\"\n{more}"
         );
         std::fs::write(&config, text).unwrap();
         let mut child = waygate(&["gateway", "--exit-with-stdin", "--config"])
@@ -54,7 +59,7 @@ impl Gateway {
             stdin: child.stdin.take(),
             child,
             operators_url: format!("http://{}", serving.operators),
-            vehicles_url: format!("ws://{}/v1/obu", serving.vehicles),
+            vehicles_url: format!("{scheme}://{}/v1/obu", serving.vehicles),
             _folder: folder,
         }
     }
