@@ -6,6 +6,8 @@ use crate::clock::Clock;
 use crate::commands::task::{CommandsTask, Means, Queues};
 use crate::commands::{Desk, waking};
 use crate::config::{self, AdmissionMode, Config, ConfigError};
+use crate::enrolment::file::FileError;
+use crate::enrolment::task::EnrolmentTask;
 use crate::feed::{Feed, Place};
 use crate::hooks::Hooks;
 use crate::journal::{Answers, Health, JOBS_MAX, Journal};
@@ -24,8 +26,6 @@ use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
 use crate::peers::{self, handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
-use crate::roster::file::FileError;
-use crate::roster::task::RosterTask;
 use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
 use crate::tls::kept;
@@ -133,8 +133,8 @@ pub enum StartError {
     #[error("[vehicles.tls] {0}")]
     VehiclesTls(FileFault),
     /// The list of vehicles that operators decided on cannot be read.
-    #[error("the roster of vehicles: {0}")]
-    Roster(#[from] FileError),
+    #[error("the enrolment of vehicles: {0}")]
+    Enrolment(#[from] FileError),
     /// No random bits for the node's key.
     #[error("the system gives no random bits: {0}")]
     Random(getrandom::Error),
@@ -226,12 +226,12 @@ impl Gateway {
         let (pager, asks) = Pager::new(presence.clone(), channels.clone());
         let parts = Parts { clock, live: live.clone(), hooks, rules: config.wake.rules(), tasks: tasks.clone() };
         tasks.spawn("pager", pager.task(asks, parts).run());
-        let (roster, mut roster_task) =
-            RosterTask::open(&config.node.data_dir, node_id.as_str().to_owned(), clock, presence.clone())?;
-        roster_task.begin().await;
-        tasks.spawn("roster", roster_task.run(tasks.stopping()));
-        tasks.spawn("roster tells", {
-            let run = peers::roster::run(roster.clone(), presence.clone(), channels.clone());
+        let (enrolment, mut enrolment_task) =
+            EnrolmentTask::open(&config.node.data_dir, node_id.as_str().to_owned(), clock, presence.clone())?;
+        enrolment_task.begin().await;
+        tasks.spawn("enrolment", enrolment_task.run(tasks.stopping()));
+        tasks.spawn("enrolment tells", {
+            let run = peers::enrolment::run(enrolment.clone(), presence.clone(), channels.clone());
             let stopping = tasks.stopping();
             async move {
                 tokio::select! { () = run => {}, () = stopping => {} }
@@ -239,7 +239,7 @@ impl Gateway {
         });
         let own = PeerService {
             pager: pager.clone(),
-            roster: roster.clone(),
+            enrolment: enrolment.clone(),
             presence: presence.clone(),
             streams: streams.clone(),
             feed: feed.clone(),
@@ -294,7 +294,7 @@ impl Gateway {
             kept::restore(&file, &revocations);
             tasks.spawn("revocation lists", kept::keep(file, revocations.clone(), tasks.clone()));
             let (presence, channels, seeds) = (presence.clone(), channels.clone(), config.peers.seeds.clone());
-            let exchange = peers::revocation::run(revocations, presence, channels, seeds, tasks.clone());
+            let exchange = peers::revocation::run(revocations.clone(), presence, channels, seeds, tasks.clone());
             tasks.spawn("revocations", exchange);
         }
         tasks.spawn("handovers", {
@@ -320,7 +320,7 @@ impl Gateway {
             neighbours,
             pressure,
             identities,
-            roster: Some(roster).filter(|_| config.vehicles.identity.admission == AdmissionMode::Listed),
+            enrolment: Some(enrolment).filter(|_| config.vehicles.identity.admission == AdmissionMode::Listed),
             refusals: Refusals::new(clock),
             wake_key,
         };

@@ -9,18 +9,18 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 mod command;
+mod enrolment;
 mod event;
 mod instant;
-mod roster;
 mod timeline;
 
 pub use command::{
     CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage,
     NewSnapshot, Page, PageOutcome, Snapshot,
 };
+pub use enrolment::{EnrolledList, EnrolledVehicle, NewDecision};
 pub use event::{Hello, LivePosition, Missed, Positions, StreamEvent, UnreadableEvent};
 pub use instant::{BadInstant, Instant};
-pub use roster::{NewDecision, RosterList, RosterVehicle};
 pub use timeline::{Timeline, Transition};
 
 /// What is shown of a vehicle's reachability.

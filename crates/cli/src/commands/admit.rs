@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
-use waygate_wire::operator::{NewDecision, RosterVehicle};
+use waygate_wire::operator::{EnrolledVehicle, NewDecision};
 
 use crate::api::Api;
 use crate::args::AskArgs;
@@ -42,11 +42,11 @@ async fn decide(args: DecideArgs, verb: &str, rest: &str, output: &mut Output) -
 }
 
 fn show(api: &Api, answer: Value, rest: &str, output: &mut Output) -> Result<Exit, Failure> {
-    let vehicle: RosterVehicle = api.read(answer.clone())?;
+    let vehicle: EnrolledVehicle = api.read(answer.clone())?;
     if output.json {
         output.json(&answer)?;
     } else {
-        let RosterVehicle { id, fleet, standing, .. } = vehicle;
+        let EnrolledVehicle { id, fleet, standing, .. } = vehicle;
         let line =
             format!("{}  {} in fleet {}: {rest}", words::plain(&id), words::plain(&standing), words::plain(&fleet));
         output.line(line)?;

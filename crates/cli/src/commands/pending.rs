@@ -1,7 +1,7 @@
 //! `waygate vehicles --pending`: those that showed who they are and wait to be admitted.
 
 use serde_json::{Value, json};
-use waygate_wire::operator::{RosterList, RosterVehicle};
+use waygate_wire::operator::{EnrolledList, EnrolledVehicle};
 
 use crate::api::{Api, ApiError};
 use crate::exit::{Exit, Failure};
@@ -18,7 +18,7 @@ pub async fn run(api: &Api, wanted: u64, output: &mut Output) -> Result<Exit, Fa
         let next = more.then(|| vehicles.last().map(|vehicle| vehicle["id"].clone())).flatten();
         output.json(&json!({"vehicles": vehicles, "next": next}))?;
     } else {
-        let list: RosterList = api.read(json!({"vehicles": vehicles, "next": null}))?;
+        let list: EnrolledList = api.read(json!({"vehicles": vehicles, "next": null}))?;
         if list.vehicles.is_empty() {
             output.note("no vehicle waits to be admitted");
         } else {
@@ -50,7 +50,7 @@ async fn collect(api: &Api, wanted: u64) -> Result<(Vec<Value>, bool), ApiError>
     }
 }
 
-fn grid(vehicles: &[RosterVehicle]) -> Grid {
+fn grid(vehicles: &[EnrolledVehicle]) -> Grid {
     let mut grid = Grid::new(&[
         Column::left("VEHICLE"),
         Column::left("FLEET"),

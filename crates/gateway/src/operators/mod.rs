@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod commands;
+pub mod enrolment;
 pub mod health;
 pub mod history;
 pub mod live_stream;
@@ -10,7 +11,6 @@ pub mod page;
 pub mod problem;
 pub mod query;
 pub mod regions;
-pub mod roster;
 pub mod router;
 pub mod shape;
 pub mod telemetry;

@@ -2,7 +2,9 @@
 
 use super::origin::{self, Names};
 use super::problem::Problem;
-use super::{Operators, assets, commands, health, live_stream, page, regions, roster, telemetry, timeline, vehicles};
+use super::{
+    Operators, assets, commands, enrolment, health, live_stream, page, regions, telemetry, timeline, vehicles,
+};
 use crate::peers::gate::{self, Gate};
 use crate::peers::membership::MembershipService;
 use crate::peers::revocation::Lists;
@@ -13,12 +15,12 @@ use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use waygate_core::membership::PACKET_BYTES_MAX;
 use waygate_wire::proto::commands_server::CommandsServer;
+use waygate_wire::proto::enrolment_server::EnrolmentServer;
 use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::membership_server::MembershipServer;
 use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::revocation_server::RevocationServer;
-use waygate_wire::proto::roster_server::RosterServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 use waygate_wire::proto::timeline_server::TimelineServer;
 
@@ -35,7 +37,7 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
     )
     .add_service(MembershipServer::new(membership).max_decoding_message_size(2 * PACKET_BYTES_MAX))
     .add_service(HandoverServer::new(service.clone()))
-    .add_service(RosterServer::new(service.clone()))
+    .add_service(EnrolmentServer::new(service.clone()))
     .add_service(TimelineServer::new(service.clone()))
     .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(CommandsServer::new(operators.commands.clone()))
@@ -44,10 +46,10 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
     .into_axum_router();
     let api = Router::new()
         .route("/v1/vehicles", get(vehicles::list))
-        .route("/v1/vehicles/pending", get(roster::pending))
+        .route("/v1/vehicles/pending", get(enrolment::pending))
         .route("/v1/vehicles/{id}", get(vehicles::one))
-        .route("/v1/vehicles/{id}/admit", post(roster::admit))
-        .route("/v1/vehicles/{id}/refuse", post(roster::refuse))
+        .route("/v1/vehicles/{id}/admit", post(enrolment::admit))
+        .route("/v1/vehicles/{id}/refuse", post(enrolment::refuse))
         .route("/v1/vehicles/{id}/telemetry", get(telemetry::list))
         .route("/v1/vehicles/{id}/timeline", get(timeline::list))
         .route("/v1/vehicles/{id}/page", post(page::page))

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod commands;
 pub mod dialer;
+pub mod enrolment;
 pub mod gate;
 pub mod handover;
 pub mod membership;
@@ -10,7 +11,6 @@ pub mod moment;
 pub mod paging;
 pub mod place;
 pub mod revocation;
-pub mod roster;
 pub mod service;
 pub mod stream;
 pub mod timeline;

@@ -3,12 +3,12 @@
 use super::handover::Notice;
 use super::place::{Area, to_proto};
 use super::stream::{Streams, encode};
+use crate::enrolment::EnrolmentDesk;
 use crate::feed::{Feed, Place};
 use crate::live::Live;
 use crate::pager::Pager;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
-use crate::roster::RosterDesk;
 use crate::tasks::Tasks;
 use crate::tls::Peer;
 use futures_util::{Stream, StreamExt};
@@ -58,7 +58,7 @@ pub struct PeerService {
     /// Pages.
     pub pager: Pager,
     /// Which vehicles may attach.
-    pub roster: RosterDesk,
+    pub enrolment: EnrolmentDesk,
     /// The store.
     pub reader: Reader,
     /// Spawns.

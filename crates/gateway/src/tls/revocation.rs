@@ -164,25 +164,6 @@ impl Revocations {
         };
         lists.iter().flat_map(of).collect()
     }
-
-    /// Notices every newer list from now on.
-    pub fn subscribe(&self) -> Changes {
-        Changes(self.lists.subscribe())
-    }
-}
-
-/// Notices newer lists.
-#[derive(Debug)]
-pub struct Changes(watch::Receiver<Lists>);
-
-impl Changes {
-    /// Resolves once a list was taken since the last time.
-    pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            // Nobody is left who could take one.
-            std::future::pending().await
-        }
-    }
 }
 
 /// A list and the CA that it is of.

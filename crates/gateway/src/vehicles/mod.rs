@@ -20,9 +20,9 @@ use self::refusals::Refusals;
 use crate::admission::Pressure;
 use crate::clock::Clock;
 use crate::commands::Desk;
+use crate::enrolment::EnrolmentDesk;
 use crate::journal::Job;
 use crate::presence::Presence;
-use crate::roster::RosterDesk;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -66,7 +66,7 @@ pub struct Edge {
     /// Who vehicles are, and what shows it.
     pub identities: Identities,
     /// Which vehicles operators admitted, if vehicles have to be.
-    pub roster: Option<RosterDesk>,
+    pub enrolment: Option<EnrolmentDesk>,
     /// Tells of those that were turned away.
     pub refusals: Refusals,
     /// The cluster's key for wake-ups, if this gateway has a hook to send them by.

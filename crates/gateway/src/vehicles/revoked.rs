@@ -13,9 +13,11 @@ pub async fn tell(revocations: &Revocations, presence: &Presence) {
 
 /// Tells it again with every list that comes, for as long as this is polled.
 pub async fn run(revocations: Revocations, presence: Presence) {
-    let mut lists = revocations.subscribe();
+    let mut lists = revocations.changes();
     loop {
         tell(&revocations, &presence).await;
-        lists.changed().await;
+        if lists.changed().await.is_err() {
+            return;
+        }
     }
 }

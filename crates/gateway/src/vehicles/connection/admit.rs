@@ -3,8 +3,8 @@
 use super::{Connection, End, code};
 use std::net::IpAddr;
 use waygate_core::cause::RejectCause;
+use waygate_core::enrolment::Verdict;
 use waygate_core::message::AttachRequest;
-use waygate_core::roster::Verdict;
 use waygate_core::time::Millis;
 
 impl Connection {
@@ -16,8 +16,8 @@ impl Connection {
             self.edge.refusals.tell("other_vehicle", from, Some(&who.name), "it attaches as another vehicle");
             return Err(self.reject(RejectCause::Forbidden, Millis(0), &text).await);
         }
-        let Some(roster) = self.edge.roster.clone() else { return Ok(request) };
-        let verdict = roster.ask(who.name.clone(), who.means.wire()).await;
+        let Some(enrolment) = self.edge.enrolment.clone() else { return Ok(request) };
+        let verdict = enrolment.ask(who.name.clone(), who.means.wire()).await;
         let (reason, cause, text) = match verdict {
             Some(Verdict::Admitted) => return Ok(request),
             Some(Verdict::Pending) => {

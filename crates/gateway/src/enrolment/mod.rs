@@ -6,13 +6,13 @@ pub mod task;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use waygate_core::credential::VehicleName;
+use waygate_core::enrolment::{Entry, Standing, Undecided, Verdict};
 use waygate_core::id::{FleetId, VehicleId};
-use waygate_core::roster::{Entry, Standing, Undecided, Verdict};
 
 /// Questions and decisions that wait; whoever asks waits, too.
 pub const LETTERS_MAX: usize = 1024;
 
-/// Something for the roster's task.
+/// Something for the enrolment's task.
 #[derive(Debug)]
 pub enum Letter {
     /// A vehicle that showed who it is asks for a session.
@@ -52,14 +52,14 @@ pub enum DecideError {
     Stopping,
 }
 
-/// The way to the roster's task. Cheap to clone.
+/// The way to the enrolment's task. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RosterDesk {
+pub struct EnrolmentDesk {
     letters: mpsc::Sender<Letter>,
     change: watch::Receiver<u64>,
 }
 
-impl RosterDesk {
+impl EnrolmentDesk {
     /// The verdict on a vehicle; `None` if the gateway stops.
     pub async fn ask(&self, name: VehicleName, means: &'static str) -> Option<Verdict> {
         self.send(|reply| Letter::Ask(name, means, reply)).await

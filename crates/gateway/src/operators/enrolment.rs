@@ -4,15 +4,15 @@ use super::Operators;
 use super::page::read;
 use super::problem::Problem;
 use super::query::{Parameters, vehicle_id};
-use crate::roster::{DecideError, Decision};
+use crate::enrolment::{DecideError, Decision};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
+use waygate_core::enrolment::{Entry, Standing, Undecided};
 use waygate_core::id::{FleetId, VehicleId};
-use waygate_core::roster::{Entry, Standing, Undecided};
-use waygate_wire::operator::{Instant, NewDecision, RosterList, RosterVehicle};
+use waygate_wire::operator::{EnrolledList, EnrolledVehicle, Instant, NewDecision};
 
 /// Vehicles of one page.
 const PAGE_MAX: usize = 1000;
@@ -21,7 +21,7 @@ const PAGE_MAX: usize = 1000;
 pub async fn pending(
     State(operators): State<Operators>,
     RawQuery(query): RawQuery,
-) -> Result<Json<RosterList>, Problem> {
+) -> Result<Json<EnrolledList>, Problem> {
     let mut parameters = Parameters::read(query.as_deref())?;
     let limit = parameters.limit(100, PAGE_MAX)?;
     let standing = match parameters.text("standing") {
@@ -36,10 +36,10 @@ pub async fn pending(
     });
     let cursor = cursor.transpose()?;
     parameters.done()?;
-    let list = operators.own.roster.list(standing, cursor, limit).await;
+    let list = operators.own.enrolment.list(standing, cursor, limit).await;
     let (page, more) = list.ok_or_else(Problem::stopping)?;
     let next = page.last().filter(|_| more).map(|(vehicle, _)| vehicle.as_str().to_owned());
-    Ok(Json(RosterList { vehicles: page.iter().map(|(vehicle, entry)| shown(vehicle, entry)).collect(), next }))
+    Ok(Json(EnrolledList { vehicles: page.iter().map(|(vehicle, entry)| shown(vehicle, entry)).collect(), next }))
 }
 
 /// `POST /v1/vehicles/{id}/admit`
@@ -48,7 +48,7 @@ pub async fn admit(
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     body: Bytes,
-) -> Result<Json<RosterVehicle>, Problem> {
+) -> Result<Json<EnrolledVehicle>, Problem> {
     decide(&operators, true, id, query.as_deref(), &body).await
 }
 
@@ -58,7 +58,7 @@ pub async fn refuse(
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     body: Bytes,
-) -> Result<Json<RosterVehicle>, Problem> {
+) -> Result<Json<EnrolledVehicle>, Problem> {
     decide(&operators, false, id, query.as_deref(), &body).await
 }
 
@@ -68,14 +68,14 @@ async fn decide(
     id: Result<Path<String>, PathRejection>,
     query: Option<&str>,
     body: &Bytes,
-) -> Result<Json<RosterVehicle>, Problem> {
+) -> Result<Json<EnrolledVehicle>, Problem> {
     let vehicle = vehicle_id(id)?;
     Parameters::read(query)?.done()?;
     let asked: NewDecision = read(body)?;
     let fleet = asked.fleet.map(|fleet| FleetId::new(&fleet)).transpose();
     let fleet = fleet.map_err(|error| Problem::parameter("fleet", error.to_string()))?;
     let decision = Decision { vehicle: vehicle.clone(), admit, fleet };
-    match operators.own.roster.decide(decision).await {
+    match operators.own.enrolment.decide(decision).await {
         Ok(entry) => Ok(Json(shown(&vehicle, &entry))),
         Err(error @ DecideError::Undecided(Undecided::NoFleet)) => {
             Err(Problem::new(StatusCode::NOT_FOUND, format!("{vehicle}: {error}, {{\"fleet\": …}}")))
@@ -88,9 +88,9 @@ async fn decide(
     }
 }
 
-fn shown(vehicle: &VehicleId, entry: &Entry) -> RosterVehicle {
+fn shown(vehicle: &VehicleId, entry: &Entry) -> EnrolledVehicle {
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    RosterVehicle {
+    EnrolledVehicle {
         id: vehicle.as_str().to_owned(),
         fleet: entry.fleet.as_str().to_owned(),
         standing: entry.standing.wire().to_owned(),

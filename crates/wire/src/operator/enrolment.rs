@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A vehicle that asked to be admitted, or was decided on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RosterVehicle {
+pub struct EnrolledVehicle {
     /// Which.
     pub id: String,
     /// The fleet that it showed, or was decided on for.
@@ -24,9 +24,9 @@ pub struct RosterVehicle {
 
 /// `GET /v1/vehicles/pending`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RosterList {
+pub struct EnrolledList {
     /// By name.
-    pub vehicles: Vec<RosterVehicle>,
+    pub vehicles: Vec<EnrolledVehicle>,
     /// Where the list goes on.
     pub next: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! The roster's task: owns the roster and its file. A decision is answered once it is on disk; that a vehicle waits is
+//! The enrolment's task: owns the enrolment and its file. A decision is answered once it is on disk; that a vehicle waits is
 //! written within a second.
 
-use super::file::{FileError, RosterFile};
-use super::{DecideError, Decision, LETTERS_MAX, Letter, RosterDesk};
+use super::file::{EnrolmentFile, FileError};
+use super::{DecideError, Decision, EnrolmentDesk, LETTERS_MAX, Letter};
 use crate::clock::Clock;
 use crate::presence::{Barred, Command, Presence};
 use std::collections::BTreeSet;
@@ -11,20 +11,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use waygate_core::enrolment::{Enrolment, Entry, Standing, Undecided};
 use waygate_core::id::VehicleId;
-use waygate_core::roster::{Entry, Roster, Standing, Undecided};
 
 /// How often what waits is written down.
 const WRITE: Duration = Duration::from_secs(1);
 
 /// The file in the data directory.
-const FILE: &str = "roster.jsonl";
+const FILE: &str = "enrolment.jsonl";
 
 /// The task.
 #[derive(Debug)]
-pub struct RosterTask {
-    roster: Roster,
-    file: RosterFile,
+pub struct EnrolmentTask {
+    enrolment: Enrolment,
+    file: EnrolmentFile,
     /// Not on disk yet.
     unkept: BTreeSet<VehicleId>,
     refused: Arc<BTreeSet<VehicleId>>,
@@ -37,25 +37,25 @@ pub struct RosterTask {
     change: watch::Sender<u64>,
 }
 
-impl RosterTask {
+impl EnrolmentTask {
     /// Reads what was kept.
     pub fn open(
         data_dir: &Path,
         me: String,
         clock: Clock,
         presence: Presence,
-    ) -> Result<(RosterDesk, Self), FileError> {
-        let (file, entries) = RosterFile::open(&data_dir.join(FILE))?;
-        let mut roster = Roster::default();
+    ) -> Result<(EnrolmentDesk, Self), FileError> {
+        let (file, entries) = EnrolmentFile::open(&data_dir.join(FILE))?;
+        let mut enrolment = Enrolment::default();
         for (vehicle, entry) in entries {
-            roster.learn(vehicle, entry);
+            enrolment.learn(vehicle, entry);
         }
         let (sender, letters) = mpsc::channel(LETTERS_MAX);
-        let change = watch::Sender::new(roster.change());
-        let desk = RosterDesk { letters: sender, change: change.subscribe() };
-        let refused = roster.standing(Standing::Refused).map(|(vehicle, _)| vehicle.clone()).collect();
+        let change = watch::Sender::new(enrolment.change());
+        let desk = EnrolmentDesk { letters: sender, change: change.subscribe() };
+        let refused = enrolment.standing(Standing::Refused).map(|(vehicle, _)| vehicle.clone()).collect();
         let (unkept, refused, told) = (BTreeSet::new(), Arc::new(refused), false);
-        Ok((desk, Self { roster, file, unkept, refused, told, clock, me, presence, letters, change }))
+        Ok((desk, Self { enrolment, file, unkept, refused, told, clock, me, presence, letters, change }))
     }
 
     /// Tells the presence task whom operators refuse; to be awaited before anyone may attach.
@@ -84,9 +84,9 @@ impl RosterTask {
     async fn take(&mut self, letter: Letter) {
         match letter {
             Letter::Ask(name, means, reply) => {
-                let before = self.roster.change();
-                let verdict = self.roster.ask(&name, means, self.clock.wall());
-                if self.roster.change() != before {
+                let before = self.enrolment.change();
+                let verdict = self.enrolment.ask(&name, means, self.clock.wall());
+                if self.enrolment.change() != before {
                     self.unkept.insert(name.vehicle);
                     self.tell();
                 }
@@ -98,7 +98,7 @@ impl RosterTask {
             }
             Letter::Learn(entries, reply) => {
                 for (vehicle, entry) in entries {
-                    if self.roster.learn(vehicle.clone(), entry) {
+                    if self.enrolment.learn(vehicle.clone(), entry) {
                         self.note(vehicle);
                     }
                 }
@@ -107,14 +107,15 @@ impl RosterTask {
                 self.bar().await;
                 let _ = reply.send(kept);
             }
-            Letter::After(change, max, reply) => drop(reply.send(self.roster.after(change, max))),
+            Letter::After(change, max, reply) => drop(reply.send(self.enrolment.after(change, max))),
             Letter::List(standing, after, max, reply) => drop(reply.send(self.list(standing, after, max))),
         }
     }
 
     async fn decide(&mut self, decision: Decision) -> Result<Entry, DecideError> {
         let Decision { vehicle, admit, fleet } = decision;
-        let decided: Result<Entry, Undecided> = self.roster.decide(&vehicle, admit, fleet, &self.me, self.clock.wall());
+        let decided: Result<Entry, Undecided> =
+            self.enrolment.decide(&vehicle, admit, fleet, &self.me, self.clock.wall());
         let entry = decided?;
         tracing::info!(%vehicle, fleet = %entry.fleet, standing = entry.standing.wire(), "an operator decided on a vehicle");
         self.note(vehicle);
@@ -127,21 +128,21 @@ impl RosterTask {
 
     fn list(&self, standing: Standing, after: Option<VehicleId>, max: usize) -> (Vec<(VehicleId, Entry)>, bool) {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut found = self.roster.range(from).filter(|(_, entry)| entry.standing == standing);
+        let mut found = self.enrolment.range(from).filter(|(_, entry)| entry.standing == standing);
         let page = found.by_ref().take(max).map(|(vehicle, entry)| (vehicle.clone(), entry.clone())).collect();
         (page, found.next().is_some())
     }
 
     fn tell(&self) {
-        let change = self.roster.change();
+        let change = self.enrolment.change();
         self.change.send_if_modified(|last| std::mem::replace(last, change) != change);
-        let pending = self.roster.waiting();
+        let pending = self.enrolment.waiting();
         metrics::gauge!("waygate_vehicles_pending").set(pending as f64);
     }
 
     /// What is known of a vehicle has changed.
     fn note(&mut self, vehicle: VehicleId) {
-        let refused = self.roster.entry(&vehicle).is_some_and(|entry| entry.standing == Standing::Refused);
+        let refused = self.enrolment.entry(&vehicle).is_some_and(|entry| entry.standing == Standing::Refused);
         if refused != self.refused.contains(&vehicle) {
             let all = Arc::make_mut(&mut self.refused);
             let _ = if refused { all.insert(vehicle.clone()) } else { all.remove(&vehicle) };
@@ -162,16 +163,16 @@ impl RosterTask {
             return Ok(());
         }
         let unkept = &self.unkept;
-        let changes = unkept.iter().filter_map(|vehicle| Some((vehicle, self.roster.entry(vehicle)?)));
-        self.file.keep(changes, self.roster.entries()).await?;
+        let changes = unkept.iter().filter_map(|vehicle| Some((vehicle, self.enrolment.entry(vehicle)?)));
+        self.file.keep(changes, self.enrolment.entries()).await?;
         self.unkept.clear();
         Ok(())
     }
 
     async fn keep_on(&mut self) {
         if let Err(error) = self.keep().await {
-            metrics::counter!("waygate_roster_write_failures_total").increment(1);
-            tracing::error!(%error, "the roster cannot be written; it is tried again each second");
+            metrics::counter!("waygate_enrolment_write_failures_total").increment(1);
+            tracing::error!(%error, "the enrolment cannot be written; it is tried again each second");
         }
     }
 }

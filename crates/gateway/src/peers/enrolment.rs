@@ -1,23 +1,23 @@
-//! The roster between gateways: what this one answers, and how it tells the others what is new.
+//! The enrolment between gateways: what this one answers, and how it tells the others what is new.
 //!
 //! Every peer that is heard is told everything once, and what changes from then on. Whoever was not heard meanwhile is told
 //! everything anew: it may have lost its disk. Joining is the same in any order, so both simply tell.
 
 use super::channels::Channels;
 use super::service::PeerService;
+use crate::enrolment::EnrolmentDesk;
 use crate::presence::Presence;
-use crate::roster::RosterDesk;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
+use waygate_core::enrolment::{Entry, Standing};
 use waygate_core::id::{FleetId, Incarnation, NodeId, VehicleId};
-use waygate_core::roster::{Entry, Standing};
 use waygate_core::time::Wall;
 use waygate_core::view::Liveness;
 use waygate_wire::proto;
-use waygate_wire::proto::roster_client::RosterClient;
-use waygate_wire::proto::roster_server::Roster as RosterService;
+use waygate_wire::proto::enrolment_client::EnrolmentClient;
+use waygate_wire::proto::enrolment_server::Enrolment as EnrolmentService;
 
 /// Entries of one message: some 200 KiB.
 const ENTRIES_MAX: usize = 1000;
@@ -35,8 +35,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 type Told = BTreeMap<(NodeId, Incarnation), u64>;
 
 #[tonic::async_trait]
-impl RosterService for PeerService {
-    async fn tell(&self, request: Request<proto::RosterNews>) -> Result<Response<proto::RosterReceipt>, Status> {
+impl EnrolmentService for PeerService {
+    async fn tell(&self, request: Request<proto::EnrolmentNews>) -> Result<Response<proto::EnrolmentReceipt>, Status> {
         let entries = request.into_inner().entries;
         if entries.len() > ENTRIES_MAX {
             return Err(Status::invalid_argument(format!("at most {ENTRIES_MAX} entries are taken at once")));
@@ -44,16 +44,16 @@ impl RosterService for PeerService {
         let all = entries.len();
         let read: Vec<_> = entries.into_iter().filter_map(from_proto).collect();
         if read.len() < all {
-            metrics::counter!("waygate_roster_entries_skipped_total").increment((all - read.len()) as u64);
-            tracing::warn!(skipped = all - read.len(), "entries of a peer's roster could not be read");
+            metrics::counter!("waygate_enrolment_entries_skipped_total").increment((all - read.len()) as u64);
+            tracing::warn!(skipped = all - read.len(), "entries of a peer's enrolment could not be read");
         }
-        Ok(Response::new(proto::RosterReceipt { kept: self.roster.learn(read).await }))
+        Ok(Response::new(proto::EnrolmentReceipt { kept: self.enrolment.learn(read).await }))
     }
 }
 
 /// Tells the others what is new here, for as long as this is polled.
-pub async fn run(roster: RosterDesk, presence: Presence, channels: Channels) {
-    let mut changes = roster.changes();
+pub async fn run(enrolment: EnrolmentDesk, presence: Presence, channels: Channels) {
+    let mut changes = enrolment.changes();
     let mut told = Told::new();
     loop {
         let heard = presence.ask(|state| {
@@ -70,8 +70,8 @@ pub async fn run(roster: RosterDesk, presence: Presence, channels: Channels) {
             (from < upto).then_some((peer, url, from))
         });
         let calls = behind.map(|(peer, url, from)| {
-            let (roster, channels) = (&roster, &channels);
-            async move { (peer, tell(roster, channels, &url, from).await) }
+            let (enrolment, channels) = (&enrolment, &channels);
+            async move { (peer, tell(enrolment, channels, &url, from).await) }
         });
         for (peer, reached) in join_all(calls.collect::<Vec<_>>()).await {
             told.insert(peer, reached);
@@ -82,20 +82,20 @@ pub async fn run(roster: RosterDesk, presence: Presence, channels: Channels) {
 }
 
 /// Tells one peer what follows a change. Returns how far it knows.
-async fn tell(roster: &RosterDesk, channels: &Channels, url: &str, mut from: u64) -> u64 {
+async fn tell(enrolment: &EnrolmentDesk, channels: &Channels, url: &str, mut from: u64) -> u64 {
     let Some(channel) = channels.to(url) else { return from };
-    let mut client = RosterClient::new(channel);
+    let mut client = EnrolmentClient::new(channel);
     loop {
-        let Some((entries, upto)) = roster.after(from, ENTRIES_MAX).await else { return from };
+        let Some((entries, upto)) = enrolment.after(from, ENTRIES_MAX).await else { return from };
         if entries.is_empty() {
             return from;
         }
-        let news = proto::RosterNews { entries: entries.iter().map(to_proto).collect() };
+        let news = proto::EnrolmentNews { entries: entries.iter().map(to_proto).collect() };
         match tokio::time::timeout(DEADLINE, client.tell(news)).await {
             Ok(Ok(receipt)) if receipt.get_ref().kept => from = upto,
             Ok(Ok(_)) => return from,
             Ok(Err(status)) => {
-                tracing::debug!(url, message = status.message(), "a peer was not told of the roster");
+                tracing::debug!(url, message = status.message(), "a peer was not told of the enrolment");
                 return from;
             }
             Err(_) => return from,
@@ -103,13 +103,13 @@ async fn tell(roster: &RosterDesk, channels: &Channels, url: &str, mut from: u64
     }
 }
 
-fn to_proto((vehicle, entry): &(VehicleId, Entry)) -> proto::RosterEntry {
+fn to_proto((vehicle, entry): &(VehicleId, Entry)) -> proto::EnrolmentEntry {
     let standing = match entry.standing {
-        Standing::Pending => proto::RosterStanding::Pending,
-        Standing::Admitted => proto::RosterStanding::Admitted,
-        Standing::Refused => proto::RosterStanding::Refused,
+        Standing::Pending => proto::EnrolmentStanding::Pending,
+        Standing::Admitted => proto::EnrolmentStanding::Admitted,
+        Standing::Refused => proto::EnrolmentStanding::Refused,
     };
-    proto::RosterEntry {
+    proto::EnrolmentEntry {
         vehicle: vehicle.as_str().to_owned(),
         fleet: entry.fleet.as_str().to_owned(),
         standing: standing.into(),
@@ -121,12 +121,12 @@ fn to_proto((vehicle, entry): &(VehicleId, Entry)) -> proto::RosterEntry {
     }
 }
 
-fn from_proto(entry: proto::RosterEntry) -> Option<(VehicleId, Entry)> {
+fn from_proto(entry: proto::EnrolmentEntry) -> Option<(VehicleId, Entry)> {
     let standing = match entry.standing() {
-        proto::RosterStanding::Pending => Standing::Pending,
-        proto::RosterStanding::Admitted => Standing::Admitted,
-        proto::RosterStanding::Refused => Standing::Refused,
-        proto::RosterStanding::Unspecified => return None,
+        proto::EnrolmentStanding::Pending => Standing::Pending,
+        proto::EnrolmentStanding::Admitted => Standing::Admitted,
+        proto::EnrolmentStanding::Refused => Standing::Refused,
+        proto::EnrolmentStanding::Unspecified => return None,
     };
     let short = entry.means.len() <= TEXT_BYTES_MAX && entry.by.len() <= TEXT_BYTES_MAX;
     // A decision has a version, and what waits has none.

@@ -2,9 +2,9 @@
 //!
 //! Each vehicle has one entry. A decision raises its version, so of two the later one wins wherever they meet; of two of
 //! equal version, made at gateways that did not hear each other, the refusal. What waits has version 0: any decision is
-//! above it. Joining two rosters gives the same in any order, however often, so gateways just tell each other what is new.
+//! above it. Joining two enrolments gives the same in any order, however often, so gateways just tell each other what is new.
 //!
-//! Changes are numbered here, in this life, so that whoever copies the roster can say how far it is.
+//! Changes are numbered here, in this life, so that whoever copies the enrolment can say how far it is.
 
 use crate::credential::VehicleName;
 use crate::id::{FleetId, VehicleId};
@@ -114,9 +114,9 @@ struct Kept {
     change: u64,
 }
 
-/// The roster of one gateway.
+/// The enrolment of one gateway.
 #[derive(Clone, Debug, Default)]
-pub struct Roster {
+pub struct Enrolment {
     kept: BTreeMap<VehicleId, Kept>,
     /// Those that wait, by when they were last seen.
     waiting: BTreeSet<(Wall, VehicleId)>,
@@ -125,7 +125,7 @@ pub struct Roster {
     change: u64,
 }
 
-impl Roster {
+impl Enrolment {
     /// What is known of a vehicle.
     pub fn entry(&self, vehicle: &VehicleId) -> Option<&Entry> {
         self.kept.get(vehicle).map(|kept| &kept.entry)
@@ -254,5 +254,5 @@ impl Roster {
 }
 
 #[cfg(test)]
-#[path = "roster_tests.rs"]
+#[path = "enrolment_tests.rs"]
 mod tests;

@@ -1,12 +1,12 @@
-//! The roster on disk: a file of lines, one a change, the last of a vehicle counts. A change is appended and synced; now and
+//! The enrolment on disk: a file of lines, one a change, the last of a vehicle counts. A change is appended and synced; now and
 //! then, and whenever an append failed, the file is written anew beside the old one and takes its place.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
+use waygate_core::enrolment::{Entry, Standing};
 use waygate_core::id::{FleetId, VehicleId};
-use waygate_core::roster::{Entry, Standing};
 use waygate_core::time::Wall;
 
 /// Lines beyond the number of entries after which the file is written anew.
@@ -27,7 +27,7 @@ struct Line {
 
 /// The file.
 #[derive(Debug)]
-pub struct RosterFile {
+pub struct EnrolmentFile {
     path: PathBuf,
     file: Option<tokio::fs::File>,
     lines: usize,
@@ -59,7 +59,7 @@ pub enum FileError {
     },
 }
 
-impl RosterFile {
+impl EnrolmentFile {
     /// Opens the file, and reads what is in it. One that is not there is made with the first change.
     pub fn open(path: &Path) -> Result<(Self, BTreeMap<VehicleId, Entry>), FileError> {
         let text = match std::fs::read_to_string(path) {
@@ -71,7 +71,7 @@ impl RosterFile {
         // What stands behind the last end of a line was not written whole, and nobody was told that it was.
         let (whole, torn) = text.rsplit_once('\n').unwrap_or(("", text.as_str()));
         if !torn.is_empty() {
-            tracing::warn!(path = %path.display(), "the last change of the roster was not written whole; it is dropped");
+            tracing::warn!(path = %path.display(), "the last change of the enrolment was not written whole; it is dropped");
         }
         let mut lines = 0;
         for (line, number) in whole.lines().zip(1..) {
