@@ -1,4 +1,4 @@
-//! What the tests need besides Rust: a browser, Node.js, an MQTT broker, Python with a WebSocket client. Installs what is missing
+//! What the tests need besides Rust: a browser, Node.js, an MQTT broker, nginx, Python with a WebSocket client. Installs what is missing
 //! when it may, through Debian's packages, npm and pip; otherwise names the line to run.
 
 use std::ffi::OsString;
@@ -68,6 +68,9 @@ fn missing_packages() -> Vec<&'static str> {
     // Debian puts it where only root's PATH looks.
     if !Path::new("/usr/sbin/mosquitto").exists() && !program::works("mosquitto", &["-h"]) {
         missing.push("mosquitto");
+    }
+    if !Path::new("/usr/sbin/nginx").exists() && !program::works("nginx", &["-v"]) {
+        missing.push("nginx-light");
     }
     if !program::works("python3", &["-c", "import venv, ensurepip"]) {
         missing.extend(["python3", "python3-venv"]);

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod events;
 pub mod hooks;
 pub mod issuer;
+pub mod nginx;
 pub mod pki;
 pub mod prefill;
 pub mod raw;

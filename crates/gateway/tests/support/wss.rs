@@ -92,6 +92,11 @@ impl Secured {
         }
     }
 
+    /// The next ping; it is answered with the next read.
+    pub async fn pinged(&mut self) {
+        while !matches!(self.next().await, Message::Ping(_)) {}
+    }
+
     /// The code of the Close frame, past whatever comes before it.
     pub async fn closed(&mut self) -> u16 {
         loop {
