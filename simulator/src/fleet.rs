@@ -5,7 +5,11 @@
 //! owns the tasks: it can stop them all, and waits for them.
 
 mod body;
+mod issuing;
 mod unit;
+
+pub use issuing::Issuing;
+pub use waygate_obu::{Credentials, Source};
 
 use crate::driver::Signals;
 use crate::latency::{Latencies, LatencyMeter};
@@ -38,6 +42,8 @@ pub struct FleetConfig {
     pub seed: u64,
     /// Whether every promise is written down, to be judged at the end; 4 bytes a record.
     pub ledgers: bool,
+    /// What vehicles show gateways.
+    pub issuing: Issuing,
 }
 
 /// A fleet cannot be started.

@@ -3,7 +3,14 @@ use crate::bundled;
 
 fn config(gateways: usize, prefix: &str) -> FleetConfig {
     let gateways = (0..gateways).map(|i| format!("ws://127.0.0.1:{}/v1/obu", i + 1)).collect();
-    FleetConfig { gateways, prefix: prefix.to_owned(), speed: 100.0, seed: 1, ledgers: true }
+    FleetConfig {
+        gateways,
+        prefix: prefix.to_owned(),
+        speed: 100.0,
+        seed: 1,
+        ledgers: true,
+        issuing: Issuing::default(),
+    }
 }
 
 fn traffic(vehicles: usize) -> (Movement, Regions) {

@@ -92,6 +92,14 @@ fn every_acked_record_is_there_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn with_tls_every_vehicle_has_a_certificate_and_is_as_well_served() {
+    let demo = Demo::start(&["--tls", "--vehicles", "40", "--duration", "8", "--verify"]);
+    let (code, said, _folder) = demo.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("each found exactly once") && !said.contains("verified: 0 acked"), "{said}");
+}
+
+#[test]
 fn a_vehicle_of_the_demo_does_what_it_can_and_rejects_the_rest() {
     let mut demo = Demo::start(&["--vehicles", "60"]);
     let line = demo.until("Live map  http://127.0.0.1:");

@@ -168,6 +168,7 @@ impl Unit {
             signals: self.shared.signals.all().to_vec(),
             listener: Some(listener),
             takes_commands: true,
+            credentials: self.shared.config.issuing.to(self.vehicle.as_str()),
             ..Config::new(self.vehicle.clone(), self.gateways(region))
         };
         let obu = Obu::start(config, WitnessedSpool::new(spool, self.ledger.clone()));

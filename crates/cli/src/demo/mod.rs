@@ -8,6 +8,7 @@ mod children;
 mod folder;
 mod knowledge;
 mod limits;
+mod pki;
 mod plan;
 mod run;
 mod screen;
@@ -45,6 +46,9 @@ pub struct DemoArgs {
     /// At the end, look up every acked record at a gateway: each must be there exactly once.
     #[arg(long)]
     pub verify: bool,
+    /// Speak TLS with vehicles: each has a certificate of a CA that is made at the start.
+    #[arg(long)]
+    pub tls: bool,
     /// Another seed is other traffic.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::pki::{Pki, TlsTable};
+
 /// The regions from west to east; each has one gateway of the same name.
 pub const REGIONS: [&str; 3] = ["lux-west", "lux-centre", "lux-east"];
 
@@ -18,13 +20,16 @@ pub struct Seat {
     pub name: &'static str,
     pub vehicles_port: u16,
     pub operators_port: u16,
+    /// Whether vehicles are spoken TLS with.
+    pub tls: bool,
     /// Its data, its configuration and its log.
     pub dir: PathBuf,
 }
 
 impl Seat {
     pub fn vehicles_url(&self) -> String {
-        format!("ws://127.0.0.1:{}/v1/obu", self.vehicles_port)
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://127.0.0.1:{}/v1/obu", self.vehicles_port)
     }
 
     pub fn operators_url(&self) -> String {
@@ -46,7 +51,7 @@ impl Seat {
 }
 
 /// Three gateways, west to east, with consecutive ports from these.
-pub fn seats(dir: &Path, vehicles_port: u16, operators_port: u16) -> anyhow::Result<Vec<Seat>> {
+pub fn seats(dir: &Path, vehicles_port: u16, operators_port: u16, tls: bool) -> anyhow::Result<Vec<Seat>> {
     let last = REGIONS.len() as u16 - 1;
     let (low, high) = (vehicles_port.min(operators_port), vehicles_port.max(operators_port));
     if high.checked_add(last).is_none() || low == 0 {
@@ -62,6 +67,7 @@ pub fn seats(dir: &Path, vehicles_port: u16, operators_port: u16) -> anyhow::Res
         name,
         vehicles_port: vehicles_port + i as u16,
         operators_port: operators_port + i as u16,
+        tls,
         dir: dir.join(name),
     };
     Ok(REGIONS.iter().enumerate().map(seat).collect())
@@ -114,6 +120,8 @@ struct VehiclesTable {
     url: String,
     /// The demo ends its fleet before its gateways: nobody is left to be sent elsewhere.
     drain_window_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsTable>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +136,7 @@ struct ClusterTable {
 
 /// Writes each gateway's configuration. Every file holds the token keys of all regions, so that a vehicle
 /// may go from any to any; they are made anew for every demo folder and kept with it.
-pub fn write_configs(seats: &[Seat]) -> anyhow::Result<()> {
+pub fn write_configs(seats: &[Seat], pki: Option<&Pki>) -> anyhow::Result<()> {
     let keys = token_keys(seats)?;
     for seat in seats {
         let others = seats.iter().filter(|other| other.name != seat.name);
@@ -138,6 +146,7 @@ pub fn write_configs(seats: &[Seat]) -> anyhow::Result<()> {
                 listen: format!("127.0.0.1:{}", seat.vehicles_port),
                 url: seat.vehicles_url(),
                 drain_window_s: 0,
+                tls: pki.map(|pki| pki.gateway(seat)).transpose()?,
             },
             operators: ListenTable { listen: format!("127.0.0.1:{}", seat.operators_port), url: seat.operators_url() },
             peers: PeersTable { seeds: others.map(Seat::operators_url).collect() },
@@ -174,7 +183,7 @@ fn token_keys(seats: &[Seat]) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(keys)
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     if let Some(parent) = path.parent() {

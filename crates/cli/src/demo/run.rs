@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use waygate_simulator::fleet::{self, Fleet, FleetConfig};
+use waygate_simulator::fleet::{self, Fleet, FleetConfig, Issuing};
 use waygate_simulator::judge::{Verdict, judge};
 use waygate_simulator::ledger::VehicleLedger;
 use waygate_simulator::movement::Movement;
@@ -22,6 +22,7 @@ use super::DemoArgs;
 use super::children::Gateway;
 use super::folder::Folder;
 use super::knowledge::Knowledge;
+use super::pki::Pki;
 use super::plan::{self, REGIONS, Seat};
 use super::screen::Screen;
 use super::status::{self, Recent};
@@ -54,28 +55,31 @@ struct Prepared {
     folder: Folder,
     seats: Vec<Seat>,
     traffic: Traffic,
+    issuing: Issuing,
 }
 
 async fn prepare(args: &DemoArgs, screen: &mut Screen) -> anyhow::Result<Prepared> {
     limits::allow_sockets(args.vehicles)?;
     let folder = Folder::new(args.dir.as_deref())?;
-    let seats = plan::seats(folder.path(), args.vehicle_ports, args.operator_ports)?;
+    let seats = plan::seats(folder.path(), args.vehicle_ports, args.operator_ports, args.tls)?;
     plan::check_ports(&seats)?;
     let traffic = Traffic::load(args, screen).await?;
-    plan::write_configs(&seats)?;
-    Ok(Prepared { folder, seats, traffic })
+    let pki = args.tls.then(|| Pki::make(folder.path())).transpose()?;
+    plan::write_configs(&seats, pki.as_ref())?;
+    let issuing = pki.map(Pki::vehicles).unwrap_or_default();
+    Ok(Prepared { folder, seats, traffic, issuing })
 }
 
 async fn play(args: DemoArgs, screen: Screen, prepared: Prepared) -> anyhow::Result<Exit> {
     // The folder goes last.
-    let Prepared { folder: _folder, seats, traffic } = prepared;
+    let Prepared { folder: _folder, seats, traffic, issuing } = prepared;
     let stop = StopSignals::new()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut gateways = Vec::new();
     for seat in seats {
         gateways.push(Gateway::start(seat, &program)?);
     }
-    let mut demo = Demo { args, screen, gateways, program };
+    let mut demo = Demo { args, screen, gateways, program, issuing };
     tokio::select! {
         outcome = demo.play(traffic, &stop) => outcome,
         // Dropping the gateways kills them.
@@ -132,6 +136,7 @@ struct Demo {
     screen: Screen,
     gateways: Vec<Gateway>,
     program: PathBuf,
+    issuing: Issuing,
 }
 
 impl Demo {
@@ -162,6 +167,7 @@ impl Demo {
             speed: self.args.speed,
             seed: self.args.seed,
             ledgers: self.args.verify,
+            issuing: self.issuing.clone(),
         };
         let began = Instant::now();
         let fleet = Fleet::start(config, traffic.movement, traffic.regions)?;

@@ -35,7 +35,7 @@ pub fn invitation(screen: &mut Screen, gateways: &[Gateway], program: &Path, veh
         (format!("curl -s {}/v1/vehicles/{vehicle}", centre.seat.operators_url()), "any gateway knows"),
     ];
     // Part of the sources: who has the program alone does not have it.
-    if Path::new(PYTHON_VEHICLE).exists() {
+    if Path::new(PYTHON_VEHICLE).exists() && !centre.seat.tls {
         let line = format!("python3 {PYTHON_VEHICLE} {} MY-CAR 60", centre.seat.vehicles_url());
         lines.push((line, "your own; wants python3-websockets"));
     }

@@ -45,7 +45,10 @@ impl Nginx {
             ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {name};"));
         let mut text = CONFIG.to_owned();
         for (what, by) in [
-            ("worker_processes auto;", "worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr;".to_owned()),
+            (
+                "worker_processes auto;",
+                "worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr;".to_owned(),
+            ),
             ("worker_rlimit_nofile 262144;", String::new()),
             ("worker_connections 131072;", "worker_connections 256;".to_owned()),
             ("http {", format!("http {{ access_log off; {}", places.join(" "))),

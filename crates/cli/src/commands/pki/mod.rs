@@ -1,7 +1,7 @@
 //! `waygate pki …`: certificates of gateways and vehicles, for development and small fleets. A CA of one's own does as well.
 
 mod folder;
-mod make;
+pub mod make;
 
 use std::path::PathBuf;
 
