@@ -19,6 +19,7 @@ use crate::live::{Change, Live};
 use crate::mailbox::{Letter, Mailbox};
 use crate::peers::handover::{Errand, Notice};
 use crate::timeline::{FLAG_CLONED, News, Timeline};
+use crate::vehicles::refusals::Refusals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub struct Outlets {
     pub errands: mpsc::Sender<Errand>,
     /// Tells those who watch.
     pub live: Live,
+    /// Tells of vehicles that were turned away.
+    pub refusals: Arc<Refusals>,
 }
 
 /// The task.
@@ -82,6 +85,7 @@ pub struct PresenceTask {
     timeline: Option<Timeline>,
     /// Attaches under way of vehicles that were not heard for long.
     back: BTreeSet<ConnId>,
+    refusals: Arc<Refusals>,
 }
 
 impl PresenceTask {
@@ -96,7 +100,7 @@ impl PresenceTask {
         territory: Arc<Territory>,
         gate: Gate,
     ) -> Self {
-        let Outlets { journal, errands, live } = outlets;
+        let Outlets { journal, errands, live, refusals } = outlets;
         let bars = Bars::default();
         let state = State { node, clock, gate, bars, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
         Self {
@@ -113,6 +117,7 @@ impl PresenceTask {
             draining: None,
             timeline: None,
             back: BTreeSet::new(),
+            refusals,
         }
     }
 

@@ -214,7 +214,8 @@ impl Gateway {
         tokio::spawn(feed_task.run());
         let gate = Gate::new(admission(&config), clock.now());
         let pressure = gate.pressure();
-        let outlets = Outlets { journal: jobs.clone(), errands, live: live.clone() };
+        let refusals = Arc::new(Refusals::new(clock));
+        let outlets = Outlets { journal: jobs.clone(), errands, live: live.clone(), refusals: refusals.clone() };
         let presence_task =
             PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone(), gate);
         let (news, news_queue) = mpsc::channel(NEWS_MAX);
@@ -321,7 +322,7 @@ impl Gateway {
             pressure,
             identities,
             enrolment: Some(enrolment).filter(|_| config.vehicles.identity.admission == AdmissionMode::Listed),
-            refusals: Refusals::new(clock),
+            refusals,
             wake_key,
         };
         let open = edge.identities.rules().open();

@@ -39,12 +39,12 @@ impl PresenceTask {
     /// Refuses an attach of a vehicle that is barred.
     pub(super) fn turned_away(&self, mailbox: &Mailbox, vehicle: &VehicleId) -> bool {
         let Some(bar) = self.state.bars.against(vehicle, mailbox.who().map(AsRef::as_ref)) else { return false };
-        metrics::counter!("waygate_vehicles_turned_away_total", "reason" => word(bar)).increment(1);
-        tracing::debug!(%vehicle, reason = word(bar), "an attach is refused");
-        match bar {
-            Bar::Revoked => refuse(mailbox, RejectCause::Revoked, Millis(0), "the certificate was revoked"),
-            Bar::Refused => refuse(mailbox, RejectCause::Forbidden, Millis(0), "an operator refuses this vehicle"),
-        }
+        let (cause, text) = match bar {
+            Bar::Revoked => (RejectCause::Revoked, "the certificate was revoked"),
+            Bar::Refused => (RejectCause::Forbidden, "an operator refuses this vehicle"),
+        };
+        self.refusals.tell(word(bar), None, Some(vehicle), text);
+        refuse(mailbox, cause, Millis(0), text);
         true
     }
 }

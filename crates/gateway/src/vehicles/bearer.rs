@@ -117,6 +117,7 @@ impl Keys {
 }
 
 /// The claims of a token whose signature fits the key. Times and audience are checked by the gateway's own clock.
+#[allow(clippy::wildcard_enum_match_arm, reason = "not our enum, and it may grow")]
 fn signed(token: &str, key: &DecodingKey) -> Result<Claims, Refusal> {
     use jsonwebtoken::errors::ErrorKind;
     let mut validation = Validation::new(Algorithm::EdDSA);
@@ -132,6 +133,7 @@ fn signed(token: &str, key: &DecodingKey) -> Result<Claims, Refusal> {
 }
 
 /// Reads an Ed25519 public key, as PEM or as a JWK. A private one is refused: it has no business here.
+#[allow(clippy::wildcard_enum_match_arm, reason = "not our enum, and it may grow")]
 fn public_key(bytes: &[u8]) -> Result<DecodingKey, String> {
     if bytes.len() > KEY_BYTES_MAX {
         return Err(format!("has {} bytes, at most {KEY_BYTES_MAX}", bytes.len()));
@@ -149,13 +151,7 @@ fn public_key(bytes: &[u8]) -> Result<DecodingKey, String> {
         AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
             DecodingKey::from_jwk(&jwk).map_err(|error| format!("{neither}: {error}"))
         }
-        AlgorithmParameters::OctetKeyPair(_)
-        | AlgorithmParameters::EllipticCurve(_)
-        | AlgorithmParameters::RSA(_)
-        | AlgorithmParameters::OctetKey(_)
-        | AlgorithmParameters::Other(_)
-        // Of another crate, which may learn more.
-        | _ => Err(neither.to_owned()),
+        _ => Err(neither.to_owned()),
     }
 }
 

@@ -107,7 +107,7 @@ impl Identities {
         };
         let certificate = of_header(value).ok_or(Refusal::ProxyHeader)?;
         proxied.check(certificate).map_err(|fault| {
-            refusals.tell(word(&fault), from, None, &format!("its certificate, passed on by a proxy, {fault}"));
+            refusals.tell(word(&fault), Some(from), None, &format!("its certificate, passed on by a proxy, {fault}"));
             Refusal::ProxyCertificate
         })
     }

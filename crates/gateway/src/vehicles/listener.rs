@@ -197,7 +197,7 @@ impl Listener {
             }
             Err(HandshakeFault::Refused(fault)) => {
                 let (word, text) = (certificate::word(&fault), format!("its certificate {fault}"));
-                self.edge.refusals.tell(word, from.ip(), None, &text);
+                self.edge.refusals.tell(word, Some(from.ip()), None, &text);
                 None
             }
             Err(
@@ -228,7 +228,7 @@ impl Listener {
             Err(refused) => {
                 // What is wrong with a certificate that a proxy passes on has been told already.
                 if let Some(refusal) = refused.identity.filter(|refusal| *refusal != Refusal::ProxyCertificate) {
-                    edge.refusals.tell(refusal.wire(), from.ip(), None, refusal.text());
+                    edge.refusals.tell(refusal.wire(), Some(from.ip()), None, refusal.text());
                 }
                 return refuse(&refused);
             }

@@ -68,7 +68,7 @@ pub struct Edge {
     /// Which vehicles operators admitted, if vehicles have to be.
     pub enrolment: Option<EnrolmentDesk>,
     /// Tells of those that were turned away.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// The cluster's key for wake-ups, if this gateway has a hook to send them by.
     pub wake_key: Option<Vec<u8>>,
 }

@@ -33,14 +33,13 @@ impl Refusals {
         Self { clock, said: Mutex::default() }
     }
 
-    /// A vehicle was turned away. `reason` is one of a few words, `text` says it to a person; `name` is who it is, as far as
-    /// that is known.
-    pub fn tell(&self, reason: &'static str, from: IpAddr, name: Option<&dyn std::fmt::Display>, text: &str) {
+    /// A vehicle was turned away. `reason` is one of a few words, `text` says it to a person; `from` and `name` are where it
+    /// comes from and who it is, as far as that is known.
+    pub fn tell(&self, reason: &'static str, from: Option<IpAddr>, name: Option<&dyn std::fmt::Display>, text: &str) {
         metrics::counter!("waygate_vehicles_turned_away_total", "reason" => reason).increment(1);
         let Some(held_back) = self.line(reason, self.clock.now()) else { return };
-        let name = name.map(ToString::to_string);
-        let name = name.as_deref();
-        tracing::warn!(reason, %from, name, held_back, "a vehicle is turned away: {text}");
+        let (from, name) = (from.map(|from| from.to_string()), name.map(ToString::to_string));
+        tracing::warn!(reason, from, name, held_back, "a vehicle is turned away: {text}");
     }
 
     /// Whether there is room for a line; if so, how many were held back since the last.

@@ -13,7 +13,7 @@ impl Connection {
         let Some(who) = self.mailbox.who().cloned() else { return Ok(request) };
         if who.name.vehicle != request.vehicle {
             let text = format!("the {} is that of {}: attach as this vehicle", who.means.wire(), who.name.vehicle);
-            self.edge.refusals.tell("other_vehicle", from, Some(&who.name), "it attaches as another vehicle");
+            self.edge.refusals.tell("other_vehicle", Some(from), Some(&who.name), "it attaches as another vehicle");
             return Err(self.reject(RejectCause::Forbidden, Millis(0), &text).await);
         }
         let Some(enrolment) = self.edge.enrolment.clone() else { return Ok(request) };
@@ -30,7 +30,7 @@ impl Connection {
             }
             None => return Err(End::Close(code::INTERNAL)),
         };
-        self.edge.refusals.tell(reason, from, Some(&who.name), text);
+        self.edge.refusals.tell(reason, Some(from), Some(&who.name), text);
         Err(self.reject(cause, Millis(0), text).await)
     }
 }
