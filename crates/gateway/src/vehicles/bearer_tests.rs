@@ -57,9 +57,10 @@ impl Bench {
 fn with(changes: Value) -> Value {
     let mut claims = good();
     for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-            value => claims[name] = value.clone(),
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
         }
     }
     claims
