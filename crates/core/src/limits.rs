@@ -42,6 +42,9 @@ pub const COMMAND_JSON_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a command's code, text and key.
 pub const COMMAND_TEXT_BYTES_MAX: usize = 512;
 
+/// Vehicles whose last attach failed at the disk and may be on it all the same; with one more the first is forgotten.
+pub const ATTACH_DOUBTS_MAX: usize = 65_536;
+
 /// Longest time to live of a command: 30 days, as long as its outcome is kept.
 pub const COMMAND_TTL_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 
@@ -86,3 +89,19 @@ pub const SYNC_BATCH_ENTRIES_MAX: usize = 512;
 
 /// Entries sent to a peer and not yet covered by its cursors; back-pressure stops reading the log.
 pub const SYNC_UNACKED_ENTRIES_MAX: u64 = 8192;
+
+/// Entries of one log that were sent ahead of what lies before them, at the receiver: about 2 MiB. What comes beyond
+/// waits for its turn.
+pub const SYNC_AHEAD_ENTRIES_MAX: usize = 8192;
+
+/// Bytes that are kept of what a later version said of one vehicle, or of a node; of one that says more they are not
+/// passed on. An entry has about 30 bytes.
+pub const SYNC_REST_BYTES_MAX: usize = 256;
+
+/// Tombstones of one log; with one more the oldest goes and the floor rises, so that a peer further behind gets a
+/// snapshot. Five moves a day of 50 000 vehicles, about 40 MiB.
+pub const TOMBSTONES_MAX: usize = 262_144;
+
+/// The highest incarnation that a node believes it has had, as a peer says: the seconds of the year 9999, later than any
+/// clock shows.
+pub const INCARNATION_MAX: u64 = 253_402_300_799;

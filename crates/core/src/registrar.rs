@@ -9,6 +9,7 @@ use crate::clones::{Clones, Verdict};
 use crate::credential::Bar;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, SessionId, VehicleId};
+use crate::limits::ATTACH_DOUBTS_MAX;
 use crate::log::{Entry, LiveState};
 use crate::message::{AttachKind, AttachReject, AttachRequest, Downlink};
 use crate::ranges::SeqRanges;
@@ -119,7 +120,8 @@ pub struct Registrar {
     clones: Clones,
     /// Vehicles whose entry says that there seem to be two of them.
     flagged: BTreeSet<VehicleId>,
-    /// The highest epoch of a vehicle whose write failed. It may be on disk all the same: what is lower is refused there.
+    /// The highest epoch of a vehicle whose write failed. It may be on disk all the same: what is lower is refused there,
+    /// whether its session is still known here or not.
     doubtful: BTreeMap<VehicleId, Epoch>,
 }
 
@@ -207,9 +209,10 @@ impl Registrar {
             }
             Event::PersistFailed { vehicle, session, epoch } => {
                 self.drive(now, now, vehicle.clone(), SessionEvent::PersistFailed { session, epoch }, out);
-                if self.sessions.contains_key(&vehicle) {
-                    let doubt = self.doubtful.entry(vehicle).or_insert(epoch);
-                    *doubt = epoch.max(*doubt);
+                let doubt = self.doubtful.entry(vehicle).or_insert(epoch);
+                *doubt = epoch.max(*doubt);
+                if self.doubtful.len() > ATTACH_DOUBTS_MAX {
+                    self.doubtful.pop_first();
                 }
             }
             Event::Moved(conn, cell) => self.drive_conn(now, now, conn, SessionEvent::Moved(conn, cell), out),
@@ -395,7 +398,6 @@ impl Registrar {
         }
         if gone {
             self.sessions.remove(&vehicle);
-            self.doubtful.remove(&vehicle);
         }
     }
 }

@@ -36,6 +36,7 @@ fn registrar(region: &str) -> Registrar {
         vehicles_url: String::new(),
         operators_url: String::new(),
         draining: false,
+        rest: Box::default(),
     };
     Registrar::new(me, Timers::default(), keys(&["west", "east", "north"]))
 }
@@ -187,6 +188,20 @@ fn an_attach_whose_write_failed_may_be_on_disk_so_what_is_lower_is_not_resumed()
     bench.loses(3);
     let (resumed, _) = bench.attaches(request(&vehicle(1), AttachKind::Resume, Some(token)), None).unwrap();
     assert_eq!((resumed.epoch, resumed.session), (again.epoch, again.session));
+}
+
+/// The vehicle's first attach of all here: nothing is left of it but what the disk may have.
+#[test]
+fn an_attach_whose_write_failed_is_remembered_when_its_session_is_gone() {
+    let mut bench = Bench::new("west");
+    bench.asks(request(&vehicle(1), AttachKind::Handover, None), Some(Epoch::of_clock(NOON + Millis::secs(7 * 3600))));
+    let (vehicle_id, session, failed) = bench.attempt().unwrap();
+    bench.loses(1);
+    bench.does(Event::PersistFailed { vehicle: vehicle_id, session, epoch: failed });
+    assert!(bench.registrar.session(&vehicle(1)).is_none());
+    // Nobody knows that epoch any more, and the clock here is behind it.
+    let (again, _) = bench.attaches(request(&vehicle(1), AttachKind::Initial, None), None).unwrap();
+    assert!(again.epoch > failed, "the disk would refuse {:?} after {failed:?}", again.epoch);
 }
 
 #[test]
