@@ -9,6 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(files, [root])?;
     tonic_prost_build::configure()
         .bytes(".waygate.v1.StoredBatch.columns")
+        .bytes(".waygate.v1.EntryBatch.entries")
+        .bytes(".waygate.v1.AuditStretch.entries")
         .build_client(true)
         .build_server(true)
         .compile_fds(descriptors)?;

@@ -12,6 +12,7 @@ const SEEDS: u64 = 2000;
 
 /// Seeds that once found something, and what. A change of the world makes another run of a seed: then it is one more seed.
 const KEPT_SEEDS: &[(u64, &str)] = &[
+    (21, "TruthIsShown: an attach that failed was on disk all the same, and its epoch forgotten with its session"),
     (3315, "CommandsAgree: a holder's disk had lied about a command, and the check took it for a witness"),
     (5013, "TimersHold: a loss at night, when nobody looks every second, was noticed after its hold was over"),
     (
@@ -54,12 +55,15 @@ const REACHED: &[&str] = &[
     "command expired at the vehicle",
     "command rejected",
     "command unknown",
+    "corruption mended",
     "disk lied",
+    "disk wiped",
     "late answer of the disk",
     "late goodbye",
     "late supersede",
     "member down",
     "member left",
+    "outlived",
     "relayed batch",
     "resume within the hold",
     "safe command",
@@ -210,6 +214,8 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::ForgetTheDown, &[Check::MembersAgree]),
         (Plant::NeverProbe, &[Check::DeadIsSuspected]),
         (Plant::DeafInCalm, &[Check::QuietAccusesNobody]),
+        (Plant::StayOutlived, &[Check::ViewsAgree]),
+        (Plant::NoAudits, &[Check::ViewsAgree]),
     ];
     for plant in Plant::ALL {
         assert!(expected.iter().any(|(planted, _)| planted == plant), "nothing has to catch {plant:?}");

@@ -22,6 +22,7 @@ pub mod clones;
 pub mod command;
 pub mod commands;
 pub mod credential;
+pub mod digest;
 pub mod drain;
 pub mod enrolment;
 pub mod epoch;

@@ -4,10 +4,16 @@
 //! exactly one live slot, and publishing again moves it to a new place in the sequence, so the log is as
 //! long as its vehicles are many, however slow a reader is. The log never looks at a clock or a peer.
 
+mod mend;
+
+pub use mend::Piece;
+
 use crate::cause::DetachCause;
 use crate::cell::Cell;
+use crate::digest::{BUCKETS, Digest};
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
+use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, TOMBSTONES_MAX};
 use crate::time::{Millis, Mono};
 use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
@@ -94,7 +100,19 @@ pub struct Slot {
     pub entry: Entry,
 }
 
-/// A piece of a log: every entry with a sequence number in `(from, to]` that still stands.
+/// What the owner's later version said in an entry that this one cannot read: kept as it came, to be passed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// The number of a cause that is not known here; 0 if there is none.
+    pub cause: u32,
+    /// The index of a cell that is none here; 0 if there is none.
+    pub cell: u64,
+    /// Fields that are not known here, as they stood on the wire.
+    pub fields: Box<[u8]>,
+}
+
+/// A piece of a log: every entry with a sequence number in `(from, to]` that still stands. One that covers nothing,
+/// `from` and `to` being equal, holds entries that were sent ahead of what lies before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suffix {
     /// Not included.
@@ -103,6 +121,8 @@ pub struct Suffix {
     pub to: u64,
     /// In the order of their sequence numbers.
     pub entries: Vec<(VehicleId, Slot)>,
+    /// What cannot be read of some of them, by sequence number.
+    pub rests: BTreeMap<u64, Rest>,
 }
 
 /// The batch does not join on to what is held.
@@ -124,7 +144,11 @@ pub struct Log {
     slots: BTreeMap<VehicleId, Slot>,
     order: BTreeMap<u64, VehicleId>,
     tombstones: BTreeMap<u64, Mono>,
-    digest: u64,
+    /// What cannot be read of a slot, by its sequence number: of most there is nothing.
+    rests: BTreeMap<u64, Rest>,
+    /// What was sent ahead of the head, until the head has passed it: shown, never passed on, not in the digest.
+    ahead: BTreeMap<VehicleId, Slot>,
+    digest: Digest,
 }
 
 impl Log {
@@ -137,7 +161,9 @@ impl Log {
             slots: BTreeMap::new(),
             order: BTreeMap::new(),
             tombstones: BTreeMap::new(),
-            digest: 0,
+            rests: BTreeMap::new(),
+            ahead: BTreeMap::new(),
+            digest: Digest::default(),
         }
     }
 
@@ -161,46 +187,62 @@ impl Log {
         self.floor = self.floor.max(floor);
     }
 
-    /// Slots, tombstones included.
+    /// Slots up to the head, tombstones included.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Slots that are no tombstones.
+    /// Slots up to the head that are no tombstones.
     pub fn live(&self) -> usize {
         self.slots.len() - self.tombstones.len()
     }
 
-    /// Whether nothing stands in it.
+    /// Whether nothing stands in it up to the head.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
+    /// Entries that were sent ahead of the head.
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// The xor of the hashes of all slots but tombstones: equal for equal content.
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.digest.total()
     }
 
-    /// What is said of a vehicle.
+    /// The same for each bucket of vehicles.
+    pub fn buckets(&self) -> &[u64; BUCKETS] {
+        self.digest.buckets()
+    }
+
+    /// What is said of a vehicle, be it sent ahead.
     pub fn slot(&self, vehicle: &VehicleId) -> Option<&Slot> {
-        self.slots.get(vehicle)
+        // Whatever was sent ahead is newer than what stands.
+        self.ahead.get(vehicle).or_else(|| self.slots.get(vehicle))
     }
 
-    /// Everything that is said, by vehicle.
+    /// Everything that is said: what stands by vehicle, then what was sent ahead.
     pub fn slots(&self) -> impl Iterator<Item = (&VehicleId, &Slot)> {
-        self.slots.iter()
+        self.slots.iter().filter(|(vehicle, _)| !self.ahead.contains_key(*vehicle)).chain(&self.ahead)
+    }
+
+    /// Whether more than so many entries stand after `cursor`.
+    pub fn is_longer_than(&self, cursor: u64, entries: usize) -> bool {
+        self.order.range((Bound::Excluded(cursor), Bound::Unbounded)).nth(entries).is_some()
     }
 
     /// Says something new of a vehicle. For the owner alone.
     pub fn publish(&mut self, now: Mono, vehicle: VehicleId, entry: Entry) -> u64 {
         self.head += 1;
-        self.put(now, vehicle, Slot { seq: self.head, entry });
+        self.put(now, vehicle, Slot { seq: self.head, entry }, None);
         self.head
     }
 
     /// At most `max` entries after `cursor`.
     pub fn suffix(&self, cursor: u64, max: usize) -> Suffix {
-        let mut entries = Vec::new();
+        let (mut entries, mut rests) = (Vec::new(), BTreeMap::new());
         let mut to = self.head.max(cursor);
         for (&seq, vehicle) in self.order.range((Bound::Excluded(cursor), Bound::Unbounded)) {
             if entries.len() == max {
@@ -208,19 +250,23 @@ impl Log {
             }
             if let Some(slot) = self.slots.get(vehicle) {
                 entries.push((vehicle.clone(), slot.clone()));
+                rests.extend(self.rests.get(&seq).map(|rest| (seq, rest.clone())));
             }
             to = seq;
         }
         if entries.len() < max {
             to = self.head.max(cursor);
         }
-        Suffix { from: cursor, to, entries }
+        Suffix { from: cursor, to, entries, rests }
     }
 
     /// Takes over a piece of the owner's log. Returns the vehicles whose slot changed.
-    pub fn apply(&mut self, now: Mono, suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
+    pub fn apply(&mut self, now: Mono, mut suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
         if suffix.from > self.head {
             return Err(Gap { from: suffix.from, head: self.head });
+        }
+        if suffix.from == suffix.to {
+            return Ok(self.look_ahead(suffix.entries));
         }
         let mut changed = Vec::new();
         for (vehicle, slot) in suffix.entries {
@@ -230,25 +276,38 @@ impl Log {
                 && self.slots.get(&vehicle).is_none_or(|held| held.seq < slot.seq);
             if newer {
                 changed.push(vehicle.clone());
-                self.put(now, vehicle, slot);
+                let rest = suffix.rests.remove(&slot.seq);
+                self.put(now, vehicle, slot, rest);
             }
         }
         self.head = self.head.max(suffix.to);
         Ok(changed)
     }
 
+    /// Takes what was sent ahead. The head stays where it is, so nothing is claimed to be held that is not.
+    fn look_ahead(&mut self, entries: Vec<(VehicleId, Slot)>) -> Vec<VehicleId> {
+        let mut changed = Vec::new();
+        for (vehicle, slot) in entries {
+            let newer = slot.seq > self.head && self.slot(&vehicle).is_none_or(|held| held.seq < slot.seq);
+            // Beyond the bound it comes in its turn.
+            if newer && (self.ahead.len() < SYNC_AHEAD_ENTRIES_MAX || self.ahead.contains_key(&vehicle)) {
+                changed.push(vehicle.clone());
+                self.ahead.insert(vehicle, slot);
+            }
+        }
+        changed
+    }
+
+    /// Keeps what was sent ahead of this log to the copy that it takes the place of.
+    pub fn keep_ahead_of(&mut self, old: &Self) {
+        let ahead = old.ahead.iter().filter(|(_, slot)| slot.seq > self.head);
+        self.ahead = ahead.map(|(vehicle, slot)| (vehicle.clone(), slot.clone())).collect();
+    }
+
     /// Forgets a vehicle without a tombstone: a later life of the owner has spoken for it.
     pub fn forget(&mut self, vehicle: &VehicleId) -> bool {
-        match self.slots.remove(vehicle) {
-            Some(slot) => {
-                self.toggle(vehicle, &slot);
-                self.order.remove(&slot.seq);
-                self.tombstones.remove(&slot.seq);
-                self.floor = self.floor.max(slot.seq);
-                true
-            }
-            None => false,
-        }
+        let ahead = self.ahead.remove(vehicle).is_some();
+        self.drop_slot(vehicle) || ahead
     }
 
     /// Drops tombstones older than `life` and raises the floor.
@@ -257,55 +316,50 @@ impl Log {
             if now.since(since) < life {
                 return;
             }
-            if let Some(vehicle) = self.order.get(&seq).cloned() {
-                self.forget(&vehicle);
-            }
-            self.tombstones.remove(&seq);
+            self.drop_tombstone(seq);
         }
     }
 
-    fn put(&mut self, now: Mono, vehicle: VehicleId, slot: Slot) {
-        if let Some(old) = self.slots.remove(&vehicle) {
-            self.toggle(&vehicle, &old);
-            self.order.remove(&old.seq);
-            self.tombstones.remove(&old.seq);
+    fn drop_tombstone(&mut self, seq: u64) {
+        if let Some(vehicle) = self.order.get(&seq).cloned() {
+            self.drop_slot(&vehicle);
+        }
+        self.tombstones.remove(&seq);
+    }
+
+    fn drop_slot(&mut self, vehicle: &VehicleId) -> bool {
+        let Some(slot) = self.take(vehicle) else { return false };
+        self.floor = self.floor.max(slot.seq);
+        true
+    }
+
+    fn take(&mut self, vehicle: &VehicleId) -> Option<Slot> {
+        let slot = self.slots.remove(vehicle)?;
+        let rest = self.rests.remove(&slot.seq);
+        self.digest.toggle(vehicle, &slot, rest.as_ref());
+        self.order.remove(&slot.seq);
+        self.tombstones.remove(&slot.seq);
+        Some(slot)
+    }
+
+    fn put(&mut self, now: Mono, vehicle: VehicleId, slot: Slot, rest: Option<Rest>) {
+        self.take(&vehicle);
+        if self.ahead.get(&vehicle).is_some_and(|ahead| ahead.seq <= slot.seq) {
+            self.ahead.remove(&vehicle);
         }
         if slot.entry.state == LiveState::Removed {
             self.tombstones.insert(slot.seq, now);
         }
-        self.toggle(&vehicle, &slot);
+        self.digest.toggle(&vehicle, &slot, rest.as_ref());
+        self.rests.extend(rest.map(|rest| (slot.seq, rest)));
         self.order.insert(slot.seq, vehicle.clone());
         self.slots.insert(vehicle, slot);
-    }
-
-    /// Counts a slot into the digest or out of it. Tombstones are left out: every holder expires them on its own.
-    fn toggle(&mut self, vehicle: &VehicleId, slot: &Slot) {
-        if slot.entry.state != LiveState::Removed {
-            self.digest ^= hash(vehicle, slot);
+        if self.tombstones.len() > TOMBSTONES_MAX
+            && let Some((&oldest, _)) = self.tombstones.first_key_value()
+        {
+            self.drop_tombstone(oldest);
         }
     }
-}
-
-/// FNV-1a over what makes a slot, with a final mix; the same on every node, `contact` left out because it
-/// is on the holder's clock.
-fn hash(vehicle: &VehicleId, slot: &Slot) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let eat = |state: u64, bytes: &[u8]| bytes.iter().fold(state, |h, &b| (h ^ u64::from(b)).wrapping_mul(PRIME));
-    let mut state = eat(OFFSET, vehicle.as_str().as_bytes());
-    for number in [slot.seq, slot.entry.epoch.0, slot.entry.session.0, slot.entry.cell.map_or(0, Cell::index)] {
-        state = eat(state, &number.to_le_bytes());
-    }
-    let entry = &slot.entry;
-    let cause = entry.cause.map_or(0, DetachCause::number) as u8;
-    state = eat(state, &[entry.state.number(), cause]);
-    // What an earlier version does not know of is left out where it says nothing. A sleep is told in whole seconds.
-    if (entry.sleep, entry.wake, entry.cloned) != (Millis(0), WakeChannels::NONE, false) {
-        state = eat(state, &[entry.wake.bits(), entry.cloned.into()]);
-        state = eat(state, &entry.sleep.as_secs_ceil().to_le_bytes());
-    }
-    state ^= state >> 32;
-    state.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

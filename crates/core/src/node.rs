@@ -4,7 +4,7 @@
 //! register publishes goes into the own log, what peers send may outrank a session here, and a lost stream
 //! makes its owner's vehicles read as stale.
 
-use crate::id::{NodeId, VehicleId};
+use crate::id::{Incarnation, NodeId, VehicleId};
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
@@ -63,6 +63,9 @@ pub enum Action {
     VehicleChanged(VehicleId),
     /// Whether a node can be believed has changed, and with it what is shown of all its vehicles.
     NodeChanged(NodeId),
+    /// A peer knows this life of this node, or more of the present one than was ever said: its disk was lost and its clock
+    /// set back. Nobody believes it until it begins a life after that one, which has to be written down first.
+    Outlived(Incarnation),
 }
 
 /// Why a stream is ended.
@@ -166,9 +169,11 @@ impl Node {
             }
             Event::Ticked => {
                 self.ticked = Some(now);
-                let silent = self.streams.iter().filter(|(_, s)| s.link.silent(now)).map(|(id, _)| *id);
-                for id in silent.collect::<Vec<_>>() {
-                    out.push(Action::HangUp(id, HangUp::Silent));
+                let outdated = |link: &Link| link.is_outdated(now).then_some(HangUp::Fault(Fault::OldLife));
+                let over = |link: &Link| outdated(link).or(link.silent(now).then_some(HangUp::Silent));
+                let over = self.streams.iter().filter_map(|(id, s)| over(&s.link).map(|why| (*id, why)));
+                for (id, why) in over.collect::<Vec<_>>() {
+                    out.push(Action::HangUp(id, why));
                     self.lose(now, id, out);
                 }
                 self.register(now, RegistrarEvent::Ticked, out);
@@ -226,12 +231,14 @@ impl Node {
             Frame::Hello { node, .. } => (true, Some(node.id.clone())),
             Frame::Batch(batch) => (false, Some(batch.owner.id.clone())),
             Frame::Cursors { nodes, .. } => (false, nodes.first().map(|node| node.id.clone())),
+            Frame::Audit(_) => (false, None),
         };
         match stream.link.receive(now, frame, &mut self.view) {
             Ok(received) => {
                 if received.nodes_changed {
                     out.extend(about.map(Action::NodeChanged));
                 }
+                out.extend(received.outlived.map(Action::Outlived));
                 if let Some(peer) = stream.link.peer().cloned() {
                     let level = stream.link.level();
                     if hello {
@@ -356,6 +363,7 @@ fn sum(a: Counters, b: Counters) -> Counters {
         snapshots_sent: a.snapshots_sent + b.snapshots_sent,
         gaps: a.gaps + b.gaps,
         digest_mismatches: a.digest_mismatches + b.digest_mismatches,
+        entries_mended: a.entries_mended + b.entries_mended,
     }
 }
 

@@ -1,10 +1,10 @@
-use super::{Event, LinkId, Node};
+use super::{Action, Event, HangUp, LinkId, Node};
 use crate::cause::RejectCause;
 use crate::clones::SUSPECT;
 use crate::epoch::Epoch;
-use crate::id::SessionId;
+use crate::id::{Incarnation, SessionId};
 use crate::log::LiveState;
-use crate::sync::{AgedEntry, Batch, Frame, LOST_AFTER};
+use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, LOST_AFTER};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -239,6 +239,7 @@ fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails
         sleep: Millis(0),
         wake: WakeChannels::NONE,
         cloned: false,
+        rest: None,
     };
     let batch = Batch { owner: peer, from: 0, to: 1, entries: vec![elsewhere], snapshot_end: None };
     world.does(0, Event::FrameReceived(link, Frame::Batch(Box::new(batch))));
@@ -396,4 +397,43 @@ fn a_node_that_stood_still_shows_no_sign_of_life_before_it_has_looked_at_what_it
     assert_eq!(flush(&mut node, woken), 0);
     node.apply(woken, Event::Ticked, &mut Vec::new());
     assert_eq!(flush(&mut node, woken), 1);
+}
+
+/// The disk of `b` was lost and its clock set back: it lives as 1, `a` knows it as 7.
+#[test]
+fn a_peer_that_forgot_its_life_is_told_of_it_hung_up_on_and_asked_to_begin_a_later_one() {
+    let begun = Mono(1 << 40);
+    let (mut a, mut b) = (
+        Node::new(world::info(0, 1), Timers::default(), KeyRing::default()),
+        Node::new(world::info(1, 1), Timers::default(), KeyRing::default()),
+    );
+    let does = |node: &mut Node, now, event| {
+        let mut out = Vec::new();
+        node.apply(now, event, &mut out);
+        out
+    };
+    let hello_of = |node: &mut Node, link| {
+        does(node, begun, Event::LinkOpened { link: LinkId(link), dialled: true });
+        match does(node, begun, Event::FlushDue { link: LinkId(link), room: 8 }).pop() {
+            Some(Action::SendFrame(_, frame)) => frame,
+            other => panic!("{other:?}"),
+        }
+    };
+    let earlier = hello_of(&mut Node::new(world::info(1, 7), Timers::default(), KeyRing::default()), 1);
+    hello_of(&mut a, 1);
+    does(&mut a, begun, Event::FrameReceived(LinkId(1), earlier));
+    does(&mut a, begun, Event::LinkLost(LinkId(1)));
+
+    let greeting = hello_of(&mut b, 2);
+    does(&mut a, begun, Event::LinkOpened { link: LinkId(2), dialled: false });
+    assert_eq!(does(&mut a, begun, Event::FrameReceived(LinkId(2), greeting)), [], "not hung up on before the answer");
+    let Some(Action::SendFrame(_, answer)) = does(&mut a, begun, Event::FlushDue { link: LinkId(2), room: 8 }).pop()
+    else {
+        panic!("it is answered")
+    };
+    assert!(a.link_to(&world::info(1, 1).id).is_none());
+    let learned = does(&mut b, begun, Event::FrameReceived(LinkId(2), answer));
+    assert!(learned.contains(&Action::Outlived(Incarnation(7))), "{learned:?}");
+    let over = does(&mut a, begun + HEARTBEAT, Event::Ticked);
+    assert_eq!(over, [Action::HangUp(LinkId(2), HangUp::Fault(Fault::OldLife))]);
 }

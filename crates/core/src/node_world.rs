@@ -40,6 +40,7 @@ pub fn info(at: usize, life: u64) -> NodeInfo {
         vehicles_url: String::new(),
         operators_url: String::new(),
         draining: false,
+        rest: Box::default(),
     }
 }
 
@@ -167,6 +168,7 @@ impl World {
                     wire.open[end] = false;
                 }
             }
+            Action::Outlived(life) => panic!("gateway {g} is told of a life {life:?} that it does not know"),
             Action::VehicleChanged(vehicle) => {
                 self.show(g, &vehicle);
             }

@@ -91,6 +91,7 @@ fn a_gateway_that_drains_or_is_not_heard_is_no_neighbour() {
         vehicles_url: id.to_owned(),
         operators_url: String::new(),
         draining,
+        rest: Box::default(),
     };
     let mut view = View::new(info("me", "west", false), Timers::default());
     for (id, of, draining, heard) in

@@ -5,15 +5,21 @@
 //! is buffered: a stream without room is simply not read on from the log. The link owns what was sent and
 //! what the peer says it holds; the logs belong to the view.
 
-use crate::cause::DetachCause;
-use crate::cell::Cell;
-use crate::epoch::Epoch;
-use crate::id::{SessionId, VehicleId};
-use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
-use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
+mod audit;
+mod frame;
+mod progress;
+
+pub use audit::AUDIT_EVERY;
+pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame};
+
+use self::audit::Auditor;
+use self::frame::unaged;
+use self::progress::{Due, Progress};
+use crate::id::{Incarnation, VehicleId};
+use crate::limits::{INCARNATION_MAX, SYNC_BATCH_ENTRIES_MAX};
+use crate::log::{Log, LogId, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
-use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
 
 /// How often a node shows a sign of life and what it holds.
@@ -29,85 +35,14 @@ const RELAY_AFTER: Millis = Millis::secs(2);
 /// A cursor that does not follow what was sent for this long is believed: it is sent again from there.
 const REWIND_AFTER: Millis = Millis::secs(10);
 
-/// How often a log whose copy differs may be sent whole again: if an entry never gets through, the copy stays as
-/// good as it can be and the stream is not filled with snapshots.
-const REPAIR_AFTER: Millis = Millis::secs(60);
+/// How long what is fresh may wait for more to go with it, on a stream within a region.
+pub const FLUSH_WITHIN_REGION: Millis = Millis(100);
 
-/// What two nodes send each other.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Frame {
-    /// The first frame of both sides.
-    Hello {
-        /// Who speaks.
-        node: NodeInfo,
-        /// What it holds.
-        cursors: Vec<Cursor>,
-    },
-    /// A piece of a log.
-    Batch(Box<Batch>),
-    /// A sign of life, and what is held by now.
-    Cursors {
-        /// What it holds.
-        cursors: Vec<Cursor>,
-        /// Who speaks, if there is something to say of itself that the Hello did not.
-        nodes: Vec<NodeInfo>,
-    },
-}
+/// The same between regions, where a frame costs more than an entry.
+pub const FLUSH_BETWEEN_REGIONS: Millis = Millis(500);
 
-/// Everything of a log up to `seq` is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// Which log.
-    pub log: LogId,
-    /// Up to where.
-    pub seq: u64,
-    /// How many slots stand in it, without tombstones.
-    pub count: u64,
-    /// The xor of their hashes.
-    pub digest: u64,
-}
-
-/// A piece of an owner's log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    /// The owner, in the life whose log it is.
-    pub owner: NodeInfo,
-    /// Not included.
-    pub from: u64,
-    /// Included.
-    pub to: u64,
-    /// In sequence.
-    pub entries: Vec<AgedEntry>,
-    /// Set on the first piece of a snapshot: the sequence number at which it is whole.
-    pub snapshot_end: Option<u64>,
-}
-
-/// An entry on its way: the contact as an age, for clocks differ.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AgedEntry {
-    /// Which vehicle.
-    pub vehicle: VehicleId,
-    /// Its place in the log.
-    pub seq: u64,
-    /// The attach.
-    pub epoch: Epoch,
-    /// The session.
-    pub session: SessionId,
-    /// The state.
-    pub state: LiveState,
-    /// Why, for a detached one.
-    pub cause: Option<DetachCause>,
-    /// The last known tracking area.
-    pub cell: Option<Cell>,
-    /// Since the last contact, when the batch was sent.
-    pub age: Millis,
-    /// How long a sleeping vehicle said it will sleep, in whole seconds.
-    pub sleep: Millis,
-    /// How it can be woken.
-    pub wake: WakeChannels,
-    /// Whether two units seem to use its identity.
-    pub cloned: bool,
-}
+/// A driver that comes a little too early is not sent away until the next time.
+const JITTER: Millis = Millis(50);
 
 /// The peer broke the rules of the stream; it is hung up on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +56,7 @@ pub enum Fault {
     /// The peer has this node's id.
     #[error("the peer calls itself {0} too: node ids must be unique")]
     SameId(crate::id::NodeId),
-    /// A stream of an earlier life of the peer.
+    /// A stream of an earlier life of the peer. Its hello is answered first, so that it learns of the later one.
     #[error("the peer speaks for a life of it that has ended")]
     OldLife,
 }
@@ -133,6 +68,8 @@ pub struct Received {
     pub changed: Vec<VehicleId>,
     /// Whether a node was seen for the first time, or in a new life.
     pub nodes_changed: bool,
+    /// A life of this node, at or beyond its present one, that it knows nothing of: it has to begin a later one.
+    pub outlived: Option<Incarnation>,
 }
 
 /// What happened on a link, for metrics.
@@ -146,28 +83,10 @@ pub struct Counters {
     pub snapshots_sent: u64,
     /// Batches refused because they left a hole.
     pub gaps: u64,
-    /// Equal cursors with unequal content; must stay 0.
+    /// Copies here that differed at equal cursors; must stay 0.
     pub digest_mismatches: u64,
-}
-
-/// How far the peer is in one log.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    held: u64,
-    sent: u64,
-    moved: Mono,
-    /// A snapshot is due.
-    reset: bool,
-    /// A snapshot is under way, whole at this sequence number.
-    snapshot_end: Option<u64>,
-    /// When a difference was last repaired.
-    repaired: Option<Mono>,
-}
-
-impl Progress {
-    fn at(seq: u64, now: Mono) -> Self {
-        Self { held: seq, sent: seq, moved: now, reset: false, snapshot_end: None, repaired: None }
-    }
+    /// Slots of such copies that were mended.
+    pub entries_mended: u64,
 }
 
 /// One end of a stream.
@@ -179,12 +98,22 @@ pub struct Link {
     /// Where the peer's own log stood and when it said so, until it is held up to there.
     behind: Option<(u64, Mono)>,
     hello_sent: bool,
+    /// Since when the peer is known to speak for a life of it that has ended.
+    refused: Option<Mono>,
     cursors_sent: Mono,
-    cursors_due: bool,
+    /// Entries, or frames without any, that came since then.
+    unacked: usize,
+    /// When what was fresh went out last.
+    flushed: Mono,
+    /// The log that was served last when there was no more room: the next in turn goes first.
+    turn: Option<LogId>,
+    /// Whether what is long found no room beside what is fresh.
+    bulk_waits: bool,
     /// Whether the peer was told that this node drains.
     drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
     shadows: BTreeMap<LogId, (Log, u64)>,
+    auditor: Auditor,
     counters: Counters,
 }
 
@@ -197,11 +126,16 @@ impl Link {
             level: None,
             behind: None,
             hello_sent: false,
+            refused: None,
             cursors_sent: now,
-            cursors_due: false,
+            unacked: 0,
+            flushed: now.before(FLUSH_BETWEEN_REGIONS),
+            turn: None,
+            bulk_waits: false,
             drain_told: false,
             progress: BTreeMap::new(),
             shadows: BTreeMap::new(),
+            auditor: Auditor::default(),
             counters: Counters::default(),
         }
     }
@@ -225,6 +159,11 @@ impl Link {
     /// Whether nothing was heard for too long.
     pub fn silent(&self, now: Mono) -> bool {
         now.since(self.heard) >= LOST_AFTER
+    }
+
+    /// Whether the peer spoke for a life of it that has ended, and had the time to read the answer.
+    pub fn is_outdated(&self, now: Mono) -> bool {
+        self.refused.is_some_and(|since| now.since(since) >= HEARTBEAT)
     }
 
     /// What happened on it.
@@ -251,22 +190,11 @@ impl Link {
 
     /// Takes a frame of the peer.
     pub fn receive(&mut self, now: Mono, frame: Frame, view: &mut View) -> Result<Received, Fault> {
+        if self.refused.is_some() {
+            return Ok(Received::default());
+        }
         match frame {
-            Frame::Hello { node, cursors } => {
-                if node.id == view.me().id {
-                    return Err(Fault::SameId(node.id));
-                }
-                if view.node(&node.id).is_some_and(|known| known.info.incarnation > node.incarnation) {
-                    return Err(Fault::OldLife);
-                }
-                if self.peer.is_some() {
-                    return Err(Fault::SecondHello);
-                }
-                self.heard = now;
-                self.peer = Some(node.clone());
-                self.note(now, cursors, view);
-                Ok(Received { changed: Vec::new(), nodes_changed: view.mention(now, node) })
-            }
+            Frame::Hello { node, cursors } => self.greet(now, node, cursors, view),
             Frame::Batch(batch) => {
                 self.heard_of_known_peer(now)?;
                 let received = self.take(now, *batch, view);
@@ -275,96 +203,173 @@ impl Link {
             }
             Frame::Cursors { cursors, nodes } => {
                 self.heard_of_known_peer(now)?;
-                self.note(now, cursors, view);
+                let outlived = self.note(now, cursors, view);
                 // A node speaks of itself, and of the life whose stream this is.
                 let said =
                     |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
                 let own = nodes.into_iter().find(|node| self.peer.as_ref().is_some_and(|peer| said(peer, node)));
-                Ok(Received { changed: Vec::new(), nodes_changed: own.is_some_and(|node| view.mention(now, node)) })
+                let nodes_changed = own.is_some_and(|node| view.mention(now, node));
+                Ok(Received { nodes_changed, outlived, ..Received::default() })
+            }
+            Frame::Audit(audit) => {
+                self.heard_of_known_peer(now)?;
+                let stretch = self.auditor.receive(now, *audit, view);
+                let changed = stretch.map(|(log, piece)| view.mend(now, &log, piece)).unwrap_or_default();
+                self.counters.entries_mended += changed.len() as u64;
+                Ok(Received { changed, ..Received::default() })
             }
         }
+    }
+
+    fn greet(&mut self, now: Mono, node: NodeInfo, cursors: Vec<Cursor>, view: &mut View) -> Result<Received, Fault> {
+        if node.id == view.me().id {
+            return Err(Fault::SameId(node.id));
+        }
+        if self.peer.is_some() {
+            return Err(Fault::SecondHello);
+        }
+        self.heard = now;
+        if view.node(&node.id).is_some_and(|known| known.info.incarnation > node.incarnation) {
+            self.refused = Some(now);
+            return Ok(Received { outlived: outlived(&cursors, view), ..Received::default() });
+        }
+        self.peer = Some(node.clone());
+        let outlived = self.note(now, cursors, view);
+        Ok(Received { nodes_changed: view.mention(now, node), outlived, ..Received::default() })
     }
 
     /// At most `room` frames that the peer should have now.
     pub fn pump(&mut self, now: Mono, room: usize, view: &View, out: &mut Vec<Frame>) {
         let mut left = room;
         if !self.hello_sent && left > 0 {
-            out.push(Frame::Hello { node: view.me().clone(), cursors: cursors(view) });
+            out.push(Frame::Hello { node: view.me().clone(), cursors: known_logs(view) });
             self.hello_sent = true;
             self.drain_told = view.me().draining;
             self.cursors_sent = now;
             left -= 1;
         }
-        if self.peer.is_none() {
+        let Some(peer) = self.peer.clone() else {
             return;
-        }
-        let draining = view.me().draining;
-        let news = draining && !self.drain_told;
-        if left > 0 && (self.cursors_due || news || now.since(self.cursors_sent) >= HEARTBEAT) {
-            let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
-            out.push(Frame::Cursors { cursors: cursors(view), nodes });
-            self.drain_told = draining;
-            self.cursors_sent = now;
-            self.cursors_due = false;
+        };
+        let within = peer.region == view.me().region;
+        let pace = if within { FLUSH_WITHIN_REGION } else { FLUSH_BETWEEN_REGIONS };
+        // What is held is said last: then the peer has read all that came before, and both compare the same place.
+        let kept = usize::from(left > 0 && self.owes_cursors(now, pace, view));
+        left -= kept;
+        let ids = self.in_turn(&peer, view);
+        // However much is fresh, what is long goes on as well.
+        let bulk_kept = usize::from(self.bulk_waits && left > 0);
+        left -= bulk_kept;
+        let paced = now.since(self.flushed) + JITTER >= pace;
+        let bulk = self.send_news(now, paced, &ids, view, &mut left, out);
+        left += bulk_kept;
+        self.send_bulk(now, room, &bulk, view, &mut left, out);
+        while left > 0 {
+            let has_all = |log: &Log| self.progress.get(log.id()).is_some_and(|progress| progress.has_all(log));
+            let Some(audit) = self.auditor.next(now, view, has_all) else { break };
+            out.push(Frame::Audit(Box::new(audit)));
             left -= 1;
         }
+        if kept > 0 {
+            let draining = view.me().draining;
+            let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
+            out.push(Frame::Cursors { cursors: cursors(view), nodes });
+            (self.drain_told, self.cursors_sent, self.unacked) = (draining, now, 0);
+        }
+    }
+
+    /// Whether it is time to say what is held.
+    fn owes_cursors(&self, now: Mono, pace: Millis, view: &View) -> bool {
+        let since = now.since(self.cursors_sent);
+        // A peer with much to send waits for the word that it came.
+        let owed = self.unacked >= SYNC_BATCH_ENTRIES_MAX || (self.unacked > 0 && since + JITTER >= pace);
+        owed || since >= HEARTBEAT || (view.me().draining && !self.drain_told)
+    }
+
+    /// The logs that the peer may lack something of: the own one first, or where the room ended.
+    fn in_turn(&self, peer: &NodeInfo, view: &View) -> Vec<LogId> {
         let own = view.own_log_id();
-        let ids = std::iter::once(own.clone()).chain(view.logs().map(|l| l.id().clone()).filter(|id| *id != own));
-        for id in ids.collect::<Vec<_>>() {
-            while left > 0 {
-                let Some(batch) = self.next_batch(now, &id, view) else { break };
-                self.counters.entries_sent += batch.entries.len() as u64;
-                out.push(Frame::Batch(Box::new(batch)));
-                left -= 1;
+        // A peer needs no telling of its own present life.
+        let its_own = |id: &LogId| id.owner == peer.id && id.incarnation >= peer.incarnation;
+        let others = view.logs().map(Log::id).filter(|id| **id != own && !its_own(id)).cloned();
+        let mut ids: Vec<LogId> = std::iter::once(own.clone()).chain(others).collect();
+        if let Some(last) = self.turn.as_ref().and_then(|turn| ids.iter().position(|id| id == turn)) {
+            let next = (last + 1) % ids.len();
+            ids.rotate_left(next);
+        }
+        ids
+    }
+
+    /// Sends what is fresh of every log, of those that the peer is far behind in ahead of the rest. Returns the latter.
+    fn send_news(
+        &mut self,
+        now: Mono,
+        paced: bool,
+        ids: &[LogId],
+        view: &View,
+        left: &mut usize,
+        out: &mut Vec<Frame>,
+    ) -> Vec<LogId> {
+        let mut bulk = Vec::new();
+        self.turn = None;
+        for id in ids {
+            let Some((log, owner)) = log_and_owner(view, id) else { continue };
+            let progress = self.progress.entry(id.clone()).or_insert(Progress::at(0, now));
+            let due = progress.due(now, log, id.owner != view.me().id);
+            if due == Due::Bulk {
+                bulk.push(id.clone());
+            }
+            if !paced || *left == 0 {
+                continue;
+            }
+            let batch = match due {
+                Due::Nothing => None,
+                Due::News => Some(progress.next(now, log, owner)),
+                Due::Bulk | Due::Full => progress.ahead(now, log, owner),
+            };
+            if let Some(batch) = batch {
+                self.flushed = now;
+                self.send(id, batch, left, out);
+            }
+        }
+        bulk
+    }
+
+    /// Sends a piece of each long log in turn, at most half of what there was room for: the rest is for what is fresh.
+    fn send_bulk(
+        &mut self,
+        now: Mono,
+        room: usize,
+        ids: &[LogId],
+        view: &View,
+        left: &mut usize,
+        out: &mut Vec<Frame>,
+    ) {
+        let mut share = room.div_ceil(2).min(*left);
+        self.bulk_waits = !ids.is_empty() && share == 0;
+        let mut sent = true;
+        while std::mem::take(&mut sent) {
+            for id in ids {
+                let Some((log, owner)) = log_and_owner(view, id) else { continue };
+                let Some(progress) = self.progress.get_mut(id).filter(|_| share > 0) else { continue };
+                let batch = match progress.due(now, log, id.owner != view.me().id) {
+                    Due::Bulk | Due::News => progress.next(now, log, owner),
+                    Due::Nothing | Due::Full => continue,
+                };
+                self.counters.snapshots_sent += u64::from(batch.snapshot_end.is_some());
+                (share, sent) = (share - 1, true);
+                self.send(id, batch, left, out);
             }
         }
     }
 
-    fn next_batch(&mut self, now: Mono, id: &LogId, view: &View) -> Option<Batch> {
-        let peer = self.peer.as_ref()?;
-        let log = view.log(id)?;
-        // A peer needs no telling of its own present life.
-        if id.owner == peer.id && id.incarnation >= peer.incarnation {
-            return None;
+    fn send(&mut self, id: &LogId, batch: Batch, left: &mut usize, out: &mut Vec<Frame>) {
+        self.counters.entries_sent += batch.entries.len() as u64;
+        out.push(Frame::Batch(Box::new(batch)));
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.turn = Some(id.clone());
         }
-        let owner = NodeInfo { incarnation: id.incarnation, ..view.node(&id.owner)?.info.clone() };
-        let progress = self.progress.entry(id.clone()).or_insert(Progress::at(0, now));
-        if progress.snapshot_end.is_none_or(|end| progress.sent >= end) {
-            progress.snapshot_end = None;
-            progress.sent = progress.sent.max(progress.held);
-            if progress.held >= log.head() && !progress.reset {
-                progress.moved = now;
-                return None;
-            }
-            let relayed = id.owner != view.me().id;
-            if relayed && progress.sent <= progress.held && now.since(progress.moved) < RELAY_AFTER {
-                return None;
-            }
-            if progress.sent > progress.held && now.since(progress.moved) >= REWIND_AFTER {
-                progress.sent = progress.held;
-                progress.moved = now;
-            }
-        }
-        let below_floor = progress.sent < log.floor();
-        let snapshot = progress.snapshot_end.is_none() && (progress.reset || below_floor);
-        if snapshot {
-            *progress = Progress { sent: 0, reset: false, snapshot_end: Some(log.head()), ..*progress };
-            self.counters.snapshots_sent += 1;
-        }
-        if progress.snapshot_end.is_some() {
-            // A snapshot is not acked piece by piece: the stream's own room is what slows it.
-            progress.moved = now;
-        } else {
-            let unacked = progress.sent.saturating_sub(progress.held);
-            if progress.sent >= log.head() || unacked >= SYNC_UNACKED_ENTRIES_MAX {
-                return None;
-            }
-        }
-        let suffix = log.suffix(progress.sent, SYNC_BATCH_ENTRIES_MAX);
-        progress.sent = suffix.to;
-        let entries = suffix.entries.into_iter().map(|(vehicle, slot)| age(now, vehicle, slot)).collect();
-        let snapshot_end = snapshot.then(|| log.head());
-        Some(Batch { owner, from: suffix.from, to: suffix.to, entries, snapshot_end })
     }
 
     fn take(&mut self, now: Mono, batch: Batch, view: &mut View) -> Received {
@@ -373,15 +378,18 @@ impl Link {
         if id >= view.own_log_id() && id.owner == view.me().id {
             return Received::default();
         }
-        self.cursors_due = true;
+        self.unacked += batch.entries.len().max(1);
         self.counters.entries_received += batch.entries.len() as u64;
         let nodes_changed = view.mention(now, batch.owner);
-        let entries = batch.entries.into_iter().map(|aged| unage(now, aged)).collect();
-        let suffix = Suffix { from: batch.from, to: batch.to, entries };
+        let (entries, rests) = unaged(now, batch.entries);
+        let suffix = Suffix { from: batch.from, to: batch.to, entries, rests };
         if let Some(end) = batch.snapshot_end {
             self.shadows.insert(id.clone(), (Log::new(id.clone()), end));
         }
-        let changed = match self.shadows.remove(&id) {
+        // What is sent ahead is shown at once, whatever is being built beside it.
+        let ahead = suffix.from == suffix.to && batch.snapshot_end.is_none();
+        let shadow = if ahead { None } else { self.shadows.remove(&id) };
+        let changed = match shadow {
             Some((mut shadow, end)) => match shadow.apply(now, suffix) {
                 // Swapped in when it is whole, so that no vehicle vanishes meanwhile.
                 Ok(_) if shadow.head() >= end && view.log(&id).is_none_or(|log| log.head() <= shadow.head()) => {
@@ -397,7 +405,7 @@ impl Link {
             },
             None => view.apply(now, &id, suffix).unwrap_or_else(|_| self.gap()),
         };
-        Received { changed, nodes_changed }
+        Received { changed, nodes_changed, outlived: None }
     }
 
     fn gap(&mut self) -> Vec<VehicleId> {
@@ -405,32 +413,21 @@ impl Link {
         Vec::new()
     }
 
-    /// Notes how far the peer is, and whether what it holds of this node's log is what it should be.
-    fn note(&mut self, now: Mono, cursors: Vec<Cursor>, view: &View) {
-        let own = view.own_log_id();
-        let peers_own = self.peer.as_ref().map(|info| LogId { owner: info.id.clone(), incarnation: info.incarnation });
+    /// Notes how far the peer is, and whether what is held here is what it should be. Returns a life of this node that
+    /// the peer knows and this node does not.
+    fn note(&mut self, now: Mono, cursors: Vec<Cursor>, view: &View) -> Option<Incarnation> {
+        let peer = self.peer.clone()?;
+        self.counters.digest_mismatches += self.auditor.compare(now, &peer, &cursors, view);
         let mut head = 0;
-        for cursor in cursors {
-            if Some(&cursor.log) == peers_own.as_ref() {
+        for cursor in &cursors {
+            if (&cursor.log.owner, cursor.log.incarnation) == (&peer.id, peer.incarnation) {
                 head = cursor.seq;
             }
-            let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
-            if cursor.seq != progress.held {
-                progress.held = cursor.seq;
-                progress.moved = now;
-            }
-            let same = view.log(&own).filter(|log| *log.id() == cursor.log && log.head() == cursor.seq);
-            let quiet = progress.snapshot_end.is_none() && !progress.reset;
-            let due = progress.repaired.is_none_or(|at| now.since(at) >= REPAIR_AFTER);
-            let differs = same.is_some_and(|log| log.digest() != cursor.digest || log.live() as u64 != cursor.count);
-            if quiet && due && differs {
-                self.counters.digest_mismatches += 1;
-                progress.reset = true;
-                progress.repaired = Some(now);
-            }
+            self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);
         }
         self.behind = self.behind.or(Some((head, now)));
         self.catch_up(view);
+        outlived(&cursors, view)
     }
 
     /// Notes whether the peer's own log is held up to where it stood.
@@ -449,23 +446,40 @@ impl Link {
     }
 }
 
+/// A log and who wrote it, in the life in which it did.
+fn log_and_owner<'a>(view: &'a View, id: &LogId) -> Option<(&'a Log, NodeInfo)> {
+    let owner = NodeInfo { incarnation: id.incarnation, ..view.node(&id.owner)?.info.clone() };
+    Some((view.log(id)?, owner))
+}
+
 fn cursors(view: &View) -> Vec<Cursor> {
     let cursor =
         |log: &Log| Cursor { log: log.id().clone(), seq: log.head(), count: log.live() as u64, digest: log.digest() };
     view.logs().map(cursor).collect()
 }
 
-fn age(now: Mono, vehicle: VehicleId, slot: Slot) -> AgedEntry {
-    let Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } = slot.entry;
-    let age = now.since(contact);
-    AgedEntry { vehicle, seq: slot.seq, epoch, session, state, cause, cell, age, sleep, wake, cloned }
+/// What is held, and nothing of those nodes that are known and have said nothing: that they are known in that life is
+/// something that they themselves may have forgotten.
+fn known_logs(view: &View) -> Vec<Cursor> {
+    let life = |info: &NodeInfo| LogId { owner: info.id.clone(), incarnation: info.incarnation };
+    let silent = view.nodes().map(|node| life(&node.info)).filter(|id| view.log(id).is_none());
+    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0 });
+    cursors(view).into_iter().chain(nothing).collect()
 }
 
-fn unage(now: Mono, aged: AgedEntry) -> (VehicleId, Slot) {
-    let AgedEntry { vehicle, seq, epoch, session, state, cause, cell, age, sleep, wake, cloned } = aged;
-    let contact = now.before(age);
-    (vehicle, Slot { seq, entry: Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } })
+/// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever
+/// said. Then its disk was lost and its clock set back.
+fn outlived(cursors: &[Cursor], view: &View) -> Option<Incarnation> {
+    let me = view.own_log_id();
+    let head = view.log(&me).map_or(0, Log::head);
+    let own = cursors.iter().filter(|cursor| cursor.log.owner == me.owner);
+    let later = own.filter(|cursor| cursor.log > me || (cursor.log == me && cursor.seq > head));
+    later.map(|cursor| cursor.log.incarnation).filter(|life| life.0 <= INCARNATION_MAX).max()
 }
+
+#[cfg(test)]
+#[path = "sync_rig.rs"]
+mod rig;
 
 #[cfg(test)]
 #[path = "sync_tests.rs"]

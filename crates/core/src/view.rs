@@ -8,7 +8,7 @@ use crate::cause::DetachCause;
 use crate::cell::Cell;
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
-use crate::log::{Entry, Gap, LiveState, Log, LogId, Slot, Suffix};
+use crate::log::{Entry, Gap, LiveState, Log, LogId, Piece, Slot, Suffix};
 use crate::membership::Standing;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
@@ -31,6 +31,8 @@ pub struct NodeInfo {
     pub operators_url: String,
     /// Whether it is about to stop, so that no vehicle should go there.
     pub draining: bool,
+    /// What its later version says of itself that this one cannot read, as it stood on the wire: passed on.
+    pub rest: Box<[u8]>,
 }
 
 /// Whether a node can be believed.
@@ -259,9 +261,26 @@ impl View {
         Ok(changed)
     }
 
+    /// Takes over a stretch of someone's log that differs from the copy held. Returns the vehicles it changed.
+    pub fn mend(&mut self, now: Mono, id: &LogId, piece: Piece) -> Vec<VehicleId> {
+        let Some(mut log) = self.logs.remove(id) else { return Vec::new() };
+        let changed = log.mend(now, piece);
+        self.logs.insert(id.clone(), log);
+        let mut vehicles = Vec::new();
+        for (vehicle, before) in changed {
+            let was_winner = self.winners.get(&vehicle) == Some(id);
+            self.settle(id, &vehicle, before.filter(|_| was_winner));
+            vehicles.push(vehicle);
+        }
+        vehicles
+    }
+
     /// Puts a whole log, read anew, in the place of the one held. Returns the vehicles of both.
-    pub fn replace(&mut self, log: Log) -> Vec<VehicleId> {
+    pub fn replace(&mut self, mut log: Log) -> Vec<VehicleId> {
         let id = log.id().clone();
+        if let Some(old) = self.logs.get(&id) {
+            log.keep_ahead_of(old);
+        }
         let mut vehicles: Vec<_> = log.slots().map(|(v, _)| v.clone()).collect();
         let old = self.logs.insert(id.clone(), log);
         if let Some(old) = &old {
@@ -283,8 +302,11 @@ impl View {
     pub fn mention(&mut self, now: Mono, info: NodeInfo) -> bool {
         match self.nodes.get_mut(&info.id) {
             Some(status) if status.liveness == Liveness::Own => false,
-            // No life that began to drain ever takes it back.
+            // No life that began to drain ever takes it back. What a later version says of itself is told by streams alone.
             Some(status) if status.info.incarnation == info.incarnation => {
+                if status.info.rest.is_empty() {
+                    status.info.rest = info.rest;
+                }
                 info.draining && !std::mem::replace(&mut status.info.draining, true)
             }
             Some(status) if status.info.incarnation > info.incarnation => false,

@@ -21,6 +21,7 @@ fn info(id: &str, incarnation: u64) -> NodeInfo {
         vehicles_url: String::new(),
         operators_url: String::new(),
         draining: false,
+        rest: Box::default(),
     }
 }
 
@@ -417,7 +418,7 @@ fn a_batch_that_names_a_vehicle_twice_does_not_spoil_the_counts() {
     let mut view = view_of_a(&[(1, entry(1, LiveState::Connected))]);
     let slot = |seq, state| (vehicle(1), Slot { seq, entry: entry(1, state) });
     let entries = vec![slot(2, LiveState::Idle), slot(3, LiveState::Detached)];
-    view.apply(NOW, &log_id("a", 1), Suffix { from: 1, to: 3, entries }).unwrap();
+    view.apply(NOW, &log_id("a", 1), Suffix { from: 1, to: 3, entries, rests: Default::default() }).unwrap();
     assert_eq!(view.tally(&info("a", 1).id), Tally { offline: 1, ..Tally::default() });
 }
 
@@ -449,8 +450,12 @@ fn of_an_owners_lives_the_newest_few_are_held() {
 fn what_only_an_earlier_life_said_is_void_once_the_later_one_is_held_whole() {
     let mut view = view_of_a(&[(1, entry(5, LiveState::Connected)), (2, entry(6, LiveState::Idle))]);
     hear(&mut view, NOW, info("a", 2));
-    let again =
-        Suffix { from: 0, to: 1, entries: vec![(vehicle(2), Slot { seq: 1, entry: entry(6, LiveState::Idle) })] };
+    let again = Suffix {
+        from: 0,
+        to: 1,
+        entries: vec![(vehicle(2), Slot { seq: 1, entry: entry(6, LiveState::Idle) })],
+        rests: Default::default(),
+    };
     view.apply(NOW, &log_id("a", 2), again).unwrap();
     assert_eq!(view.sight(NOW, &vehicle(1)).unwrap().stale, Some(StaleWhy::OwnerRestarted));
 
@@ -459,8 +464,12 @@ fn what_only_an_earlier_life_said_is_void_once_the_later_one_is_held_whole() {
     assert_eq!(view.sight(NOW, &vehicle(2)).unwrap().stale, None);
 
     // Whoever was cut off may still pass on more of that life.
-    let late =
-        Suffix { from: 2, to: 3, entries: vec![(vehicle(3), Slot { seq: 3, entry: entry(7, LiveState::Idle) })] };
+    let late = Suffix {
+        from: 2,
+        to: 3,
+        entries: vec![(vehicle(3), Slot { seq: 3, entry: entry(7, LiveState::Idle) })],
+        rests: Default::default(),
+    };
     view.apply(NOW, &log_id("a", 1), late).unwrap();
     assert_eq!(everyone(&view, NOW).len(), 1);
     assert_eq!(view.tally(&info("a", 2).id), recount(&view, &info("a", 2).id));
@@ -469,8 +478,12 @@ fn what_only_an_earlier_life_said_is_void_once_the_later_one_is_held_whole() {
 #[test]
 fn a_node_is_not_told_by_others_what_it_said_in_an_earlier_life() {
     let mut view = View::new(info("me", 2), Timers::default());
-    let relayed =
-        Suffix { from: 0, to: 1, entries: vec![(vehicle(1), Slot { seq: 1, entry: entry(5, LiveState::Idle) })] };
+    let relayed = Suffix {
+        from: 0,
+        to: 1,
+        entries: vec![(vehicle(1), Slot { seq: 1, entry: entry(5, LiveState::Idle) })],
+        rests: Default::default(),
+    };
     view.apply(NOW, &log_id("me", 1), relayed).unwrap();
     assert_eq!(view.sight(NOW, &vehicle(1)), None);
 }

@@ -146,8 +146,9 @@ impl Journal {
         Self { writer, jobs, answers, feed, health, commit_delay, tasks, unwritten: Vec::new() }
     }
 
-    /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed.
-    pub async fn run(mut self) {
+    /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed. Gives the writer
+    /// back.
+    pub async fn run(mut self) -> Writer {
         while let Some(first) = self.jobs.recv().await {
             // Company for the commit: what arrives within the delay shares its sync.
             if !self.commit_delay.is_zero() {
@@ -165,6 +166,7 @@ impl Journal {
             }
             self.commit(jobs).await;
         }
+        self.writer
     }
 
     async fn commit(&mut self, jobs: Vec<Job>) {

@@ -23,12 +23,12 @@ use crate::vehicles::refusals::Refusals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use waygate_core::admission::{Class, Verdict};
 use waygate_core::cause::{DetachCause, RejectCause};
 use waygate_core::credential::Bars;
 use waygate_core::drain::Event as DrainEvent;
-use waygate_core::id::{ConnId, NodeId, SessionId, VehicleId};
+use waygate_core::id::{ConnId, Incarnation, NodeId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
 use waygate_core::message::{AttachReject, AttachRequest, Downlink};
 use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
@@ -83,6 +83,7 @@ pub struct PresenceTask {
     vanished: BTreeSet<VehicleId>,
     draining: Option<Draining>,
     timeline: Option<Timeline>,
+    outlived: Option<watch::Sender<Option<Incarnation>>>,
     /// Attaches under way of vehicles that were not heard for long.
     back: BTreeSet<ConnId>,
     refusals: Arc<Refusals>,
@@ -116,6 +117,7 @@ impl PresenceTask {
             vanished: BTreeSet::new(),
             draining: None,
             timeline: None,
+            outlived: None,
             back: BTreeSet::new(),
             refusals,
         }
@@ -125,6 +127,13 @@ impl PresenceTask {
     #[must_use]
     pub fn keeping(mut self, news: mpsc::Sender<News>) -> Self {
         self.timeline = Some(Timeline::new(news, self.state.node.view()));
+        self
+    }
+
+    /// Whoever ends this life is told if peers know of a later one.
+    #[must_use]
+    pub fn telling(mut self, outlived: watch::Sender<Option<Incarnation>>) -> Self {
+        self.outlived = Some(outlived);
         self
     }
 
@@ -278,6 +287,23 @@ impl PresenceTask {
             Action::HangUp(link, why) => self.hang_up(link, &why),
             Action::VehicleChanged(vehicle) => self.show(&vehicle),
             Action::NodeChanged(node) => self.show_node(&node),
+            Action::Outlived(life) => self.note_outlived(life),
+        }
+    }
+
+    /// Every peer says so with every sign of life: it is told once.
+    fn note_outlived(&self, life: Incarnation) {
+        let Some(outlived) = &self.outlived else { return };
+        let news = outlived.send_if_modified(|known| {
+            let news = known.is_none_or(|known| known < life);
+            *known = (*known).max(Some(life));
+            news
+        });
+        if news {
+            tracing::error!(
+                life = life.0,
+                "peers know a life of this node that its store does not: no one believes this one"
+            );
         }
     }
 

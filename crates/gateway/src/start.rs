@@ -44,7 +44,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use waygate_core::admission::Settings;
-use waygate_core::id::RegionId;
+use waygate_core::id::{Incarnation, RegionId};
 use waygate_core::message::GatewayAddress;
 use waygate_core::node::{Action, Event, Node};
 use waygate_core::redirect::{self, Territory};
@@ -77,7 +77,8 @@ pub struct Gateway {
     presence: Presence,
     pager: Pager,
     members: mpsc::Sender<Letter>,
-    journal: tokio::task::JoinHandle<()>,
+    journal: tokio::task::JoinHandle<waygate_store::Writer>,
+    outlived: tokio::sync::watch::Receiver<Option<Incarnation>>,
     reader: Reader,
     drain_window: Millis,
     trust: Option<Trust>,
@@ -182,6 +183,7 @@ impl Gateway {
             vehicles_url: vehicles_url(&config, addresses.vehicles),
             operators_url: operators_url(&config, addresses.operators),
             draining: false,
+            rest: Box::default(),
         };
         let names = Names::of_url(&me.operators_url);
         let (node_id, own_region) = (me.id.clone(), me.region.clone());
@@ -219,7 +221,8 @@ impl Gateway {
         let presence_task =
             PresenceTask::new(node, clock, command_queue, answer_queue, outlets, territory.clone(), gate);
         let (news, news_queue) = mpsc::channel(NEWS_MAX);
-        tokio::spawn(presence_task.keeping(news).run());
+        let (telling, outlived) = tokio::sync::watch::channel(None);
+        tokio::spawn(presence_task.keeping(news).telling(telling).run());
         // Ends after the presence task, and before the journal.
         tokio::spawn(Keeper::new(news_queue, reader.clone(), jobs.clone()).run());
 
@@ -344,7 +347,19 @@ impl Gateway {
         announce(&config, addresses, incarnation.0, open);
         let drain_window = Millis::secs(limits.drain_window_s);
         let members = membership.letters;
-        Ok(Self { addresses, tasks, presence, pager, members, journal, reader, drain_window, trust, vehicles_tls })
+        Ok(Self {
+            addresses,
+            tasks,
+            presence,
+            pager,
+            members,
+            journal,
+            outlived,
+            reader,
+            drain_window,
+            trust,
+            vehicles_tls,
+        })
     }
 
     /// Where it listens.
@@ -378,6 +393,17 @@ impl Gateway {
         }
     }
 
+    /// Resolves if peers know a life of this node that its store does not: its disk was lost and its clock is behind. Until
+    /// it has ended and begun anew, nobody believes it.
+    pub async fn outlived(&self) -> Incarnation {
+        let mut outlived = self.outlived.clone();
+        match outlived.wait_for(Option::is_some).await.ok().and_then(|life| *life) {
+            Some(life) => life,
+            // It ends anyway.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Ends at once: orders every vehicle that is left away, ends every task and closes the store.
     pub async fn shutdown(self) {
         self.presence.tell(Command::SendAway).await;
@@ -392,8 +418,17 @@ impl Gateway {
             tracing::warn!(left, "tasks did not end in time");
         }
         drop((self.presence, self.pager));
-        if tokio::time::timeout(PATIENCE, self.journal).await.is_err() {
-            tracing::warn!("the journal did not end in time; what it had not committed was not acked");
+        let outlived = *self.outlived.borrow();
+        match (tokio::time::timeout(PATIENCE, self.journal).await, outlived) {
+            (Ok(Ok(mut writer)), Some(life)) => {
+                if let Err(error) = writer.outlived(life).await {
+                    tracing::error!(%error, life = life.0, "the life that peers know is not noted; they will say so again");
+                }
+            }
+            (Ok(_), _) => {}
+            (Err(_), _) => {
+                tracing::warn!("the journal did not end in time; what it had not committed was not acked");
+            }
         }
         self.reader.close().await;
         tracing::info!("stopped");

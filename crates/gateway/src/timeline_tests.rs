@@ -16,6 +16,7 @@ fn view() -> View {
         vehicles_url: String::new(),
         operators_url: String::new(),
         draining: false,
+        rest: Box::default(),
     };
     View::new(me, Timers::default())
 }

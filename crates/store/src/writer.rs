@@ -124,6 +124,24 @@ impl Writer {
         }
     }
 
+    /// Notes that this node was in that life already: the next one is later.
+    pub async fn outlived(&mut self, life: Incarnation) -> Result<(), CommitError> {
+        let Some(mut live) = self.live.take() else {
+            return Err(CommitError { kind: CommitErrorKind::NotReopened, path: self.path.clone(), source: None });
+        };
+        let sql = "UPDATE node SET value = max(value, ?1) WHERE key = 'incarnation'";
+        match sqlx::query(sql).bind(i64::try_from(life.0).unwrap_or(i64::MAX - 1)).execute(&mut live.db).await {
+            Ok(_) => {
+                self.live = Some(live);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = live.db.close().await;
+                Err(CommitError::of(self.path.clone(), error))
+            }
+        }
+    }
+
     /// The journal mode and the `synchronous` setting of the writer's connection, as SQLite reports them.
     pub async fn durability(&mut self) -> Result<(String, i64), CommitError> {
         let Some(live) = &mut self.live else {

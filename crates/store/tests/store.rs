@@ -5,6 +5,7 @@
 mod world;
 
 use waygate_core::epoch::Epoch;
+use waygate_core::id::Incarnation;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{SignalPath, SignalValue};
 use waygate_core::time::Wall;
@@ -161,6 +162,19 @@ async fn incarnations_rise_over_restarts_even_when_the_clock_steps_back() {
     let (mut writer, _reader) = world.open().await;
     assert_eq!(writer.next_incarnation(Wall(1_000_000)).await.unwrap().0, 5001);
     assert_eq!(writer.next_incarnation(Wall(9_000_000)).await.unwrap().0, 9000);
+}
+
+#[tokio::test]
+async fn a_life_that_others_know_is_noted_and_the_next_one_is_later() {
+    let world = World::new();
+    let (mut writer, _reader) = world.open().await;
+    assert_eq!(writer.next_incarnation(Wall(1_000_000)).await.unwrap().0, 1000);
+    writer.outlived(Incarnation(7000)).await.unwrap();
+    drop(writer);
+    let (mut writer, _reader) = world.open().await;
+    assert_eq!(writer.next_incarnation(Wall(1_000_000)).await.unwrap().0, 7001);
+    writer.outlived(Incarnation(5000)).await.unwrap();
+    assert_eq!(writer.next_incarnation(Wall(1_000_000)).await.unwrap().0, 7002, "an earlier one changes nothing");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub mod membership;
 pub mod operator;
 pub mod orders;
 pub mod peer;
+mod rest;
 mod scan;
 pub mod telemetry;
 mod uplink;

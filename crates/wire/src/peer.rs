@@ -3,24 +3,28 @@
 //! One entry that cannot be read is counted and skipped; it never stops a stream. What a batch covers stays
 //! covered, for the owner will not send that entry otherwise.
 
+mod entry;
+
+use self::entry::{entries_from_proto, entries_to_proto};
 use crate::error::FieldFault;
 use crate::proto;
-use waygate_core::cause::DetachCause;
-use waygate_core::cell::Cell;
-use waygate_core::epoch::Epoch;
-use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
-use waygate_core::limits::SYNC_BATCH_ENTRIES_MAX;
-use waygate_core::log::{LiveState, LogId};
-use waygate_core::sync::{AgedEntry, Batch, Cursor, Frame};
-use waygate_core::time::Millis;
+use crate::rest::unknown_fields;
+use prost::Message;
+use std::collections::BTreeSet;
+use waygate_core::id::{Incarnation, NodeId, RegionId, VehicleId};
+use waygate_core::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_REST_BYTES_MAX};
+use waygate_core::log::LogId;
+use waygate_core::sync::{Audit, Batch, Cursor, Frame};
 use waygate_core::view::NodeInfo;
-use waygate_core::wake::WakeChannels;
 
-/// The version of the stream that this node speaks.
+/// The latest version of the stream that this node speaks.
 pub const PROTOCOL: u32 = 1;
 
-/// Two units seem to use the identity.
-const FLAG_CLONED: u32 = 1;
+/// The earliest version that it speaks: that of the release before.
+pub const OLDEST_PROTOCOL: u32 = 1;
+
+/// Fields of a Node that this version knows: 1 to this.
+const NODE_FIELDS: u64 = 6;
 
 /// Logs a peer may name in one frame; each node has at most a few lives held.
 const CURSORS_MAX: usize = 4096;
@@ -28,13 +32,18 @@ const CURSORS_MAX: usize = 4096;
 /// Nodes a peer may speak of in one frame; it speaks of itself.
 const NODES_MAX: usize = 64;
 
-/// A frame and how many of its entries could not be read.
-#[derive(Clone, Debug, PartialEq)]
+/// Hashes in one frame; a later version may have other buckets, which say nothing here.
+const HASHES_MAX: usize = 4096;
+
+/// A frame as far as it could be read.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadFrame {
-    /// What could be read.
-    pub frame: Frame,
-    /// Entries skipped.
+    /// What could be read; `None` if it is of a kind that is not known, or about a node whose name cannot be read.
+    pub frame: Option<Frame>,
+    /// Entries, cursors and nodes skipped.
     pub skipped: usize,
+    /// Entries that say more than is kept to be passed on.
+    pub shortened: usize,
 }
 
 /// Writes a frame for a peer.
@@ -42,22 +51,24 @@ pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
     use proto::sync_frame::Frame as Wire;
     let frame = match frame {
         Frame::Hello { node, cursors } => Wire::Hello(proto::Hello {
-            node: Some(node_to_proto(node)),
+            node: node_to_bytes(node),
             protocol: PROTOCOL,
             cursors: cursors.into_iter().map(cursor_to_proto).collect(),
+            oldest_protocol: OLDEST_PROTOCOL,
         }),
         Frame::Batch(batch) => Wire::Batch(proto::EntryBatch {
-            owner: Some(node_to_proto(batch.owner)),
+            owner: node_to_bytes(batch.owner),
             from: batch.from,
             to: batch.to,
-            entries: batch.entries.into_iter().map(entry_to_proto).collect(),
+            entries: entries_to_proto(batch.entries),
             reset: batch.snapshot_end.is_some(),
             snapshot_end: batch.snapshot_end.unwrap_or_default(),
         }),
         Frame::Cursors { cursors, nodes } => Wire::Cursors(proto::Cursors {
             cursors: cursors.into_iter().map(cursor_to_proto).collect(),
-            nodes: nodes.into_iter().map(node_to_proto).collect(),
+            nodes: nodes.into_iter().map(node_to_bytes).collect(),
         }),
+        Frame::Audit(audit) => Wire::Audit(audit_to_proto(*audit)),
     };
     proto::SyncFrame { frame: Some(frame) }
 }
@@ -65,38 +76,129 @@ pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
 /// Reads a frame of a peer.
 pub fn frame_from_proto(frame: proto::SyncFrame) -> Result<ReadFrame, FieldFault> {
     use proto::sync_frame::Frame as Wire;
-    let whole = |frame| ReadFrame { frame, skipped: 0 };
-    match frame.frame.ok_or_else(|| FieldFault::at("frame", "is missing"))? {
-        Wire::Hello(hello) => {
-            if hello.protocol != PROTOCOL {
-                let what = format!("is {}, this node speaks {PROTOCOL}", hello.protocol);
-                return Err(FieldFault::at("hello.protocol", what));
-            }
-            let node = node_from_proto(hello.node).map_err(|fault| fault.under("hello.node"))?;
-            Ok(whole(Frame::Hello { node, cursors: cursors_from_proto(hello.cursors)? }))
-        }
-        Wire::Cursors(cursors) => {
+    match frame.frame {
+        Some(Wire::Hello(hello)) => hello_from_proto(hello),
+        Some(Wire::Cursors(cursors)) => {
             crate::error::at_most("cursors.nodes", cursors.nodes.len(), NODES_MAX)?;
-            let node = |node| node_from_proto(Some(node)).map_err(|fault| fault.under("cursors.nodes"));
-            let nodes = cursors.nodes.into_iter().map(node).collect::<Result<_, _>>()?;
-            Ok(whole(Frame::Cursors { cursors: cursors_from_proto(cursors.cursors)?, nodes }))
+            let said = cursors.nodes.len() + cursors.cursors.len();
+            let nodes: Vec<_> = cursors.nodes.iter().filter_map(|node| node_from_bytes(node).ok()).collect();
+            let cursors = cursors_from_proto(cursors.cursors)?;
+            let skipped = said - nodes.len() - cursors.len();
+            Ok(ReadFrame { frame: Some(Frame::Cursors { cursors, nodes }), skipped, shortened: 0 })
         }
-        Wire::Batch(batch) => batch_from_proto(batch),
+        Some(Wire::Batch(batch)) => batch_from_proto(batch),
+        Some(Wire::Audit(audit)) => audit_from_proto(audit),
+        // Of a later version: it does without.
+        None => Ok(ReadFrame::default()),
     }
 }
 
+/// Who a frame says that it is from, if it is a hello.
+pub fn greeter(frame: &proto::SyncFrame) -> Option<NodeId> {
+    match &frame.frame {
+        Some(proto::sync_frame::Frame::Hello(hello)) => node_from_bytes(&hello.node).ok().map(|node| node.id),
+        Some(_) | None => None,
+    }
+}
+
+fn hello_from_proto(hello: proto::Hello) -> Result<ReadFrame, FieldFault> {
+    let (latest, oldest) = (hello.protocol, hello.oldest_protocol.max(1));
+    if latest < OLDEST_PROTOCOL || oldest > PROTOCOL {
+        let (which, mine) = if oldest > PROTOCOL {
+            (format!("{oldest} or later"), PROTOCOL)
+        } else {
+            (format!("at most {latest}"), OLDEST_PROTOCOL)
+        };
+        let what = format!(
+            "is {which}, this node speaks {mine}: no more than one version may lie between two nodes of a cluster, \
+             upgrade the older one first"
+        );
+        return Err(FieldFault::at("hello.protocol", what));
+    }
+    let node = node_from_bytes(&hello.node).map_err(|fault| fault.under("hello.node"))?;
+    let said = hello.cursors.len();
+    let cursors = cursors_from_proto(hello.cursors)?;
+    let skipped = said - cursors.len();
+    Ok(ReadFrame { frame: Some(Frame::Hello { node, cursors }), skipped, shortened: 0 })
+}
+
 fn batch_from_proto(batch: proto::EntryBatch) -> Result<ReadFrame, FieldFault> {
-    let owner = node_from_proto(batch.owner).map_err(|fault| fault.under("batch.owner"))?;
     if batch.to < batch.from {
         return Err(FieldFault::at("batch.to", "lies before batch.from"));
     }
     crate::error::at_most("batch.entries", batch.entries.len(), SYNC_BATCH_ENTRIES_MAX)?;
-    let sent = batch.entries.len();
-    let entries: Vec<_> = batch.entries.into_iter().filter_map(entry_from_proto).collect();
-    let skipped = sent - entries.len();
+    // The logs of other owners go on.
+    let Ok(owner) = node_from_bytes(&batch.owner) else {
+        return Ok(ReadFrame { skipped: batch.entries.len(), ..ReadFrame::default() });
+    };
+    let read = entries_from_proto(&batch.entries);
     let snapshot_end = batch.reset.then_some(batch.snapshot_end);
-    let batch = Batch { owner, from: batch.from, to: batch.to, entries, snapshot_end };
-    Ok(ReadFrame { frame: Frame::Batch(Box::new(batch)), skipped })
+    let batch = Batch { owner, from: batch.from, to: batch.to, entries: read.entries, snapshot_end };
+    let frame = Some(Frame::Batch(Box::new(batch)));
+    Ok(ReadFrame { frame, skipped: read.skipped, shortened: read.shortened })
+}
+
+fn audit_to_proto(audit: Audit) -> proto::Audit {
+    use proto::audit::Word;
+    let (log, word) = match audit {
+        Audit::Asked { log, buckets } => {
+            (log, Word::Asked(proto::AuditAsked { buckets: buckets.into_iter().collect() }))
+        }
+        Audit::Hashes { log, seq, hashes } => (log, Word::Hashes(proto::AuditHashes { seq, hashes })),
+        Audit::Stretch { log, seq, buckets, after, through, entries } => {
+            let end = |end: Option<VehicleId>| end.map(String::from).unwrap_or_default();
+            let (after, through, entries) = (end(after), end(through), entries_to_proto(entries));
+            let buckets = buckets.into_iter().collect();
+            (log, Word::Stretch(proto::AuditStretch { seq, buckets, after, through, entries }))
+        }
+    };
+    proto::Audit { owner: log.owner.into(), incarnation: log.incarnation.0, word: Some(word) }
+}
+
+fn audit_from_proto(audit: proto::Audit) -> Result<ReadFrame, FieldFault> {
+    use proto::audit::Word;
+    let (Ok(owner), Some(word)) = (NodeId::new(&audit.owner), audit.word) else {
+        return Ok(ReadFrame::default());
+    };
+    let log = LogId { owner, incarnation: Incarnation(audit.incarnation) };
+    let (mut skipped, mut shortened) = (0, 0);
+    let audit = match word {
+        Word::Asked(asked) => Audit::Asked { log, buckets: asked.buckets.into_iter().collect() },
+        Word::Hashes(hashes) => {
+            crate::error::at_most("audit.hashes", hashes.hashes.len(), HASHES_MAX)?;
+            Audit::Hashes { log, seq: hashes.seq, hashes: hashes.hashes }
+        }
+        Word::Stretch(stretch) => {
+            crate::error::at_most("audit.entries", stretch.entries.len(), SYNC_BATCH_ENTRIES_MAX)?;
+            let read = entries_from_proto(&stretch.entries);
+            (skipped, shortened) = (read.skipped, read.shortened);
+            let end = |at, end: &str| match end {
+                "" => Ok(None),
+                end => VehicleId::new(end).map(Some).map_err(|error| FieldFault::at(at, error.to_string())),
+            };
+            let (after, through) = (end("audit.after", &stretch.after)?, end("audit.through", &stretch.through)?);
+            let buckets: BTreeSet<u8> = stretch.buckets.into_iter().collect();
+            Audit::Stretch { log, seq: stretch.seq, buckets, after, through, entries: read.entries }
+        }
+    };
+    Ok(ReadFrame { frame: Some(Frame::Audit(Box::new(audit))), skipped, shortened })
+}
+
+/// A Node as it stands on a stream, with what its later version said.
+fn node_to_bytes(mut node: NodeInfo) -> Vec<u8> {
+    let rest = std::mem::take(&mut node.rest);
+    let mut bytes = node_to_proto(node).encode_to_vec();
+    bytes.extend_from_slice(&rest);
+    bytes
+}
+
+fn node_from_bytes(bytes: &[u8]) -> Result<NodeInfo, FieldFault> {
+    let node = proto::Node::decode(bytes).map_err(|_| FieldFault::at("", "is no Node"))?;
+    let mut rest = unknown_fields(bytes, NODE_FIELDS);
+    if rest.len() > SYNC_REST_BYTES_MAX {
+        rest.clear();
+    }
+    Ok(NodeInfo { rest: rest.into(), ..node_from_proto(Some(node))? })
 }
 
 pub(crate) fn node_to_proto(node: NodeInfo) -> proto::Node {
@@ -119,6 +221,7 @@ pub(crate) fn node_from_proto(node: Option<proto::Node>) -> Result<NodeInfo, Fie
         vehicles_url: node.vehicles_url,
         operators_url: node.operators_url,
         draining: node.draining,
+        rest: Box::default(),
     })
 }
 
@@ -132,70 +235,14 @@ fn cursor_to_proto(cursor: Cursor) -> proto::Cursor {
     }
 }
 
+/// A log whose owner cannot be named here is not held here either.
 fn cursors_from_proto(cursors: Vec<proto::Cursor>) -> Result<Vec<Cursor>, FieldFault> {
     crate::error::at_most("cursors", cursors.len(), CURSORS_MAX)?;
     let read = |cursor: proto::Cursor| {
-        let owner = NodeId::new(&cursor.owner).map_err(|e| FieldFault::at("cursors.owner", e.to_string()))?;
-        let log = LogId { owner, incarnation: Incarnation(cursor.incarnation) };
-        Ok(Cursor { log, seq: cursor.seq, count: cursor.count, digest: cursor.digest })
+        let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation: Incarnation(cursor.incarnation) };
+        Some(Cursor { log, seq: cursor.seq, count: cursor.count, digest: cursor.digest })
     };
-    cursors.into_iter().map(read).collect()
-}
-
-fn entry_to_proto(entry: AgedEntry) -> proto::Entry {
-    proto::Entry {
-        vehicle: entry.vehicle.into(),
-        epoch: entry.epoch.0,
-        session: entry.session.0,
-        seq: entry.seq,
-        state: state_to_proto(entry.state).into(),
-        cause: entry.cause.map_or(0, DetachCause::number),
-        cell: entry.cell.map_or(0, Cell::index),
-        contact_age_ms: entry.age.0,
-        sleep_s: crate::convert::seconds(entry.sleep),
-        wake: entry.wake.bits().into(),
-        flags: if entry.cloned { FLAG_CLONED } else { 0 },
-    }
-}
-
-fn entry_from_proto(entry: proto::Entry) -> Option<AgedEntry> {
-    Some(AgedEntry {
-        vehicle: VehicleId::new(&entry.vehicle).ok()?,
-        seq: entry.seq,
-        epoch: Epoch(entry.epoch),
-        session: SessionId(entry.session),
-        state: state_from_proto(proto::EntryState::try_from(entry.state).ok()?)?,
-        cause: DetachCause::from_number(entry.cause),
-        cell: Cell::from_index(entry.cell),
-        age: Millis(entry.contact_age_ms),
-        sleep: Millis::secs(entry.sleep_s.into()),
-        // Bits beyond these are of a later version.
-        wake: WakeChannels::from_bits((entry.wake & 0xff) as u8),
-        cloned: entry.flags & FLAG_CLONED != 0,
-    })
-}
-
-fn state_to_proto(state: LiveState) -> proto::EntryState {
-    match state {
-        LiveState::Connected => proto::EntryState::Connected,
-        LiveState::Idle => proto::EntryState::Idle,
-        LiveState::Asleep => proto::EntryState::Asleep,
-        LiveState::Unreachable => proto::EntryState::Unreachable,
-        LiveState::Detached => proto::EntryState::Detached,
-        LiveState::Removed => proto::EntryState::Removed,
-    }
-}
-
-fn state_from_proto(state: proto::EntryState) -> Option<LiveState> {
-    match state {
-        proto::EntryState::Connected => Some(LiveState::Connected),
-        proto::EntryState::Idle => Some(LiveState::Idle),
-        proto::EntryState::Unreachable => Some(LiveState::Unreachable),
-        proto::EntryState::Detached => Some(LiveState::Detached),
-        proto::EntryState::Removed => Some(LiveState::Removed),
-        proto::EntryState::Asleep => Some(LiveState::Asleep),
-        proto::EntryState::Unspecified => None,
-    }
+    Ok(cursors.into_iter().filter_map(read).collect())
 }
 
 #[cfg(test)]

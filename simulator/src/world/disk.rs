@@ -162,6 +162,13 @@ impl Disk {
         self.settle(vec![Request::Life(incarnation)]);
     }
 
+    /// The disk is lost and an empty one is in its place. Returns what was on it.
+    pub fn wipe(&mut self) -> Image {
+        let lost = std::mem::take(&mut self.image);
+        (self.older, self.last) = (Image::default(), Vec::new());
+        lost
+    }
+
     /// Commands are lost, as a planted fault.
     pub fn drop_commands(&mut self) {
         self.image.commands.clear();

@@ -8,14 +8,14 @@ use super::check::{Check, Violation};
 use super::promises::Promises;
 use super::settings::Settings;
 use super::verdicts::Orders;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{Incarnation, NodeId, SessionId, VehicleId};
 use waygate_core::log::{LiveState, LogId, Slot};
 use waygate_core::node::{Action, Node};
-use waygate_core::sync::Frame;
+use waygate_core::sync::{FLUSH_BETWEEN_REGIONS, Frame};
 use waygate_core::time::Mono;
 use waygate_core::timers::Timers;
 use waygate_core::view::{Known, NodeInfo, StaleWhy, View};
@@ -94,6 +94,10 @@ pub struct Oracle {
     pub published: u64,
     /// The timers of every gateway.
     pub timers: Timers,
+    /// Entries that were changed on their way: whoever holds one as it came may hold another than its owner wrote.
+    pub corrupted: BTreeSet<(LogId, u64)>,
+    /// Gateways that may have forgotten in which life they are, until they are in a later one than ever.
+    pub forgetful: BTreeSet<usize>,
     /// How often a gateway flushes.
     pub flush_ms: u64,
     /// Until a clock is set back: from then on what its gateway kept on disk cannot be dated.
@@ -104,7 +108,8 @@ impl Oracle {
     /// A judge of a world.
     pub fn new(settings: &Settings) -> Self {
         let eyes = vec![Eye::default(); settings.gateways];
-        let (timers, flush_ms) = (settings.timers, settings.flush_ms);
+        // Every gateway is a region of its own.
+        let (timers, flush_ms) = (settings.timers, settings.flush_ms.max(FLUSH_BETWEEN_REGIONS.0));
         Self { eyes, timers, flush_ms, ages_are_known: true, ..Self::default() }
     }
 
@@ -118,10 +123,15 @@ impl Oracle {
 
     /// A gateway begins a life.
     pub fn begun(&mut self, now: u64, g: usize, me: &NodeInfo) {
-        let before = self.lives.insert(me.id.clone(), me.incarnation);
-        self.expect(Check::IncarnationRises, now, before.is_none_or(|before| before < me.incarnation), || {
+        let before = self.lives.get(&me.id).copied();
+        let rises = before.is_none_or(|before| before < me.incarnation);
+        self.expect(Check::IncarnationRises, now, rises || self.forgetful.contains(&g), || {
             format!("{} begins life {:?} after {before:?}", me.id, me.incarnation)
         });
+        if rises {
+            self.lives.insert(me.id.clone(), me.incarnation);
+            self.forgetful.remove(&g);
+        }
         self.eyes[g] = Eye { since: now, ..Eye::default() };
     }
 
@@ -132,14 +142,16 @@ impl Oracle {
         let info = match frame {
             Frame::Hello { node, .. } => Some(node),
             Frame::Batch(batch) => Some(&batch.owner),
-            Frame::Cursors { .. } => None,
+            Frame::Cursors { .. } | Frame::Audit(_) => None,
         };
         if let Some(info) = info {
             let life = eye.lives.entry(info.id.clone()).or_insert(info.incarnation);
             *life = info.incarnation.max(*life);
         }
         let (peer, life) = from;
-        eye.heard.insert(peer, (life, now));
+        // In a life before one that was heard a node is refused: it shows no sign of the later one.
+        let heard = eye.heard.entry(peer).or_insert((life, now));
+        *heard = (life, now).max(*heard);
     }
 
     /// A node took an event: `before` is what it showed, `actions` what it asks for.
@@ -151,7 +163,7 @@ impl Oracle {
             match action {
                 Action::VehicleChanged(vehicle) => changed.push(vehicle),
                 Action::NodeChanged(id) => nodes.push(id),
-                Action::Session(_) | Action::SendFrame(..) | Action::HangUp(..) => {}
+                Action::Session(_) | Action::SendFrame(..) | Action::HangUp(..) | Action::Outlived(_) => {}
             }
         }
         for vehicle in &changed {
@@ -204,7 +216,8 @@ impl Oracle {
         for log in view.logs() {
             let Some(slot) = log.slot(vehicle) else { continue };
             let said = self.logs.get(log.id()).and_then(|truth| truth.said.get(&slot.seq)).cloned();
-            let genuine = said.as_ref().is_some_and(|(v, f)| v == vehicle && *f == fact(slot));
+            let corrupted = self.corrupted.contains(&(log.id().clone(), slot.seq));
+            let genuine = said.as_ref().is_some_and(|(v, f)| v == vehicle && (*f == fact(slot) || corrupted));
             self.expect(Check::OnlyTheOwnerWrites, now, genuine, || {
                 format!("gateway {g} holds {slot:?} of {vehicle} in {:?}; its owner wrote {said:?}", log.id())
             });

@@ -5,7 +5,7 @@ use super::gateway::Stream;
 use super::network::{Payload, Place, SocketId};
 use super::plant::Plant;
 use super::run::{Event, World};
-use waygate_core::log::LiveState;
+use waygate_core::log::{LiveState, LogId};
 use waygate_core::node::{Event as NodeEvent, LinkId, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Session;
@@ -107,6 +107,8 @@ impl World {
             Frame::Batch(batch) => {
                 if batch.snapshot_end.is_some() {
                     self.trace.reach("snapshot");
+                } else if batch.from == batch.to {
+                    self.trace.reach("sent ahead");
                 }
                 if batch.owner.id != self.gateways[peer].id {
                     self.trace.reach("relayed batch");
@@ -128,6 +130,7 @@ impl World {
                 let sum = cursors.iter().fold(0_u64, |sum, cursor| sum ^ cursor.seq ^ cursor.digest);
                 self.trace.note(self.now, format_args!("gateway {g} sees cursors of {peer} {sum:x}"));
             }
+            Frame::Audit(audit) => self.trace.note(self.now, format_args!("gateway {g} hears from {peer} {audit:?}")),
         }
     }
 
@@ -160,7 +163,8 @@ impl World {
     pub fn in_pieces(&mut self, frame: Frame) -> Vec<Frame> {
         let Frame::Batch(mut batch) = frame else { return vec![frame] };
         let last = batch.entries.len().saturating_sub(1);
-        if last == 0 || !self.dice.chance(40) {
+        // What is sent ahead covers nothing, and no part of it does.
+        if last == 0 || batch.from == batch.to || !self.dice.chance(40) {
             return vec![Frame::Batch(batch)];
         }
         let entries = batch.entries.split_off(self.dice.between(1, last as u64) as usize);
@@ -168,6 +172,28 @@ impl World {
         let rest = Batch { owner: batch.owner.clone(), from: middle, to: batch.to, entries, snapshot_end: None };
         batch.to = middle;
         vec![Frame::Batch(batch), Frame::Batch(Box::new(rest))]
+    }
+
+    /// What the way makes of a frame in some worlds: a bit of an entry turns over, and no checksum sees it.
+    pub fn corrupted(&mut self, frame: Frame) -> Frame {
+        let Frame::Batch(mut batch) = frame else { return frame };
+        let strikes = self.settings.corrupting && self.now < self.storm_ends && self.dice.chance(4);
+        let at = self.dice_index_if(strikes, batch.entries.len());
+        let Some(entry) = at.and_then(|at| batch.entries.get_mut(at)) else { return Frame::Batch(batch) };
+        match entry.state {
+            LiveState::Connected => (entry.state, entry.session.0) = (LiveState::Detached, entry.session.0 ^ 2),
+            LiveState::Idle | LiveState::Unreachable | LiveState::Detached => entry.session.0 ^= 2,
+            // Of a sleep, the judge knows by session who said so; tombstones are not compared.
+            LiveState::Asleep | LiveState::Removed => return Frame::Batch(batch),
+        }
+        let log = LogId { owner: batch.owner.id.clone(), incarnation: batch.owner.incarnation };
+        self.trace.note(self.now, format_args!("entry {} of {log:?} is corrupted on its way", entry.seq));
+        self.oracle.corrupted.insert((log, entry.seq));
+        Frame::Batch(batch)
+    }
+
+    fn dice_index_if(&mut self, drawn: bool, count: usize) -> Option<usize> {
+        (drawn && count > 0).then(|| self.dice.index(count))
     }
 
     /// What a planted fault makes of a frame.
@@ -178,7 +204,7 @@ impl World {
                 cursors.iter_mut().for_each(|cursor| cursor.digest ^= 1);
                 return Frame::Cursors { cursors, nodes };
             }
-            Frame::Cursors { .. } | Frame::Hello { .. } => return frame,
+            Frame::Cursors { .. } | Frame::Hello { .. } | Frame::Audit(_) => return frame,
         };
         match self.plant {
             Some(Plant::RestampRelayed) if batch.owner.id != self.gateways[g].id => {
@@ -202,7 +228,7 @@ fn is_of_a_later_life(node: &Node, frame: &Frame) -> bool {
     let info = match frame {
         Frame::Hello { node, .. } => node,
         Frame::Batch(batch) => &batch.owner,
-        Frame::Cursors { .. } => return false,
+        Frame::Cursors { .. } | Frame::Audit(_) => return false,
     };
     node.view().nodes().any(|known| known.info.id == info.id && known.info.incarnation < info.incarnation)
 }

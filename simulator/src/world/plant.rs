@@ -82,6 +82,10 @@ pub enum Plant {
     NeverProbe,
     /// Once all is quiet, what one gateway sends of the membership is lost.
     DeafInCalm,
+    /// A gateway that learns of a life that it forgot stays in the one that nobody believes.
+    StayOutlived,
+    /// Nothing is said to find out where copies differ.
+    NoAudits,
 }
 
 impl Plant {
@@ -125,5 +129,7 @@ impl Plant {
         Self::ForgetTheDown,
         Self::NeverProbe,
         Self::DeafInCalm,
+        Self::StayOutlived,
+        Self::NoAudits,
     ];
 }

@@ -120,6 +120,19 @@ impl Promises {
         }
     }
 
+    /// A disk is lost with all that was on it.
+    pub fn wiped(&mut self, g: usize, image: &Image) {
+        self.lied_commands.extend(image.commands.keys());
+        for (entry, _) in image.sessions.values() {
+            if self.suspended.contains_key(&(g, entry.session)) {
+                self.leaving.insert((g, entry.session));
+            }
+        }
+        for (key, settled) in &image.settled {
+            self.lied.entry(key.clone()).or_default().extend(settled);
+        }
+    }
+
     /// For how long a session sleeps that said so and has not come back since.
     pub fn sleeps(&self, g: usize, session: SessionId) -> Option<Millis> {
         let key = (g, session);

@@ -21,8 +21,8 @@ use super::trace::Trace;
 use super::vehicle::{Keeps, SmallUnit, Unit};
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::commands::{ANSWER_GRACE, Ask, Event as CommandEvent};
-use waygate_core::id::{NodeId, RegionId, VehicleId};
 use waygate_core::membership::Packet;
+use waygate_core::id::{Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
 use waygate_core::token::KeyRing;
@@ -60,6 +60,8 @@ pub enum Event {
     Nightfall,
     /// The night is over.
     Dawn(Vec<(Place, Place)>),
+    /// A gateway has learned of a life that it forgot.
+    Outlived(usize, u64, Incarnation),
     /// Nothing strikes any more.
     Calm,
     /// The judge looks round.
@@ -400,6 +402,7 @@ impl World {
             | Event::MemberPacket(_, g, _)
             | Event::Introduced(g, ..)
             | Event::WakeEnded(g, ..)
+            | Event::Outlived(g, ..)
             | Event::Supersede(g, _) => Some(*g),
             Event::UnitDialled(..)
             | Event::UnitDialTimedOut(..)
@@ -437,12 +440,14 @@ impl World {
             Event::Deadline(g, number) if self.lives(g, number) => self.on_deadline(g),
             Event::Committed(g, number) if self.lives(g, number) => self.on_committed(g),
             Event::PeerDialled(g, number, peer) if self.lives(g, number) => self.on_peer_dialled(g, peer),
+            Event::Outlived(g, number, life) if self.lives(g, number) => self.on_outlived(g, life),
             Event::MembersPolled(g, number, at) if self.lives(g, number) => self.on_members_polled(g, at),
             Event::Introduced(g, number, peer) if self.lives(g, number) => self.on_introduced(g, peer),
             Event::Deadline(..)
             | Event::Committed(..)
             | Event::PeerDialled(..)
             | Event::MembersPolled(..)
+            | Event::Outlived(..)
             | Event::Introduced(..) => {}
             Event::MemberPacket(from, g, packet) => self.on_member_packet(from, g, *packet),
             Event::Supersede(g, event) => self.on_supersede(g, event),

@@ -40,6 +40,10 @@ pub struct Settings {
     pub clocks_set_back: bool,
     /// Whose addresses each gateway is given.
     pub seeds: Seeds,
+    /// Whether a disk may be lost with the power, and be replaced by an empty one.
+    pub wiped_disks: bool,
+    /// Whether entries may be changed on their way between gateways.
+    pub corrupting: bool,
 }
 
 /// Whose addresses each gateway is given.
@@ -84,6 +88,8 @@ impl Settings {
             codec: [None, None, Some(Codec::Proto), Some(Codec::Json)][dice.index(4)],
             clocks_set_back: dice.chance(15),
             seeds: [Seeds::All, Seeds::One(dice.index(gateways)), Seeds::Ring][dice.index(3)],
+            wiped_disks: dice.chance(15),
+            corrupting: dice.chance(20),
         }
     }
 

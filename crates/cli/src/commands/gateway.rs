@@ -31,6 +31,10 @@ pub async fn run(args: GatewayArgs) -> Result<Exit, Failure> {
     let why = loop {
         tokio::select! {
             why = ends.next() => break why,
+            life = gateway.outlived() => {
+                gateway.shutdown().await;
+                return Err(outlived(&life.0.to_string()));
+            }
             _ = hangups.recv() => {
                 tracing::info!("SIGHUP: certificates are looked at");
                 gateway.reload();
@@ -105,6 +109,14 @@ fn watch_stdin(ended: oneshot::Sender<()>) -> Result<(), Failure> {
     };
     let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
     thread.map(drop).map_err(|error| Failure::internal(format!("standard input cannot be watched: {error}")))
+}
+
+/// A supervisor starts it again.
+fn outlived(life: &str) -> Failure {
+    Failure::internal(format!(
+        "the other gateways know life {life} of this node, which its store does not: its data directory was lost or is an old \
+         copy, and its clock is behind. That life is noted now: start it again, it begins a later one. Set its clock"
+    ))
 }
 
 fn not_started(path: &Path, error: &StartError) -> Failure {

@@ -72,6 +72,7 @@ impl Operators {
             metrics::counter!("waygate_sync_snapshots_sent_total").absolute(counters.snapshots_sent);
             metrics::counter!("waygate_sync_gaps_total").absolute(counters.gaps);
             metrics::counter!("waygate_sync_digest_mismatches_total").absolute(counters.digest_mismatches);
+            metrics::counter!("waygate_sync_entries_mended_total").absolute(counters.entries_mended);
         }
         if let Some(regions) = self.regions().await {
             let states = regions.totals;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use waygate_core::id::NodeId;
+use waygate_wire::peer::greeter;
 use waygate_wire::proto::presence_client::PresenceClient;
-use waygate_wire::proto::sync_frame::Frame as WireFrame;
 
 /// The first wait after a stream ended; doubled up to the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -117,9 +117,9 @@ impl Dialer {
         }
         let mut heard = false;
         let noted = inbound.inspect(|frame| {
-            if let Ok(Some(WireFrame::Hello(hello))) = frame.as_ref().map(|frame| frame.frame.as_ref()) {
+            if let Some(greeter) = frame.as_ref().ok().and_then(greeter) {
                 heard = true;
-                *peer = hello.node.as_ref().and_then(|node| NodeId::new(&node.id).ok());
+                *peer = Some(greeter);
             }
         });
         let why = self.streams.read(opened.link, noted, opened.hang_up, speaker).await;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use waygate_core::identity::Identity;
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
-use waygate_wire::peer::{frame_from_proto, frame_to_proto};
+use waygate_wire::peer::{ReadFrame, frame_from_proto, frame_to_proto};
 use waygate_wire::proto::SyncFrame;
 
 /// Frames on their way to a peer; what has no room stays in the log.
@@ -77,25 +77,40 @@ impl Streams {
             match frame_from_proto(frame) {
                 Ok(read) => {
                     let why = match &read.frame {
-                        Frame::Hello { node, .. } => impostor(node, speaker.as_ref()),
-                        Frame::Batch(_) | Frame::Cursors { .. } => None,
+                        Some(Frame::Hello { node, .. }) => impostor(node, speaker.as_ref()),
+                        Some(Frame::Batch(_) | Frame::Cursors { .. } | Frame::Audit(_)) | None => None,
                     };
                     if let Some(why) = why {
                         metrics::counter!("waygate_peer_calls_refused_total").increment(1);
                         tracing::warn!("a stream of a peer was refused: {why}");
                         break why;
                     }
-                    if read.skipped > 0 {
-                        metrics::counter!("waygate_sync_entries_skipped_total").increment(read.skipped as u64);
-                        tracing::warn!(skipped = read.skipped, "entries of a peer could not be read");
+                    count_unread(&read);
+                    if let Some(frame) = read.frame {
+                        self.presence.tell(Command::FrameReceived(link, frame)).await;
                     }
-                    self.presence.tell(Command::FrameReceived(link, read.frame)).await;
                 }
                 Err(fault) => break format!("a frame could not be read: {fault}"),
             }
         };
         self.presence.tell(Command::LinkLost(link)).await;
         why
+    }
+}
+
+/// What of a frame was not read has no effect but to be counted.
+fn count_unread(read: &ReadFrame) {
+    if read.skipped > 0 {
+        metrics::counter!("waygate_sync_entries_skipped_total").increment(read.skipped as u64);
+        tracing::warn!(skipped = read.skipped, "entries of a peer could not be read");
+    }
+    if read.shortened > 0 {
+        metrics::counter!("waygate_sync_entries_shortened_total").increment(read.shortened as u64);
+        tracing::debug!(shortened = read.shortened, "entries of a peer say more than is kept to be passed on");
+    }
+    if read.frame.is_none() {
+        metrics::counter!("waygate_sync_frames_ignored_total").increment(1);
+        tracing::debug!("a frame of a peer is of a kind that is not known here");
     }
 }
 

@@ -1,0 +1,129 @@
+//! How far a peer is in one log, and what it should have next of it.
+
+use super::frame::{Batch, aged};
+use super::{RELAY_AFTER, REWIND_AFTER};
+use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
+use crate::log::{Log, Suffix};
+use crate::time::Mono;
+use crate::view::NodeInfo;
+
+/// What a peer lacks of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing that it should have from here now.
+    Nothing,
+    /// Little enough for one batch.
+    News,
+    /// More: a long suffix or a snapshot, which must not delay what is fresh.
+    Bulk,
+    /// More than that, but enough is on its way.
+    Full,
+}
+
+/// How far the peer is in one log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// What it says it holds.
+    pub held: u64,
+    sent: u64,
+    moved: Mono,
+    /// A snapshot is under way, whole at this sequence number.
+    snapshot_end: Option<u64>,
+    /// While there is more to catch up with: fresh entries up to here were sent ahead.
+    ahead: Option<u64>,
+}
+
+impl Progress {
+    /// A peer that says that it holds so much.
+    pub fn at(seq: u64, now: Mono) -> Self {
+        Self { held: seq, sent: seq, moved: now, snapshot_end: None, ahead: None }
+    }
+
+    /// The peer says how much it holds.
+    pub fn note(&mut self, seq: u64, now: Mono) {
+        if seq != self.held {
+            self.held = seq;
+            self.moved = now;
+        }
+    }
+
+    /// Whether the peer was sent all there is, so that what follows finds it exactly there.
+    pub fn has_all(&self, log: &Log) -> bool {
+        self.snapshot_end.is_none() && self.sent.max(self.held) >= log.head()
+    }
+
+    /// Looks at what the peer lacks. What is relayed has a grace: the owner's own stream is quicker if it stands.
+    pub fn due(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
+        let due = self.look(now, log, relayed);
+        match due {
+            Due::Nothing | Due::News => self.ahead = None,
+            Due::Bulk | Due::Full => self.ahead = self.ahead.or(Some(log.head())),
+        }
+        due
+    }
+
+    fn look(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
+        if self.snapshot_end.is_none_or(|end| self.sent >= end) {
+            self.snapshot_end = None;
+            self.sent = self.sent.max(self.held);
+            if self.held >= log.head() {
+                self.moved = now;
+                return Due::Nothing;
+            }
+            let catches_up = self.ahead.is_some();
+            if relayed && !catches_up && self.sent <= self.held && now.since(self.moved) < RELAY_AFTER {
+                return Due::Nothing;
+            }
+            if self.sent > self.held && now.since(self.moved) >= REWIND_AFTER {
+                self.sent = self.held;
+                self.moved = now;
+            }
+        }
+        if self.snapshot_end.is_some() || self.sent < log.floor() {
+            return Due::Bulk;
+        }
+        if self.sent >= log.head() {
+            return Due::Nothing;
+        }
+        let full = self.sent.saturating_sub(self.held) >= SYNC_UNACKED_ENTRIES_MAX;
+        match (log.is_longer_than(self.sent, SYNC_BATCH_ENTRIES_MAX), full) {
+            (_, true) => Due::Full,
+            (true, false) => Due::Bulk,
+            (false, false) => Due::News,
+        }
+    }
+
+    /// The next piece in sequence. A snapshot begins below the floor.
+    pub fn next(&mut self, now: Mono, log: &Log, owner: NodeInfo) -> Batch {
+        let begins = self.snapshot_end.is_none() && self.sent < log.floor();
+        if begins {
+            (self.sent, self.snapshot_end) = (0, Some(log.head()));
+        }
+        if self.snapshot_end.is_some() {
+            // A snapshot is not acked piece by piece: the stream's own room is what slows it.
+            self.moved = now;
+        }
+        let suffix = log.suffix(self.sent, SYNC_BATCH_ENTRIES_MAX);
+        self.sent = suffix.to;
+        let snapshot_end = self.snapshot_end.filter(|_| begins);
+        batch(now, owner, suffix, snapshot_end)
+    }
+
+    /// Fresh entries that would wait behind all that the peer still lacks, sent ahead of it.
+    pub fn ahead(&mut self, now: Mono, log: &Log, owner: NodeInfo) -> Option<Batch> {
+        let ahead = self.ahead.filter(|ahead| log.head() > *ahead)?;
+        let suffix = log.suffix(ahead, SYNC_BATCH_ENTRIES_MAX);
+        self.ahead = Some(suffix.to);
+        let fresh = Suffix { from: 0, to: 0, ..suffix };
+        (!fresh.entries.is_empty()).then(|| batch(now, owner, fresh, None))
+    }
+}
+
+fn batch(now: Mono, owner: NodeInfo, suffix: Suffix, snapshot_end: Option<u64>) -> Batch {
+    let Suffix { from, to, entries, rests } = suffix;
+    Batch { owner, from, to, entries: aged(now, entries, rests), snapshot_end }
+}
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;
