@@ -418,9 +418,13 @@ impl Link {
     fn note(&mut self, now: Mono, cursors: Vec<Cursor>, view: &View) -> Option<Incarnation> {
         let peer = self.peer.clone()?;
         self.counters.digest_mismatches += self.auditor.compare(now, &peer, &cursors, view);
+        let its_own = |id: &LogId| (&id.owner, id.incarnation) == (&peer.id, peer.incarnation);
+        // Of others' logs, what is not held here is nothing to be sent.
+        let counts = |id: &LogId| its_own(id) || view.log(id).is_some();
+        self.progress.retain(|id, _| counts(id));
         let mut head = 0;
-        for cursor in &cursors {
-            if (&cursor.log.owner, cursor.log.incarnation) == (&peer.id, peer.incarnation) {
+        for cursor in cursors.iter().filter(|cursor| counts(&cursor.log)) {
+            if its_own(&cursor.log) {
                 head = cursor.seq;
             }
             self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);

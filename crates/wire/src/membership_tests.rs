@@ -12,6 +12,7 @@ fn member(name: &str, incarnation: u64, renewal: u32) -> Member {
         vehicles_url: format!("ws://{name}:7701/v1/obu"),
         operators_url: format!("http://{name}:7801"),
         draining: false,
+        rest: Box::default(),
     };
     Member { renewal, ..Member::new(info) }
 }

@@ -57,6 +57,7 @@ impl Auditor {
             let life = lives.entry(&cursor.log.owner).or_insert(cursor.log.incarnation);
             *life = cursor.log.incarnation.max(*life);
         }
+        self.differing.retain(|id, _| view.log(id).is_some());
         let mut found = 0;
         for cursor in cursors.iter().filter(|cursor| lives[&cursor.log.owner] == cursor.log.incarnation) {
             let comparable = is_witness(peer, &cursor.log, view);
