@@ -59,6 +59,7 @@ fn info(at: usize, incarnation: u64) -> NodeInfo {
         vehicles_url: format!("ws://{}.example:7701/v1/obu", name(at)),
         operators_url: format!("http://{}.example:7801", name(at)),
         draining: false,
+        rest: Box::default(),
     }
 }
 
