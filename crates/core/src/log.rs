@@ -141,6 +141,7 @@ pub struct Log {
     id: LogId,
     head: u64,
     floor: u64,
+    last_attach: u64,
     slots: BTreeMap<VehicleId, Slot>,
     order: BTreeMap<u64, VehicleId>,
     tombstones: BTreeMap<u64, Mono>,
@@ -158,6 +159,7 @@ impl Log {
             id,
             head: 0,
             floor: 0,
+            last_attach: 0,
             slots: BTreeMap::new(),
             order: BTreeMap::new(),
             tombstones: BTreeMap::new(),
@@ -180,6 +182,11 @@ impl Log {
     /// Tombstones up to here may be missing: a cursor below it needs a snapshot.
     pub fn floor(&self) -> u64 {
         self.floor
+    }
+
+    /// Where an attach was told last.
+    pub fn last_attach(&self) -> u64 {
+        self.last_attach
     }
 
     /// Tombstones up to here were not seen, as the log was read from a snapshot.
@@ -343,7 +350,10 @@ impl Log {
     }
 
     fn put(&mut self, now: Mono, vehicle: VehicleId, slot: Slot, rest: Option<Rest>) {
-        self.take(&vehicle);
+        let before = self.take(&vehicle).map(|old| old.entry.epoch);
+        if slot.entry.state == LiveState::Connected && before < Some(slot.entry.epoch) {
+            self.last_attach = self.last_attach.max(slot.seq);
+        }
         if self.ahead.get(&vehicle).is_some_and(|ahead| ahead.seq <= slot.seq) {
             self.ahead.remove(&vehicle);
         }

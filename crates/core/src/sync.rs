@@ -38,7 +38,7 @@ const REWIND_AFTER: Millis = Millis::secs(10);
 /// How long what is fresh may wait for more to go with it, on a stream within a region.
 pub const FLUSH_WITHIN_REGION: Millis = Millis(100);
 
-/// The same between regions, where a frame costs more than an entry.
+/// The same between regions, where a frame costs more than an entry. An attach does not wait.
 pub const FLUSH_BETWEEN_REGIONS: Millis = Millis(500);
 
 /// A driver that comes a little too early is not sent away until the next time.
@@ -319,7 +319,7 @@ impl Link {
             if due == Due::Bulk {
                 bulk.push(id.clone());
             }
-            if !paced || *left == 0 {
+            if !(paced || progress.is_urgent(log)) || *left == 0 {
                 continue;
             }
             let batch = match due {

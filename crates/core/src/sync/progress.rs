@@ -52,6 +52,12 @@ impl Progress {
         self.snapshot_end.is_none() && self.sent.max(self.held) >= log.head()
     }
 
+    /// Whether the peer was not told of an attach. Until it is, the vehicle's old gateway may say that it lets go, and a
+    /// peer that hears that first sees the vehicle vanish.
+    pub fn is_urgent(&self, log: &Log) -> bool {
+        log.last_attach() > self.ahead.unwrap_or(self.sent)
+    }
+
     /// Looks at what the peer lacks. What is relayed has a grace: the owner's own stream is quicker if it stands.
     pub fn due(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
         let due = self.look(now, log, relayed);

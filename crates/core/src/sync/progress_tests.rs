@@ -171,7 +171,7 @@ fn between_regions_what_is_fresh_waits_for_more_to_go_with_it_and_what_is_long_d
     let mut times = Vec::new();
     for n in 0..40 {
         now = now + PUMP;
-        publish(&mut a, now, n, LiveState::Connected);
+        publish(&mut a, now, n, LiveState::Idle);
         if !batches(stream.turn(now, &mut a, &mut b)).is_empty() {
             times.push(now);
         }
@@ -180,8 +180,16 @@ fn between_regions_what_is_fresh_waits_for_more_to_go_with_it_and_what_is_long_d
     assert!(gaps.len() >= 6 && gaps.iter().all(|gap| *gap == FLUSH_BETWEEN_REGIONS), "{gaps:?}");
     // After a pause the first one does not wait.
     stream.run(&mut now, Millis::secs(2), &mut a, &mut b);
-    publish(&mut a, now, 900, LiveState::Connected);
+    publish(&mut a, now, 900, LiveState::Idle);
     assert!(told(&batches(stream.turn(now, &mut a, &mut b)), 900));
+    // Nor does an attach, at any time; where it is now is no attach.
+    for n in 901..920 {
+        publish(&mut a, now, n, LiveState::Connected);
+        assert!(told(&batches(stream.turn(now, &mut a, &mut b)), n), "attach {n}");
+        publish(&mut a, now, n, LiveState::Connected);
+        assert!(!told(&batches(stream.turn(now + PUMP, &mut a, &mut b)), n), "moved {n}");
+        now = now + PUMP + PUMP;
+    }
     (1000..1000 + LONG).for_each(|n| publish(&mut a, now, n, LiveState::Connected));
     let (_, sent) = stream.run(&mut now, Millis::secs(3), &mut a, &mut b);
     assert!(sent > 30, "{sent} batches in 3 s");
