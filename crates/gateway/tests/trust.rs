@@ -136,7 +136,12 @@ fn hello(region: &str, node: &str) -> proto::SyncFrame {
         operators_url: "https://127.0.0.1:1".to_owned(),
         draining: false,
     };
-    let hello = proto::Hello { node: Some(node), protocol: 1, cursors: Vec::new() };
+    let hello = proto::Hello {
+        node: prost::Message::encode_to_vec(&node),
+        protocol: 1,
+        cursors: Vec::new(),
+        oldest_protocol: 1,
+    };
     proto::SyncFrame { frame: Some(Frame::Hello(hello)) }
 }
 
