@@ -5,8 +5,8 @@
 //! planted, an event or action is changed here on its way.
 
 use super::disk::{Disk, Request};
-use super::members::Members;
 use super::faults::Mend;
+use super::members::Members;
 use super::network::{Payload, Place};
 use super::oracle::shown;
 use super::plant::Plant;
@@ -17,8 +17,8 @@ use waygate_core::commands::{Commands, Event as CommandEvent};
 use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, SpoolId, VehicleId};
 use waygate_core::ingest::{Ingest, Ticket};
 use waygate_core::limits;
-use waygate_core::membership::Event as MemberEvent;
 use waygate_core::log::LogId;
+use waygate_core::membership::Event as MemberEvent;
 use waygate_core::message::{AttachAccept, Downlink, TelemetryAck};
 use waygate_core::node::{Action, Event as NodeEvent, HangUp, LinkId, Node};
 use waygate_core::ranges::SeqRanges;
