@@ -95,7 +95,8 @@ pub struct Node {
     view: View,
     streams: BTreeMap<LinkId, Stream>,
     peers: BTreeMap<NodeId, LinkId>,
-    ended: Counters,
+    /// What happened on streams that have ended, by peer.
+    ended: BTreeMap<NodeId, Counters>,
     /// When it last looked for what is overdue.
     ticked: Option<Mono>,
 }
@@ -108,7 +109,7 @@ impl Node {
             view: View::new(me, timers),
             streams: BTreeMap::new(),
             peers: BTreeMap::new(),
-            ended: Counters::default(),
+            ended: BTreeMap::new(),
             ticked: None,
         }
     }
@@ -130,7 +131,15 @@ impl Node {
 
     /// What happened on all streams together.
     pub fn counters(&self) -> Counters {
-        self.streams.values().map(|stream| stream.link.counters()).fold(self.ended, sum)
+        let standing = self.streams.values().map(|stream| stream.link.counters());
+        self.ended.values().copied().chain(standing).fold(Counters::default(), sum)
+    }
+
+    /// What happened on all streams to one peer, in all its lives.
+    pub fn counters_with(&self, peer: &NodeId) -> Counters {
+        let standing = self.streams_to(peer).filter_map(|id| self.streams.get(&id));
+        let ended = self.ended.get(peer).copied().unwrap_or_default();
+        standing.map(|stream| stream.link.counters()).fold(ended, sum)
     }
 
     /// When the register's next deadline is due.
@@ -340,7 +349,11 @@ impl Node {
 
     fn forget(&mut self, id: LinkId) -> Option<Stream> {
         let stream = self.streams.remove(&id)?;
-        self.ended = sum(self.ended, stream.link.counters());
+        // Before its hello nothing is counted.
+        if let Some(peer) = stream.link.peer() {
+            let ended = self.ended.entry(peer.id.clone()).or_default();
+            *ended = sum(*ended, stream.link.counters());
+        }
         Some(stream)
     }
 

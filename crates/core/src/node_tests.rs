@@ -332,6 +332,27 @@ fn two_streams_that_were_dialled_at_once_become_one_at_both_ends() {
 }
 
 #[test]
+fn what_happened_with_a_peer_is_counted_over_all_streams_to_it() {
+    let mut world = settled(3);
+    let peers = [1, 2].map(|g| world.gateways[g].node.view().me().id.clone());
+    let counted = |world: &World| peers.clone().map(|peer| world.gateways[0].node.counters_with(&peer));
+    let before = counted(&world);
+    assert!(before[0].entries_sent > 0, "{before:?}");
+    set_cut(&mut world, 0, 1, true);
+    world.run(Millis::secs(10));
+    assert!(world.gateways[0].node.link_to(&peers[0]).is_none());
+    let during = counted(&world);
+    assert_eq!(during[0], before[0], "what the ended stream carried stays counted");
+    set_cut(&mut world, 0, 1, false);
+    world.leaves(0);
+    world.run(Millis::secs(20));
+    let after = counted(&world);
+    assert!(after[0].entries_sent > during[0].entries_sent, "{after:?}");
+    let all = world.gateways[0].node.counters();
+    assert_eq!(all.entries_sent, after[0].entries_sent + after[1].entries_sent);
+}
+
+#[test]
 fn what_is_published_is_told_to_the_feed_and_never_to_the_driver() {
     let mut world = settled(1);
     let purge = Millis::secs(8 * 24 * 3600);

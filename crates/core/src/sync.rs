@@ -97,6 +97,10 @@ pub struct Link {
     level: Option<Mono>,
     /// Where the peer's own log stood and when it said so, until it is held up to there.
     behind: Option<(u64, Mono)>,
+    /// When the peer was last known to hold all of this node's own log.
+    abreast: Option<Mono>,
+    /// When what both hold was last compared and found equal.
+    audited: Option<Mono>,
     hello_sent: bool,
     /// Since when the peer is known to speak for a life of it that has ended.
     refused: Option<Mono>,
@@ -125,6 +129,8 @@ impl Link {
             heard: now,
             level: None,
             behind: None,
+            abreast: None,
+            audited: None,
             hello_sent: false,
             refused: None,
             cursors_sent: now,
@@ -186,6 +192,16 @@ impl Link {
         let id = LogId { owner: peer.id.clone(), incarnation: peer.incarnation };
         let head = self.progress.get(&id).map_or(0, |progress| progress.held);
         head.saturating_sub(view.log(&id).map_or(0, Log::head))
+    }
+
+    /// When the peer was last known to hold all of this node's own log: what it lacks was said since.
+    pub fn abreast(&self) -> Option<Mono> {
+        self.abreast
+    }
+
+    /// When the peer's copy of this node's own log was last compared with it and found equal.
+    pub fn audited(&self) -> Option<Mono> {
+        self.audited
     }
 
     /// Takes a frame of the peer.
@@ -251,6 +267,9 @@ impl Link {
         let Some(peer) = self.peer.clone() else {
             return;
         };
+        if self.lag(view) == 0 {
+            self.abreast = Some(now);
+        }
         let within = peer.region == view.me().region;
         let pace = if within { FLUSH_WITHIN_REGION } else { FLUSH_BETWEEN_REGIONS };
         // What is held is said last: then the peer has read all that came before, and both compare the same place.
@@ -428,6 +447,16 @@ impl Link {
                 head = cursor.seq;
             }
             self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);
+            let own = view.log(&cursor.log).filter(|_| cursor.log == view.own_log_id());
+            if own.is_some_and(|log| {
+                (log.head(), log.live() as u64, log.digest()) == (cursor.seq, cursor.count, cursor.digest)
+            }) {
+                self.audited = Some(now);
+            }
+        }
+        // Of a log in which nothing was said there is no copy.
+        if view.log(&view.own_log_id()).is_none_or(|log| log.head() == 0) {
+            self.audited = Some(now);
         }
         self.behind = self.behind.or(Some((head, now)));
         self.catch_up(view);

@@ -186,6 +186,26 @@ fn after_a_lost_frame_the_rest_is_refused_and_sent_again() {
 }
 
 #[test]
+fn it_is_known_since_when_a_peer_lacks_something_and_when_its_copy_was_last_equal() {
+    let (mut a, mut b, mut now) = (view("a"), view("b"), START);
+    publish(&mut a, START, 1, LiveState::Connected);
+    let mut stream = Stream::open(now);
+    assert_eq!((stream.a.abreast(), stream.a.audited()), (None, None), "nothing was said yet");
+    stream.run(&mut now, Millis::secs(3), &mut a, &mut b);
+    assert_eq!((stream.a.lag(&a), stream.a.abreast()), (0, Some(now)));
+    assert!(stream.a.audited().is_some_and(|at| now.since(at) <= HEARTBEAT));
+    assert!(stream.b.audited().is_some_and(|at| now.since(at) <= HEARTBEAT), "of nothing there is no copy");
+    let cut = now;
+    publish(&mut a, now, 2, LiveState::Connected);
+    for _ in 0..50 {
+        now = now + PUMP;
+        pumped(&mut stream.a, now, ROOM, &a);
+    }
+    assert_eq!((stream.a.lag(&a), stream.a.abreast()), (1, Some(cut)), "it lacks what was said since");
+    assert!(stream.a.audited() <= Some(cut), "what the peer has not told of is not compared");
+}
+
+#[test]
 fn no_one_writes_the_log_of_this_node() {
     let (mut a, mut b) = (view("a"), view("b"));
     publish(&mut a, START, 1, LiveState::Connected);
