@@ -102,8 +102,8 @@ impl PresenceTask {
         gate: Gate,
     ) -> Self {
         let Outlets { journal, errands, live, refusals } = outlets;
-        let bars = Bars::default();
-        let state = State { node, clock, gate, bars, mailboxes: BTreeMap::new(), links: BTreeMap::new() };
+        let (mailboxes, links, ended) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let state = State { node, clock, gate, bars: Bars::default(), mailboxes, links, ended };
         Self {
             state,
             commands,
@@ -190,7 +190,7 @@ impl PresenceTask {
             }
             Command::FrameReceived(link, frame) => self.apply(Event::FrameReceived(link, frame)),
             Command::LinkLost(link) => {
-                self.state.links.remove(&link);
+                self.state.forget_link(link);
                 self.apply(Event::LinkLost(link));
             }
             Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
@@ -371,7 +371,7 @@ impl PresenceTask {
             HangUp::Twin => tracing::debug!(link = link.0, "there are two streams to a peer; one ends"),
             HangUp::Silent => tracing::warn!(link = link.0, "a peer is silent; its stream ends"),
         }
-        if let Some(link) = self.state.links.remove(&link) {
+        if let Some(link) = self.state.forget_link(link) {
             link.hang_up.cancel();
         }
     }

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+mod cluster;
 mod command;
 mod enrolment;
 mod event;
 mod instant;
 mod timeline;
 
+pub use cluster::{
+    Agreement, Audit, GatewayLoad, GatewayView, HeldLog, LogAgreement, PeerLink, SeenGateway, SilentGateway, Views,
+};
 pub use command::{
     CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage,
     NewSnapshot, Page, PageOutcome, Snapshot,
@@ -305,6 +309,9 @@ pub struct Gateway {
     pub stale_for_s: Option<f64>,
     /// Its vehicles by state.
     pub vehicles: StateCounts,
+    /// What passes between it and the answering gateway; none of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PeerLink>,
 }
 
 /// Vehicles by state.

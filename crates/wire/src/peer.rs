@@ -201,7 +201,8 @@ fn node_from_bytes(bytes: &[u8]) -> Result<NodeInfo, FieldFault> {
     Ok(NodeInfo { rest: rest.into(), ..node_from_proto(Some(node))? })
 }
 
-pub(crate) fn node_to_proto(node: NodeInfo) -> proto::Node {
+/// Writes a node.
+pub fn node_to_proto(node: NodeInfo) -> proto::Node {
     proto::Node {
         id: node.id.into(),
         region: node.region.into(),

@@ -2,12 +2,14 @@
 
 use super::Operators;
 use super::problem::Problem;
+use super::regions::by_region;
+use super::seen::gateway_view;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use std::collections::BTreeMap;
-use waygate_wire::operator::Readiness;
+use waygate_wire::operator::{Readiness, SeenGateway};
 
 /// The process lives and answers.
 pub async fn live() -> &'static str {
@@ -74,8 +76,9 @@ impl Operators {
             metrics::counter!("waygate_sync_digest_mismatches_total").absolute(counters.digest_mismatches);
             metrics::counter!("waygate_sync_entries_mended_total").absolute(counters.entries_mended);
         }
-        if let Some(regions) = self.regions().await {
-            let states = regions.totals;
+        if let Some(view) = self.own_view().await.map(gateway_view) {
+            view.gateways.iter().for_each(measure_link);
+            let states = by_region(view).totals;
             for (state, count) in [
                 ("online", states.online),
                 ("idle", states.idle),
@@ -88,4 +91,21 @@ impl Operators {
             }
         }
     }
+}
+
+/// Sets what is known of the way to another gateway. What is not known now is no number.
+fn measure_link(seen: &SeenGateway) {
+    let (gateway, Some(link)) = (&seen.gateway, &seen.gateway.link) else { return };
+    let peer = || gateway.id.clone();
+    let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    let behind = link.up.then_some(gateway.lag_entries as f64);
+    metrics::gauge!("waygate_peer_up", "peer" => peer()).set(if link.up { 1.0 } else { 0.0 });
+    metrics::gauge!("waygate_peer_behind_entries", "peer" => peer()).set(known(behind));
+    metrics::gauge!("waygate_peer_behind_seconds", "peer" => peer()).set(known(gateway.lag_s));
+    metrics::gauge!("waygate_peer_ahead_entries", "peer" => peer()).set(known(link.ahead_entries.map(|n| n as f64)));
+    metrics::gauge!("waygate_peer_ahead_seconds", "peer" => peer()).set(known(link.ahead_s));
+    metrics::gauge!("waygate_peer_audit_age_seconds", "peer" => peer()).set(known(link.audit.equal_ago_s));
+    metrics::counter!("waygate_peer_bytes_sent_total", "peer" => peer()).absolute(link.bytes_sent);
+    metrics::counter!("waygate_peer_bytes_received_total", "peer" => peer()).absolute(link.bytes_received);
+    metrics::counter!("waygate_peer_digest_mismatches_total", "peer" => peer()).absolute(link.audit.mismatches);
 }

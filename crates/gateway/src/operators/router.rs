@@ -3,10 +3,11 @@
 use super::origin::{self, Names};
 use super::problem::Problem;
 use super::{
-    Operators, assets, commands, enrolment, health, live_stream, page, regions, telemetry, timeline, vehicles,
+    Operators, assets, commands, enrolment, health, live_stream, overview, page, regions, telemetry, timeline, vehicles,
 };
 use crate::peers::gate::{self, Gate};
 use crate::peers::membership::MembershipService;
+use crate::peers::meter;
 use crate::peers::revocation::Lists;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use waygate_wire::proto::commands_server::CommandsServer;
 use waygate_wire::proto::enrolment_server::EnrolmentServer;
 use waygate_wire::proto::handover_server::HandoverServer;
 use waygate_wire::proto::membership_server::MembershipServer;
+use waygate_wire::proto::overview_server::OverviewServer;
 use waygate_wire::proto::paging_server::PagingServer;
 use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::revocation_server::RevocationServer;
@@ -42,6 +44,7 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
     .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .add_service(CommandsServer::new(operators.commands.clone()))
     .add_service(RevocationServer::new(lists).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+    .add_service(OverviewServer::new(operators.clone()))
     .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     .into_axum_router();
     let api = Router::new()
@@ -58,6 +61,8 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
         .route("/v1/commands/{id}", get(commands::one).delete(commands::cancel))
         .route("/v1/stream", get(live_stream::follow))
         .route("/v1/regions", get(regions::list))
+        .route("/v1/gateways", get(overview::own))
+        .route("/v1/views", get(overview::all))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -65,7 +70,8 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
     // gRPC's own fallback would answer every unknown path.
-    let grpc = grpc.reset_fallback().layer(axum::middleware::from_fn_with_state(gate, gate::check));
+    let grpc = grpc.reset_fallback().layer(axum::middleware::from_fn(meter::served));
+    let grpc = grpc.layer(axum::middleware::from_fn_with_state(gate, gate::check));
     grpc.merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
 }
 

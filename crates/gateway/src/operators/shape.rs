@@ -6,9 +6,9 @@ use waygate_core::cause::DetachCause;
 use waygate_core::id::VehicleId;
 use waygate_core::record::{Fix, Record, SignalValue};
 use waygate_core::time::{Millis, Wall};
-use waygate_core::view::{AgeKind, Known, Sight, StaleWhy, Tally};
+use waygate_core::view::{AgeKind, Known, Sight, StaleWhy};
 use waygate_store::Latest;
-use waygate_wire::operator::{self, Instant, LivePosition, Position, StateCounts, TelemetryRecord, U64Text, Vehicle};
+use waygate_wire::operator::{self, Instant, LivePosition, Position, TelemetryRecord, U64Text, Vehicle};
 
 /// A vehicle as it is shown, without its position.
 pub fn vehicle(sight: &Sight) -> Vehicle {
@@ -79,18 +79,6 @@ fn stale_why(why: StaleWhy) -> operator::StaleWhy {
         StaleWhy::OwnerLeft => operator::StaleWhy::OwnerLeft,
         StaleWhy::OwnerRestarted => operator::StaleWhy::OwnerRestarted,
         StaleWhy::ViewCutOff => operator::StaleWhy::ViewCutOff,
-    }
-}
-
-/// Vehicles by state.
-pub fn counts(tally: Tally) -> StateCounts {
-    StateCounts {
-        online: tally.online,
-        idle: tally.idle,
-        asleep: tally.asleep,
-        unreachable: tally.unreachable,
-        offline: tally.offline,
-        stale: tally.stale,
     }
 }
 

@@ -11,6 +11,7 @@ use super::shape;
 use crate::feed::Place;
 use crate::peers::membership::Membership;
 use crate::peers::place::{Area, from_proto};
+use crate::presence::State as PresenceState;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -115,6 +116,27 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// As they are seen now; `unanswered` are configured addresses where nobody was met.
+    pub fn seen<'a>(state: &PresenceState, unanswered: impl IntoIterator<Item = &'a String>) -> Self {
+        let mut peers = Self::default();
+        let mut met = BTreeSet::new();
+        for node in state.node.view().nodes() {
+            let info = &node.info;
+            met.insert(info.operators_url.clone());
+            let region = info.region.as_str().to_owned();
+            match node.liveness {
+                Liveness::Own => {}
+                Liveness::Alive { .. } => {
+                    peers.alive.push((info.id.as_str().to_owned(), region, info.operators_url.clone()));
+                }
+                Liveness::Lost { .. } | Liveness::Unmet { .. } => drop(peers.missing.insert(region)),
+            }
+        }
+        // A configured peer that was never heard has no name yet: its address stands for it.
+        peers.missing.extend(unanswered.into_iter().filter(|seed| !met.contains(*seed)).cloned());
+        peers
+    }
+
     /// What an answer covers, if these regions did not answer either.
     pub fn view(&self, unanswered: BTreeSet<String>) -> ViewStatus {
         let missing: BTreeSet<_> = self.missing.iter().cloned().chain(unanswered).collect();
@@ -126,28 +148,15 @@ impl Peers {
 type Told = BTreeMap<VehicleId, proto::LatestPosition>;
 
 impl Operators {
+    /// Configured addresses where nobody was met.
+    pub(super) fn unanswered(&self) -> Vec<String> {
+        self.membership.roster.roster().borrow().unanswered.iter().cloned().collect()
+    }
+
     /// The other gateways, as this one sees them now.
     pub async fn peers(&self) -> Result<Peers, Problem> {
-        let unanswered = self.membership.roster.roster().borrow().unanswered.clone();
-        let peers = self.presence.ask(move |state| {
-            let mut peers = Peers::default();
-            let mut met = BTreeSet::new();
-            for node in state.node.view().nodes() {
-                let info = &node.info;
-                met.insert(info.operators_url.clone());
-                let region = info.region.as_str().to_owned();
-                match node.liveness {
-                    Liveness::Own => {}
-                    Liveness::Alive { .. } => {
-                        peers.alive.push((info.id.as_str().to_owned(), region, info.operators_url.clone()));
-                    }
-                    Liveness::Lost { .. } | Liveness::Unmet { .. } => drop(peers.missing.insert(region)),
-                }
-            }
-            // A configured peer that was never heard has no name yet: its address stands for it.
-            peers.missing.extend(unanswered.into_iter().filter(|seed| !met.contains(seed.as_str())));
-            peers
-        });
+        let unanswered = self.unanswered();
+        let peers = self.presence.ask(move |state| Peers::seen(state, &unanswered));
         peers.await.ok_or_else(Problem::stopping)
     }
 

@@ -2,6 +2,7 @@
 
 use super::channels::Channels;
 use super::membership::Membership;
+use super::meter::{Meter, dialled};
 use super::stream::{Streams, encode};
 use crate::presence::Presence;
 use crate::tasks::Tasks;
@@ -99,14 +100,14 @@ impl Dialer {
             tracing::error!(address, "this is no address of a peer");
             return false;
         };
-        let opened = self.streams.open(true).await;
-        let response = PresenceClient::new(channel).sync(encode(opened.outbound)).await;
+        let opened = self.streams.open(true, Meter::default()).await;
+        let response = PresenceClient::new(dialled(channel, &opened.meter)).sync(encode(opened.outbound)).await;
         let inbound = match response {
             Ok(response) => response.into_inner(),
             Err(status) => {
                 tracing::debug!(address, message = status.message(), "a peer cannot be reached");
                 let nothing = futures_util::stream::empty();
-                self.streams.read(opened.link, nothing, opened.hang_up, None).await;
+                self.streams.read(opened.link, &opened.meter, nothing, opened.hang_up, None).await;
                 return false;
             }
         };
@@ -122,7 +123,7 @@ impl Dialer {
                 *peer = Some(greeter);
             }
         });
-        let why = self.streams.read(opened.link, noted, opened.hang_up, speaker).await;
+        let why = self.streams.read(opened.link, &opened.meter, noted, opened.hang_up, speaker).await;
         tracing::debug!(address, why, "a stream to a peer has ended");
         heard
     }

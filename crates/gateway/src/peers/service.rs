@@ -1,6 +1,7 @@
 //! What this gateway answers its peers over gRPC.
 
 use super::handover::Notice;
+use super::meter::Meter;
 use super::place::{Area, to_proto};
 use super::stream::{Streams, encode};
 use crate::enrolment::EnrolmentDesk;
@@ -72,14 +73,18 @@ impl PresenceService for PeerService {
     type SyncStream = Outbound<proto::SyncFrame>;
 
     async fn sync(&self, request: Request<Streaming<proto::SyncFrame>>) -> Result<Response<Self::SyncStream>, Status> {
-        let opened = self.streams.open(false).await;
+        let meter = request.extensions().get::<Meter>().cloned().unwrap_or_default();
+        let opened = self.streams.open(false, meter).await;
         let (streams, stopping) = (self.streams.clone(), self.tasks.stopping());
         let speaker = request.extensions().get::<Arc<Peer>>().map(|peer| peer.identity.clone());
-        let (link, hang_up, inbound) = (opened.link, opened.hang_up.clone(), request.into_inner());
+        let (link, meter, hang_up) = (opened.link, opened.meter, opened.hang_up.clone());
+        let inbound = request.into_inner();
         self.tasks.spawn("peer", async move {
             let stopped = hang_up.clone();
             tokio::select! {
-                why = streams.read(link, inbound, hang_up, speaker) => tracing::debug!(why, "a stream from a peer has ended"),
+                why = streams.read(link, &meter, inbound, hang_up, speaker) => {
+                    tracing::debug!(why, "a stream from a peer has ended");
+                }
                 () = stopping => stopped.cancel(),
             }
         });

@@ -1,6 +1,7 @@
 //! A presence stream's shell: frames between the presence task and a gRPC stream, either way it was opened.
 
 use super::gate::impostor;
+use super::meter::Meter;
 use crate::presence::{Command, Link, Presence};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Streams {
 pub struct Opened {
     /// Its name.
     pub link: LinkId,
+    /// Counts what passes on it.
+    pub meter: Meter,
     /// Frames for the peer.
     pub outbound: ReceiverStream<Frame>,
     /// Ends it.
@@ -42,13 +45,14 @@ impl Streams {
     }
 
     /// Tells the presence task of a new stream.
-    pub async fn open(&self, dialled: bool) -> Opened {
+    pub async fn open(&self, dialled: bool, meter: Meter) -> Opened {
         let link = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let (frames, outbound) = mpsc::channel(FRAMES_MAX);
         let hang_up = CancellationToken::new();
-        let command = Command::LinkOpened(link, Link { dialled, frames, hang_up: hang_up.clone() });
+        let command =
+            Command::LinkOpened(link, Link { dialled, frames, meter: meter.clone(), hang_up: hang_up.clone() });
         self.presence.tell(command).await;
-        Opened { link, outbound: ReceiverStream::new(outbound), hang_up }
+        Opened { link, meter, outbound: ReceiverStream::new(outbound), hang_up }
     }
 
     /// Gives the peer's frames to the presence task until the stream ends. Returns why it ended.
@@ -57,6 +61,7 @@ impl Streams {
     pub async fn read<S>(
         &self,
         link: LinkId,
+        meter: &Meter,
         mut inbound: S,
         hang_up: CancellationToken,
         speaker: Option<Identity>,
@@ -84,6 +89,9 @@ impl Streams {
                         metrics::counter!("waygate_peer_calls_refused_total").increment(1);
                         tracing::warn!("a stream of a peer was refused: {why}");
                         break why;
+                    }
+                    if let Some(Frame::Hello { node, .. }) = &read.frame {
+                        meter.name(&node.id);
                     }
                     count_unread(&read);
                     if let Some(frame) = read.frame {

@@ -4,6 +4,7 @@ use super::State;
 use super::leaving::ContextRequest;
 use crate::mailbox::Mailbox;
 use crate::peers::handover::Notice;
+use crate::peers::meter::Meter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -91,6 +92,8 @@ pub struct Link {
     pub dialled: bool,
     /// Takes frames for the peer.
     pub frames: mpsc::Sender<Frame>,
+    /// Counts what passes.
+    pub meter: Meter,
     /// Ends the stream.
     pub hang_up: tokio_util::sync::CancellationToken,
 }

@@ -4,11 +4,12 @@ use super::Link;
 use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::mailbox::{Letter, Mailbox};
+use crate::peers::meter::Passed;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::credential::Bars;
-use waygate_core::id::{ConnId, VehicleId};
+use waygate_core::id::{ConnId, NodeId, VehicleId};
 use waygate_core::message::Downlink;
 use waygate_core::node::{LinkId, Node};
 use waygate_core::session::{Phase, Session};
@@ -28,6 +29,8 @@ pub struct State {
     pub bars: Bars,
     pub(super) mailboxes: BTreeMap<ConnId, Arc<Mailbox>>,
     pub(super) links: BTreeMap<LinkId, Link>,
+    /// What passed on streams that have ended, by peer.
+    pub(super) ended: BTreeMap<NodeId, Passed>,
 }
 
 impl State {
@@ -63,6 +66,23 @@ impl State {
     /// How many sockets are attached.
     pub fn sockets(&self) -> usize {
         self.mailboxes.len()
+    }
+
+    /// What passed between this gateway and a peer, on all streams of this life.
+    pub fn passed(&self, peer: &NodeId) -> Passed {
+        let standing = self.links.values().filter(|link| link.meter.peer() == Some(peer));
+        let ended = self.ended.get(peer).copied().unwrap_or_default();
+        standing.map(|link| link.meter.passed()).fold(ended, |sum, passed| sum + passed)
+    }
+
+    /// A stream has ended; what passed on it stays counted.
+    pub(super) fn forget_link(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if let Some(peer) = link.meter.peer() {
+            let ended = self.ended.entry(peer.clone()).or_default();
+            *ended = *ended + link.meter.passed();
+        }
+        Some(link)
     }
 
     /// A vehicle connected here was heard more lately than its log entry says.
