@@ -65,6 +65,9 @@ pub enum Command {
     /// Show every region and gateway as the asked gateway sees them.
     #[command(after_help = EXIT_CODES)]
     Regions(commands::regions::RegionsArgs),
+    /// Ask every gateway what it sees: who hears whom, how far behind, bytes of each link, whether copies agree.
+    #[command(after_help = EXIT_CODES)]
+    Gateways(commands::gateways::GatewaysArgs),
     /// Print a vehicle's presence transitions, newest first: when, which, why, at which gateway.
     #[command(after_help = EXIT_CODES)]
     Timeline(commands::timeline::TimelineArgs),
@@ -104,6 +107,7 @@ impl Command {
             Self::History(args) => args.ask.json,
             Self::Watch(args) => args.ask.json,
             Self::Regions(args) => args.ask.json,
+            Self::Gateways(args) => args.ask.json,
             Self::Timeline(args) => args.ask.json,
             Self::Send(args) => args.ask.json,
             Self::One(args) => args.ask.json,

@@ -49,6 +49,7 @@ async fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Vehicle(args) => commands::vehicle::run(args, output).await,
         Command::History(args) => commands::history::run(args, output).await,
         Command::Watch(args) => commands::watch::run(args, output).await,
+        Command::Gateways(args) => commands::gateways::run(args, output).await,
         Command::Regions(args) => commands::regions::run(args, output).await,
         Command::Timeline(args) => commands::timeline::run(args, output).await,
         Command::Send(args) => commands::send::run(args, output).await,

@@ -1,5 +1,6 @@
 //! Tables that fit the terminal: the least needed columns are left out before anything is wrapped.
 
+use std::borrow::Cow;
 use std::io;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -8,9 +9,9 @@ use crate::output::Output;
 use crate::words;
 
 /// A column: its heading, how its cells are set, and how soon it goes when there is no room.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Column {
-    heading: &'static str,
+    heading: Cow<'static, str>,
     right: bool,
     /// Columns with a higher number go first; those with 0 stay.
     expendable: u8,
@@ -18,11 +19,16 @@ pub struct Column {
 
 impl Column {
     pub const fn left(heading: &'static str) -> Self {
-        Self { heading, right: false, expendable: 0 }
+        Self { heading: Cow::Borrowed(heading), right: false, expendable: 0 }
+    }
+
+    /// Headed by what an answer says.
+    pub fn named(heading: &str) -> Self {
+        Self { heading: Cow::Owned(words::plain(heading).into_owned()), right: false, expendable: 0 }
     }
 
     pub const fn right(heading: &'static str) -> Self {
-        Self { heading, right: true, expendable: 0 }
+        Self { heading: Cow::Borrowed(heading), right: true, expendable: 0 }
     }
 
     /// May be left out; the highest rank goes first.
@@ -111,7 +117,7 @@ impl Grid {
             table.force_no_tty();
         }
         table.set_header(shown.iter().map(|&i| {
-            let heading = Cell::new(self.columns[i].heading);
+            let heading = Cell::new(&self.columns[i].heading);
             if colour { heading.add_attribute(Attribute::Dim) } else { heading }
         }));
         for row in &self.rows {

@@ -33,6 +33,21 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// A size in the largest decimal unit that fits.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut value = number as f64;
+    let mut unit = "B";
+    for larger in UNITS {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    if unit == "B" || value >= 99.95 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
 /// A speed for people: km/h from m/s.
 pub fn speed(metres_per_second: f64) -> String {
     format!("{:.0} km/h", metres_per_second * 3.6)

@@ -24,6 +24,20 @@ fn an_age_that_is_none_is_not_given_as_one() {
 }
 
 #[test]
+fn sizes_use_the_largest_unit_that_fits() {
+    for (size, words) in [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (48_213, "48.2 kB"),
+        (999_960, "1.0 MB"),
+        (1_500_000_000, "1.5 GB"),
+    ] {
+        assert_eq!(bytes(size), words);
+    }
+}
+
+#[test]
 fn counts_are_grouped_by_thousands() {
     assert_eq!(count(7), "7");
     assert_eq!(count(999), "999");

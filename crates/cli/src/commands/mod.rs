@@ -4,6 +4,7 @@ pub mod admit;
 pub mod command;
 pub mod follow;
 pub mod gateway;
+pub mod gateways;
 pub mod history;
 pub mod list;
 pub mod page;

@@ -49,6 +49,7 @@ pub fn grid(regions: &Regions) -> Grid {
         Column::left("STATUS"),
         Column::right("HEARD").expendable(1),
         Column::right("BEHIND").expendable(3),
+        Column::right("AHEAD").expendable(8),
         Column::right("ONLINE"),
         Column::right("IDLE").expendable(4),
         Column::right("ASLEEP").expendable(7),
@@ -65,12 +66,14 @@ pub fn grid(regions: &Regions) -> Grid {
                 Field::new(status).coloured(colour),
                 Field::new(heard_words(gateway)),
                 Field::new(lag_words(gateway)),
+                Field::new(ahead_words(gateway)),
             ];
             row.extend(count_fields(&gateway.vehicles));
             grid.row(row);
         }
     }
-    let mut total = vec![Field::new("all"), Field::new(""), Field::new(""), Field::new(""), Field::new("")];
+    let mut total =
+        vec![Field::new("all"), Field::new(""), Field::new(""), Field::new(""), Field::new(""), Field::new("")];
     total.extend(count_fields(&regions.totals));
     grid.row(total);
     grid
@@ -94,8 +97,19 @@ fn heard_words(gateway: &Gateway) -> String {
     gateway.heard_ago_s.map_or_else(|| "-".to_owned(), words::age)
 }
 
-fn lag_words(gateway: &Gateway) -> String {
-    match (gateway.lag_entries, gateway.lag_s) {
+/// What is missing here of its log.
+pub fn lag_words(gateway: &Gateway) -> String {
+    lag(gateway.lag_entries, gateway.lag_s)
+}
+
+/// What it lacks of the asked gateway's log.
+pub fn ahead_words(gateway: &Gateway) -> String {
+    let link = gateway.link.as_ref();
+    lag(link.and_then(|link| link.ahead_entries).unwrap_or_default(), link.and_then(|link| link.ahead_s))
+}
+
+fn lag(entries: u64, seconds: Option<f64>) -> String {
+    match (entries, seconds) {
         (0, _) => "-".to_owned(),
         (entries, None) => words::count(entries),
         (entries, Some(s)) => format!("{}, {}", words::count(entries), words::age(s)),
