@@ -356,6 +356,12 @@ export const TESTS = [
         `${words}`,
       )
       const ages = (await page.locator('#regions .heard').allTextContents()).filter((a) => a !== '')
+      const heard = '#regions .sight[data-sight=heard]'
+      await page.waitForFunction(
+        ([selector, n]) => document.querySelectorAll(selector).length === n,
+        [heard, words.length * (words.length - 1)],
+      )
+      assert.equal(await page.locator('#regions .link:not([hidden])').count(), words.length - 1)
       assert.ok(ages.length > 0 && ages.every((a) => /^(just now|\d+ s ago)$/.test(a)), `${ages}`)
     },
   },

@@ -75,6 +75,34 @@ export interface GatewayJson {
   lag_s?: number | null
   stale_for_s?: number | null
   vehicles: Partial<Record<State, number>>
+  draining?: boolean
+  link?: LinkJson | null
+}
+
+/** What passes between the gateway that answers and another. */
+export interface LinkJson {
+  up: boolean
+  ahead_entries: number | null
+  ahead_s: number | null
+  bytes_sent: number
+  bytes_received: number
+  audit: { mismatches: number; equal_ago_s: number | null }
+}
+
+/** What one gateway sees. */
+export interface GatewayViewJson {
+  seen_by: string
+  region: string
+  gateways: (GatewayJson & { region: string })[]
+}
+
+/** What every gateway sees, as far as it says so. */
+export interface ViewsJson {
+  gateway: string
+  time: string
+  views: GatewayViewJson[]
+  silent: { gateway: string | null; region: string | null; operators_url: string; why: string }[]
+  logs: { owner: string; incarnation: string; agreement: string; head: string; behind: string[] }[]
 }
 
 export interface RegionsJson {
@@ -179,6 +207,10 @@ export function readVehicle(id: string, signal?: AbortSignal): Promise<VehicleDe
 
 export function readRegions(signal?: AbortSignal): Promise<RegionsJson> {
   return request('v1/regions', { signal })
+}
+
+export function readViews(signal?: AbortSignal): Promise<ViewsJson> {
+  return request('v1/views', { signal })
 }
 
 /** Reads a vehicle's records of a time span, in the order of their time, with the regions that did not answer. */

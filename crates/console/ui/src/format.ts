@@ -42,6 +42,17 @@ export function count(n: number): string {
   return grouped.format(n).replace(/,/g, '\u202f')
 }
 
+/** A size in the largest decimal unit that fits: "999 B", "48 kB", "1.2 MB". */
+export function bytes(n: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let [value, at] = [n, 0]
+  while (value >= 999.5 && at < units.length - 1) {
+    value /= 1000
+    at += 1
+  }
+  return `${at > 1 && value < 99.95 ? value.toFixed(1) : value.toFixed(0)} ${units[at]}`
+}
+
 export function speed_kmh(metresPerSecond: number | null | undefined): string {
   return metresPerSecond === null || metresPerSecond === undefined ? '–' : `${Math.round(metresPerSecond * 3.6)}`
 }

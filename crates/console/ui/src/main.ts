@@ -6,6 +6,7 @@ import './styles/bar.css'
 import './styles/map.css'
 import './styles/panel.css'
 import './styles/regions.css'
+import './styles/sights.css'
 import './styles/drawer.css'
 import './styles/reach.css'
 import './styles/timeline.css'
@@ -158,7 +159,11 @@ class Console {
     document.documentElement.dataset.link = session.link.kind
     if (this.stale || this.sort === 'heard' || this.sort === 'speed') this.refreshList()
     else this.list.draw()
-    if (this.tab === 'regions') this.regions.draw(session.regions, now - session.regionsAt, this.filter.regions)
+    if (this.tab === 'regions') {
+      session.keepViewsFresh()
+      this.regions.draw(session.regions, now - session.regionsAt, this.filter.regions)
+      this.regions.drawSights(session.views, now - session.viewsAt)
+    }
     this.openWanted()
     this.drawer.draw()
     if (!this.fitted && session.listed) this.fitted = this.map.fit(session.fleet.vehicles.values(), false)

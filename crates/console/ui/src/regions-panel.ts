@@ -2,11 +2,13 @@
 //
 // Builds a card a region once and then only writes what changed, so that nothing is taken away under a click.
 
-import { type GatewayJson, type RegionsJson, STATES } from './api'
+import { type GatewayJson, type RegionsJson, STATES, type ViewsJson } from './api'
 import { el, setText } from './dom'
-import { coarseSpan, count, span, STATE_WORDS } from './format'
+import { bytes, coarseSpan, count, span, STATE_WORDS } from './format'
 import { sign } from './looks'
 import { isCut } from './outlook'
+import { SightTable } from './sight-table'
+import { isLate } from './sights'
 
 export interface RegionsEvents {
   filtered(region: string): void
@@ -18,6 +20,7 @@ interface GatewayParts {
   word: HTMLElement
   heard: HTMLElement
   behind: HTMLElement
+  link: HTMLElement
   shares: HTMLElement
   legend: HTMLElement
   /** The counts that are drawn. */
@@ -28,6 +31,7 @@ export class RegionsPanel {
   private readonly lead = el('p', 'lead')
   private readonly foot = el('p', 'foot')
   private readonly empty = el('p', 'empty', 'The regions have not been read yet.')
+  private readonly sights = new SightTable()
   private readonly filters = new Map<string, HTMLButtonElement>()
   private readonly gateways = new Map<string, GatewayParts>()
   /** Which regions and gateways have cards. */
@@ -62,11 +66,21 @@ export class RegionsPanel {
       setText(this.foot, `${count(acked)} records acknowledged by ${regions.gateway}, each on its disk first.`)
   }
 
+  /** Draws what every gateway sees; `elapsed_s` is the age of the reading. */
+  drawSights(views: ViewsJson | null, elapsed_s: number): void {
+    this.sights.draw(views, elapsed_s)
+  }
+
   private build(own: string, regions: RegionsJson['regions']): void {
     this.filters.clear()
     this.gateways.clear()
     this.lead.replaceChildren('Every region as ', el('b', {}, own), ' sees it.')
-    this.root.replaceChildren(this.lead, ...regions.map((r) => this.region(r.region, r.gateways)), this.foot)
+    this.root.replaceChildren(
+      this.lead,
+      ...regions.map((r) => this.region(r.region, r.gateways)),
+      this.sights.root,
+      this.foot,
+    )
   }
 
   private region(name: string, gateways: GatewayJson[]): HTMLElement {
@@ -93,11 +107,12 @@ function gatewayParts(gateway: GatewayJson, named: boolean): GatewayParts {
     word: el('span', 'word'),
     heard: el('span', 'heard'),
     behind: el('p', 'behind'),
+    link: el('p', 'link'),
     shares: el('div', { class: 'shares', attributes: { 'aria-hidden': 'true' } }),
     legend: el('p', 'legend'),
   }
   const condition = el('p', 'condition', parts.lamp, named && el('b', {}, gateway.id), parts.word, parts.heard)
-  const root = el('div', 'gateway', condition, parts.behind, parts.shares, parts.legend, address(gateway))
+  const root = el('div', 'gateway', condition, parts.behind, parts.shares, parts.legend, parts.link, address(gateway))
   return { root, ...parts, drawn: '' }
 }
 
@@ -108,6 +123,7 @@ function write(parts: GatewayParts, gateway: GatewayJson, elapsed_s: number): vo
   setText(parts.heard, heardWords(gateway, elapsed_s))
   setText(parts.behind, behindWords(gateway))
   parts.behind.hidden = gateway.self
+  writeLink(parts.link, gateway, elapsed_s)
   const counts = JSON.stringify(gateway.vehicles)
   if (counts === parts.drawn) return
   parts.drawn = counts
@@ -130,6 +146,24 @@ function write(parts: GatewayParts, gateway: GatewayJson, elapsed_s: number): vo
       ),
     ),
   )
+}
+
+/** What passes on the way to it, and whether its copy of this gateway's log is right. */
+function writeLink(root: HTMLElement, { link }: GatewayJson, elapsed_s: number): void {
+  root.hidden = !link
+  if (!link) return
+  const lacks = link.ahead_entries ?? 0
+  const equal = link.audit.equal_ago_s
+  const parts = [
+    `${bytes(link.bytes_sent)} sent, ${bytes(link.bytes_received)} received`,
+    isLate(lacks, link.ahead_s) &&
+      `it lacks ${count(lacks)} of ours${link.ahead_s === null ? '' : `, ${span(link.ahead_s)}`}`,
+    equal !== null && `copies equal ${coarseSpan(equal + elapsed_s)} ago`,
+    link.audit.mismatches > 0 &&
+      `differed ${link.audit.mismatches === 1 ? 'once' : `${count(link.audit.mismatches)} times`}`,
+  ]
+  setText(root, parts.filter((part) => part !== false).join(' · '))
+  root.toggleAttribute('data-differed', link.audit.mismatches > 0)
 }
 
 function conditionOf(gateway: GatewayJson): 'self' | 'cut' | 'alive' | 'unknown' {

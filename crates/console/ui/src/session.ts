@@ -3,7 +3,16 @@
 // Owns the fleet and what is known of the regions and of the link. Lists every vehicle when the stream opens and
 // whenever events were missed; applies stream events as they come.
 
-import { faultText, type FixJson, listVehicles, readRegions, type RegionsJson, type VehicleJson } from './api'
+import {
+  faultText,
+  type FixJson,
+  listVehicles,
+  readRegions,
+  readViews,
+  type RegionsJson,
+  type VehicleJson,
+  type ViewsJson,
+} from './api'
 import { Fleet } from './fleet'
 import type { CommandJson } from './presence-api'
 import { Stream, type StreamEvent } from './sse'
@@ -39,6 +48,10 @@ export class Session {
   regions: RegionsJson | null = null
   /** When the regions were read, seconds of the page's clock. */
   regionsAt = 0
+  /** What every gateway sees; asked for only while it is looked at. */
+  views: ViewsJson | null = null
+  /** When the views were read, seconds of the page's clock. */
+  viewsAt = 0
   /** When the stream last carried an event. */
   heardAt = 0
   /** How far the gateway's clock is ahead of this page's wall clock, milliseconds. */
@@ -51,6 +64,7 @@ export class Session {
   private readonly stream: Stream
   private listing: AbortController | null = null
   private readingRegions = false
+  private readingViews = false
   private relistTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(private readonly events: SessionEvents) {
@@ -73,6 +87,12 @@ export class Session {
   keepRegionsFresh(): void {
     if (this.link.kind !== 'live' || this.readingRegions || pageClock() - this.regionsAt < REGIONS_AGE_S) return
     void this.loadRegions()
+  }
+
+  /** Asks what every gateway sees, if the last reading is old; for as long as someone looks. */
+  keepViewsFresh(): void {
+    if (this.link.kind !== 'live' || this.readingViews || pageClock() - this.viewsAt < REGIONS_AGE_S) return
+    void this.loadViews()
   }
 
   /** The gateway's time as this page knows it. */
@@ -177,6 +197,19 @@ export class Session {
       // Asked for again soon; a gateway that does not answer loses its stream too, and that is shown.
     }
     this.readingRegions = false
+  }
+
+  private async loadViews(): Promise<void> {
+    const askedAt = pageClock()
+    this.readingViews = true
+    try {
+      this.views = await readViews(AbortSignal.timeout(REGIONS_TIMEOUT_MS))
+      this.viewsAt = askedAt
+      this.events.changed()
+    } catch {
+      // As with the regions.
+    }
+    this.readingViews = false
   }
 
   private takeRegions(regions: RegionsJson, at: number): void {

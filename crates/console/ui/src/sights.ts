@@ -1,0 +1,71 @@
+// Who hears whom, from what every gateway says it sees. Pure.
+
+import type { GatewayJson, ViewsJson } from './api'
+import { coarseSpan, count, listed } from './format'
+
+/** What is on its way for less than this is not told as lag: entries travel in batches. */
+const UNDER_WAY_S = 2
+
+/** Whether so many entries are missing, for so long, that it should be told. */
+export function isLate(entries: number | null | undefined, seconds: number | null | undefined): boolean {
+  return (entries ?? 0) > 0 && ((seconds ?? null) === null || seconds! >= UNDER_WAY_S)
+}
+
+export type Sight = 'self' | 'heard' | 'behind' | 'lost' | 'never' | 'silent'
+
+export interface SightCell {
+  sight: Sight
+  /** The whole of it in words. */
+  words: string
+}
+
+export interface SightRow {
+  gateway: string
+  cells: SightCell[]
+}
+
+/** One row a gateway that looks, one cell for each that is seen, both in the order of their names. */
+export function sightRows(views: ViewsJson, elapsed_s: number): SightRow[] {
+  const names = new Set(views.views.flatMap((view) => [view.seen_by, ...view.gateways.map((g) => g.id)]))
+  const ordered = [...names].sort()
+  return ordered.map((gateway) => {
+    const view = views.views.find((v) => v.seen_by === gateway)
+    const cells = ordered.map((other): SightCell => {
+      if (gateway === other) return { sight: 'self', words: gateway }
+      if (view === undefined) return { sight: 'silent', words: `${gateway} does not say whether it hears ${other}` }
+      const seen = view.gateways.find((g) => g.id === other)
+      return seen === undefined
+        ? { sight: 'never', words: `${gateway} does not know ${other}` }
+        : sightOf(gateway, seen, elapsed_s)
+    })
+    return { gateway, cells }
+  })
+}
+
+function sightOf(by: string, seen: GatewayJson, elapsed_s: number): SightCell {
+  const ago = seen.heard_ago_s ?? null
+  if (seen.status === 'lost') {
+    const since = ago === null ? '' : ` for ${coarseSpan(ago + elapsed_s)}`
+    return { sight: 'lost', words: `${by} has not heard ${seen.id}${since}` }
+  }
+  if (seen.status !== 'alive') return { sight: 'never', words: `${by} has never heard ${seen.id}` }
+  const behind = seen.lag_entries ?? 0
+  if (!isLate(behind, seen.lag_s)) return { sight: 'heard', words: `${by} hears ${seen.id} and keeps up with it` }
+  const late = (seen.lag_s ?? null) === null ? '' : `, ${coarseSpan(seen.lag_s! + elapsed_s)}`
+  return { sight: 'behind', words: `${by} is ${entries(behind)} behind ${seen.id}${late}` }
+}
+
+/** What is not as it should be, a sentence each; empty if all is well. */
+export function sightNotes(views: ViewsJson, elapsed_s: number): string[] {
+  const silent = views.silent.map((s) => `${s.gateway ?? s.operators_url} does not say what it sees: ${s.why}`)
+  const cells = sightRows(views, elapsed_s).flatMap((row) => row.cells)
+  const lost = cells.filter(({ sight }) => sight === 'lost' || sight === 'never' || sight === 'behind')
+  const differing = views.logs.filter((log) => log.agreement === 'differs')
+  const owners = [...new Set(differing.map((log) => log.owner))]
+  const differ = owners.length === 0 ? [] : [`Copies of what ${listed(owners, 'and')} said differ; they are sent anew`]
+  return [...silent, ...lost.map(({ words }) => words), ...differ]
+}
+
+function entries(n: number): string {
+  return `${count(n)} ${n === 1 ? 'entry' : 'entries'}`
+}

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import type { ViewsJson } from '../src/api'
+import { bytes } from '../src/format'
+import { sightNotes, sightRows } from '../src/sights'
+
+const gateway = (id: string, changes: object = {}) => ({
+  id,
+  region: id,
+  self: false,
+  status: 'alive' as const,
+  heard_ago_s: 0.2,
+  lag_entries: 0,
+  lag_s: 0,
+  vehicles: {},
+  ...changes,
+})
+
+const views = (changes: Partial<ViewsJson> = {}): ViewsJson => ({
+  gateway: 'west',
+  time: '2026-11-21T02:00:00.000Z',
+  views: [
+    { seen_by: 'west', region: 'west', gateways: [gateway('east'), gateway('west', { self: true })] },
+    { seen_by: 'east', region: 'east', gateways: [gateway('east', { self: true }), gateway('west')] },
+  ],
+  silent: [],
+  logs: [],
+  ...changes,
+})
+
+const sights = (v: ViewsJson) => sightRows(v, 1).map((row) => [row.gateway, ...row.cells.map((cell) => cell.sight)])
+
+describe('who hears whom', () => {
+  it('is a row for each that looks and a cell for each that is seen', () => {
+    expect(sights(views())).toEqual([
+      ['east', 'self', 'heard'],
+      ['west', 'heard', 'self'],
+    ])
+    expect(sightNotes(views(), 1)).toEqual([])
+  })
+
+  it('tells one way from the other', () => {
+    const west = { seen_by: 'west', region: 'west', gateways: [gateway('east', { status: 'lost', heard_ago_s: 18 })] }
+    const cut = views({ views: [west, views().views[1]!] })
+    expect(sights(cut)).toEqual([
+      ['east', 'self', 'heard'],
+      ['west', 'lost', 'self'],
+    ])
+    expect(sightNotes(cut, 1)).toEqual(['west has not heard east for 19 s'])
+  })
+
+  it('says how far behind, and never too little', () => {
+    const west = { seen_by: 'west', region: 'west', gateways: [gateway('east', { lag_entries: 12, lag_s: 3 })] }
+    const late = views({ views: [west, views().views[1]!] })
+    expect(sights(late)[1]).toEqual(['west', 'behind', 'self'])
+    expect(sightNotes(late, 2)).toEqual(['west is 12 entries behind east, 5 s'])
+  })
+
+  it('does not take for lag what is on its way', () => {
+    const west = { seen_by: 'west', region: 'west', gateways: [gateway('east', { lag_entries: 1, lag_s: 0.1 })] }
+    expect(sights(views({ views: [west, views().views[1]!] }))[1]).toEqual(['west', 'heard', 'self'])
+  })
+
+  it('names who does not say what it sees', () => {
+    const silent = [{ gateway: 'east', region: 'east', operators_url: 'http://east', why: 'no answer within 1 s' }]
+    const alone = views({ views: [views().views[0]!], silent })
+    expect(sights(alone)).toEqual([
+      ['east', 'self', 'silent'],
+      ['west', 'heard', 'self'],
+    ])
+    expect(sightNotes(alone, 1)).toEqual(['east does not say what it sees: no answer within 1 s'])
+  })
+
+  it('names whose copies differ, once', () => {
+    const log = { owner: 'east', incarnation: '1', agreement: 'differs', head: '7', behind: [] }
+    const notes = sightNotes(views({ logs: [log, { ...log, incarnation: '2' }] }), 1)
+    expect(notes).toEqual(['Copies of what east said differ; they are sent anew'])
+  })
+})
+
+describe('sizes', () => {
+  it('use the largest unit that fits', () => {
+    const words = [0, 999, 1000, 48_213, 999_960, 1_204_553, 1_500_000_000].map(bytes)
+    expect(words).toEqual(['0 B', '999 B', '1 kB', '48 kB', '1.0 MB', '1.2 MB', '1.5 GB'])
+  })
+})
