@@ -102,6 +102,8 @@ async fn who_does_not_tell_its_view_is_named_and_costs_a_second() {
     assert_eq!((&link["up"], &link["ahead_entries"], &link["ahead_s"]), (&json!(false), &Value::Null, &Value::Null));
     assert!(link["bytes_sent"].as_u64().unwrap() >= sent, "what passed stays counted: {link}");
     assert_eq!(view["view"]["missing_regions"], json!(["centre"]));
+    let left = |view: &Value| of(view, "centre-1")["standing"] == "left";
+    eventually(running[0].operators(), "/v1/gateways", left).await;
     let silent =
         |why: &str| json!([{"gateway": "centre-1", "region": "centre", "operators_url": url(ports[1]), "why": why}]);
     let (_, views) = running[0].get("/v1/views").await;

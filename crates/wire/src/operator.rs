@@ -280,6 +280,20 @@ pub enum GatewayStatus {
     Unknown,
 }
 
+/// What the cluster thinks of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It answers.
+    Alive,
+    /// It answered nobody lately, and may refute that.
+    Suspect,
+    /// It did not refute it.
+    Down,
+    /// It said that it stops.
+    Left,
+}
+
 /// One gateway, as the answering one sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gateway {
@@ -290,6 +304,9 @@ pub struct Gateway {
     pub is_self: bool,
     /// Whether it is heard.
     pub status: GatewayStatus,
+    /// What the cluster thinks of it; none of the answering one, and while nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
     /// Whether it is about to stop and sends its vehicles elsewhere.
     #[serde(default)]
     pub draining: bool,

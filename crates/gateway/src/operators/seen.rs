@@ -4,11 +4,12 @@ use super::shape::secs;
 use super::vehicles::Peers;
 use crate::presence::State;
 use waygate_core::log::Log;
+use waygate_core::membership::Standing;
 use waygate_core::time::{Millis, Wall};
 use waygate_core::view::{Liveness, NodeStatus, Tally};
 use waygate_wire::operator::{
-    Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, SeenGateway, StateCounts,
-    U64Text, ViewStatus,
+    self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, SeenGateway,
+    StateCounts, U64Text, ViewStatus,
 };
 use waygate_wire::peer::node_to_proto;
 use waygate_wire::proto;
@@ -54,6 +55,7 @@ fn seen(state: &State, node: &NodeStatus) -> proto::SeenGateway {
         behind_ms: behind.map(|behind| behind.0),
         vehicles: Some(tally(view.tally(&node.info.id))),
         link: (!own).then(|| figures(state, node)),
+        standing: standing(node.standing).into(),
     }
 }
 
@@ -78,6 +80,16 @@ fn figures(state: &State, node: &NodeStatus) -> proto::LinkFigures {
         gaps: counted.gaps,
         digest_mismatches: counted.digest_mismatches,
         audit_equal_ms: link.and_then(|link| link.audited()).map(|at| now.since(at).0),
+    }
+}
+
+fn standing(standing: Option<Standing>) -> proto::Standing {
+    match standing {
+        None => proto::Standing::Unspecified,
+        Some(Standing::Alive) => proto::Standing::Alive,
+        Some(Standing::Suspect) => proto::Standing::Suspect,
+        Some(Standing::Down) => proto::Standing::Down,
+        Some(Standing::Left) => proto::Standing::Left,
     }
 }
 
@@ -120,11 +132,19 @@ fn seen_gateway(seen: proto::SeenGateway) -> SeenGateway {
         proto::GatewayStatus::Lost => GatewayStatus::Lost,
         proto::GatewayStatus::Unknown | proto::GatewayStatus::Unspecified => GatewayStatus::Unknown,
     };
+    let standing = match seen.standing() {
+        proto::Standing::Unspecified => None,
+        proto::Standing::Alive => Some(operator::Standing::Alive),
+        proto::Standing::Suspect => Some(operator::Standing::Suspect),
+        proto::Standing::Down => Some(operator::Standing::Down),
+        proto::Standing::Left => Some(operator::Standing::Left),
+    };
     let node = seen.node.unwrap_or_default();
     let gateway = Gateway {
         id: node.id,
         is_self: seen.own,
         status,
+        standing,
         draining: node.draining,
         incarnation: U64Text(node.incarnation),
         operators_url: node.operators_url,

@@ -150,7 +150,7 @@ type Told = BTreeMap<VehicleId, proto::LatestPosition>;
 impl Operators {
     /// Configured addresses where nobody was met.
     pub(super) fn unanswered(&self) -> Vec<String> {
-        self.membership.roster.roster().borrow().unanswered.iter().cloned().collect()
+        self.membership.roster.roster().borrow().unanswered.to_vec()
     }
 
     /// The other gateways, as this one sees them now.
