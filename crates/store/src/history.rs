@@ -2,16 +2,16 @@
 //!
 //! Batches lie in blocks and in the unfolded tail, and blocks overlap in time when a vehicle sent a backlog.
 //! The stream merges them: it opens a block when the next batch could be in it, so that memory holds the
-//! blocks that overlap at one time and no more. It sees what was committed when it was opened; what comes
-//! later may or may not be seen.
+//! blocks that overlap at one time and no more. If more overlap than may be held, as those of a vehicle whose
+//! clock began anew with every start, the latest batches are let go and read again when their turn comes. It
+//! sees what was committed when it was opened; what comes later may or may not be seen.
 
 use crate::bytes::Bytes;
 use crate::reader::{ReadError, Reader};
 use crate::sealed::{self, Unsealable};
 use crate::tail::TailBatch;
 use sqlx::Row;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::time::Wall;
 
@@ -78,17 +78,55 @@ pub struct History {
     number: Option<i64>,
     from: Wall,
     to: Wall,
-    /// The unfolded batches when the history was opened, by earliest time, latest first.
+    /// The unfolded batches when the history was opened, by earliest time.
     tail: Vec<TailBatch>,
+    /// How many of them were opened.
+    tail_opened: usize,
     /// Which those are: a fold may put them into blocks while the history is read.
     from_tail: HashSet<(SpoolId, u64)>,
     /// Blocks that were read and not opened yet, by earliest time.
     blocks: VecDeque<Block>,
     /// Where the next page of blocks begins; none once all were read.
     next_block: Option<(Wall, i64)>,
-    /// Batches of opened blocks, the earliest on top.
-    ready: BinaryHeap<Reverse<StoredBatch>>,
+    /// Batches of opened blocks.
+    ready: BTreeSet<StoredBatch>,
+    /// How large they are.
+    held: Held,
+    /// The last batch that was given out: nothing at or before it is opened again.
+    given: Option<Position>,
+    /// The earliest batch that was let go: from here on all is read again.
+    let_go: Option<Position>,
     damaged: VecDeque<DamagedBatch>,
+    /// Which of those in blocks were told of: each is once, however often its block is read.
+    told: BTreeSet<(i64, usize)>,
+}
+
+/// Where a batch stands in the order of a history: earliest time, spool, first number.
+type Position = (Wall, SpoolId, u64);
+
+/// Bytes of batches that are held, and the most that were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    bytes: usize,
+    peak: usize,
+    max: usize,
+}
+
+/// Bytes of the batches that a history holds at most, but always one: some blocks for each of hundreds of drives that
+/// overlap are within it.
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a batch costs beyond its columns.
+const BATCH_COST_BYTES: usize = 128;
+
+impl StoredBatch {
+    fn position(&self) -> Position {
+        (self.t_min, self.spool, self.first_seq)
+    }
+
+    fn cost(&self) -> usize {
+        self.columns.len() + BATCH_COST_BYTES
+    }
 }
 
 #[derive(Debug)]
@@ -108,15 +146,43 @@ impl History {
         let wanted = |batch: &&TailBatch| batch.at.t_min < to && batch.at.t_max >= from;
         let mut tail: Vec<TailBatch> =
             reader.tail.read().of(vehicle).flat_map(|tail| tail.batches.iter().filter(wanted).cloned()).collect();
-        tail.sort_by_key(|batch| Reverse((batch.at.t_min, batch.spool, batch.at.first_seq)));
+        tail.sort_by_key(|batch| (batch.at.t_min, batch.spool, batch.at.first_seq));
         let from_tail = tail.iter().map(|batch| (batch.spool, batch.at.first_seq)).collect();
         let number = sqlx::query_scalar("SELECT id FROM vehicle WHERE name = ?1");
         let number = number.bind(vehicle.as_str()).fetch_optional(&reader.pool).await;
         let number: Option<i64> = number.map_err(|e| reader.failed(e))?;
         let vehicle = vehicle.clone();
         let next_block = number.map(|_| (Wall(i64::MIN), i64::MIN));
-        let (blocks, ready, damaged) = (VecDeque::new(), BinaryHeap::new(), VecDeque::new());
-        Ok(Self { reader, vehicle, number, from, to, tail, from_tail, blocks, next_block, ready, damaged })
+        Ok(Self {
+            reader,
+            vehicle,
+            number,
+            from,
+            to,
+            tail,
+            tail_opened: 0,
+            from_tail,
+            blocks: VecDeque::new(),
+            next_block,
+            ready: BTreeSet::new(),
+            held: Held { max: HELD_BYTES_MAX, ..Held::default() },
+            given: None,
+            let_go: None,
+            damaged: VecDeque::new(),
+            told: BTreeSet::new(),
+        })
+    }
+
+    /// Holds at most so many bytes of batches, but always one.
+    #[must_use]
+    pub fn holding(mut self, bytes_max: usize) -> Self {
+        self.held.max = bytes_max;
+        self
+    }
+
+    /// The most bytes of batches that were held at once.
+    pub fn held_bytes_peak(&self) -> usize {
+        self.held.peak
     }
 
     /// The next batch, or a damaged one in its place; none at the end.
@@ -132,19 +198,55 @@ impl History {
                 return Ok(Some(Err(damaged)));
             }
             let of_block = self.blocks.front().map(|block| block.t_min);
-            let of_tail = self.tail.last().map(|batch| batch.at.t_min);
-            let of_ready = self.ready.peek().map(|Reverse(batch)| batch.t_min);
-            let Some(earliest) = [of_block, of_tail, of_ready].into_iter().flatten().min() else {
+            let of_tail = self.tail.get(self.tail_opened).map(|batch| batch.at.t_min);
+            let of_ready = self.ready.first().map(|batch| batch.t_min);
+            let earliest = [of_block, of_tail, of_ready].into_iter().flatten().min();
+            if let Some((again, _, _)) = self.let_go
+                && earliest.is_none_or(|earliest| of_ready.is_none() && earliest > again)
+            {
+                self.read_again(again);
+                continue;
+            }
+            let Some(earliest) = earliest else {
                 return Ok(None);
             };
             if of_block == Some(earliest) {
                 self.open_block();
             } else if of_tail == Some(earliest) {
                 self.open_tail();
-            } else if let Some(Reverse(batch)) = self.ready.pop() {
+            } else if let Some(batch) = self.ready.pop_first() {
+                self.held.bytes = self.held.bytes.saturating_sub(batch.cost());
+                self.given = Some(batch.position());
                 return Ok(Some(Ok(batch)));
             }
         }
+    }
+
+    /// Begins anew with what was let go: it stands at this time or after it.
+    fn read_again(&mut self, from: Wall) {
+        self.from = self.from.max(from);
+        self.let_go = None;
+        self.tail_opened = 0;
+        self.blocks.clear();
+        self.next_block = self.number.map(|_| (Wall(i64::MIN), i64::MIN));
+    }
+
+    /// Holds a batch, unless it was given out or is read again; lets the latest go if that is more than may be held.
+    fn hold(&mut self, batch: StoredBatch) {
+        let position = Some(batch.position());
+        if position <= self.given || self.let_go.is_some_and(|let_go| position >= Some(let_go)) {
+            return;
+        }
+        self.held.bytes += batch.cost();
+        self.ready.insert(batch);
+        while self.held.bytes > self.held.max
+            && self.ready.len() > 1
+            && let Some(latest) = self.ready.pop_last()
+        {
+            self.held.bytes = self.held.bytes.saturating_sub(latest.cost());
+            self.let_go = Some(latest.position());
+        }
+        self.held.peak = self.held.peak.max(self.held.bytes);
     }
 
     async fn read_blocks(&mut self) -> Result<(), ReadError> {
@@ -174,12 +276,14 @@ impl History {
                 Ok(batch) => {
                     let wanted = batch.t_min < self.to && batch.t_max >= self.from;
                     if wanted && !self.from_tail.contains(&(block.spool, batch.first_seq)) {
-                        self.ready.push(Reverse(batch.stored(block.spool)));
+                        self.hold(batch.stored(block.spool));
                     }
                 }
                 Err(unsealable) => {
-                    let place = Place::Block { id: block.id, at };
-                    self.damaged.push_back(DamagedBatch { vehicle: self.vehicle.clone(), place });
+                    if self.told.insert((block.id, at)) {
+                        let place = Place::Block { id: block.id, at };
+                        self.damaged.push_back(DamagedBatch { vehicle: self.vehicle.clone(), place });
+                    }
                     if unsealable == Unsealable::Framing {
                         break;
                     }
@@ -189,13 +293,20 @@ impl History {
     }
 
     fn open_tail(&mut self) {
-        let Some(batch) = self.tail.pop() else { return };
-        let number = batch.vehicle;
-        match sealed::unseal(&mut Bytes(batch.sealed()), number, batch.spool) {
-            Ok(sealed) => self.ready.push(Reverse(sealed.stored(batch.spool))),
-            Err(Unsealable::Checksum | Unsealable::Framing) => {
+        let Some(batch) = self.tail.get(self.tail_opened) else { return };
+        let position = (batch.at.t_min, batch.spool, batch.at.first_seq);
+        let wanted = Some(position) > self.given && self.let_go.is_none_or(|let_go| position < let_go);
+        let opened = wanted.then(|| {
+            let sealed = sealed::unseal(&mut Bytes(batch.sealed()), batch.vehicle, batch.spool);
+            sealed.map(|sealed| sealed.stored(batch.spool))
+        });
+        self.tail_opened += 1;
+        match opened {
+            Some(Ok(batch)) => self.hold(batch),
+            Some(Err(Unsealable::Checksum | Unsealable::Framing)) => {
                 self.damaged.push_back(DamagedBatch { vehicle: self.vehicle.clone(), place: Place::Tail });
             }
+            None => {}
         }
     }
 }
