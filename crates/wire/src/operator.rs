@@ -13,6 +13,7 @@ mod command;
 mod enrolment;
 mod event;
 mod instant;
+mod telemetry;
 mod timeline;
 
 pub use cluster::{
@@ -25,6 +26,7 @@ pub use command::{
 pub use enrolment::{EnrolledList, EnrolledVehicle, NewDecision};
 pub use event::{Hello, LivePosition, Missed, Positions, StreamEvent, UnreadableEvent};
 pub use instant::{BadInstant, Instant};
+pub use telemetry::{MissingSource, TelemetryEnd, TelemetryLine, TelemetryPage, TelemetryRecord};
 pub use timeline::{Timeline, Transition};
 
 /// What is shown of a vehicle's reachability.
@@ -201,45 +203,6 @@ pub struct SignalReading {
     pub value: Value,
     /// By the vehicle's clock.
     pub t: Instant,
-}
-
-/// `GET /v1/vehicles/{id}/telemetry`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TelemetryPage {
-    /// One page, by time.
-    pub records: Vec<TelemetryRecord>,
-    /// The cursor of the next page.
-    pub next: Option<String>,
-    /// Regions that did not answer.
-    pub missing_regions: Vec<String>,
-}
-
-/// One stored record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TelemetryRecord {
-    /// Which life of the vehicle's spool.
-    pub spool: U64Text,
-    /// Its number in that spool.
-    pub seq: U64Text,
-    /// By the vehicle's clock.
-    pub t: Instant,
-    /// By the gateway's clock.
-    pub received: Instant,
-    /// Degrees north.
-    pub lat: Option<f64>,
-    /// Degrees east.
-    pub lon: Option<f64>,
-    /// Metres.
-    pub alt: Option<f64>,
-    /// Metres a second.
-    pub speed: Option<f64>,
-    /// Degrees clockwise from north.
-    pub heading: Option<f64>,
-    /// Horizontal dilution of precision.
-    #[serde(default)]
-    pub hdop: Option<f64>,
-    /// Values by path.
-    pub signals: BTreeMap<String, Value>,
 }
 
 /// `GET /v1/regions`

@@ -1,18 +1,26 @@
 //! One vehicle's records, merged from every gateway that holds some.
 //!
-//! Each source gives batches in the order of their earliest time; batches may overlap. Records leave in the
-//! order (time, spool, sequence number), each once, and only as many batches are held as overlap in time.
+//! Records leave in the order (time, spool, sequence number), each once, however many gateways have it. Nothing is
+//! held whole: each source holds what overlaps in time and no more than its share, and is read no faster than the
+//! answer is. Whoever keeps the answer waiting is left out after a while, and named.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+mod patience;
+mod source;
+
+pub use patience::Patience;
+pub use source::{Pieces, Source};
+
+use futures_util::future::join_all;
+use source::Lost;
 use waygate_core::record::Record;
 use waygate_core::time::Wall;
-use waygate_store::History;
-use waygate_wire::decode_columns;
-use waygate_wire::proto;
+use waygate_wire::operator::MissingSource;
 
-/// How long a peer may take for each piece.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// Bytes of records that one answer holds at most, as they lie in memory; its sources share it.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Each source holds at least so much, or its records would be asked for again and again.
+const SHARE_BYTES_MIN: usize = 256 * 1024;
 
 /// Where a record stands in the merged order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +34,7 @@ pub struct Key {
 }
 
 /// A record and when it came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The gateway's clock.
     pub received: Wall,
@@ -34,110 +42,20 @@ pub struct Row {
     pub record: Record,
 }
 
-/// Where batches come from.
-#[derive(Debug)]
-enum Batches {
-    Own(Box<History>),
-    Peer(Box<tonic::Streaming<proto::HistoryChunk>>, VecDeque<proto::StoredBatch>),
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The earliest time.
+    pub from: Wall,
+    /// The latest, not included.
+    pub to: Wall,
+    /// Only those after this one.
+    pub after: Option<Key>,
 }
 
-/// One gateway's records.
-#[derive(Debug)]
-pub struct Source {
-    region: String,
-    batches: Batches,
-    rows: BTreeMap<Key, Row>,
-    /// The batch that was read ahead: everything before its earliest time is complete.
-    ahead: Option<(Wall, BTreeMap<Key, Row>)>,
-    ended: bool,
-}
-
-/// A gateway did not answer to the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Its region.
-    pub region: String,
-}
-
-impl Source {
-    /// What this gateway holds.
-    pub fn own(region: String, history: History) -> Self {
-        Self::new(region, Batches::Own(Box::new(history)))
-    }
-
-    /// What a peer holds.
-    pub fn peer(region: String, stream: tonic::Streaming<proto::HistoryChunk>) -> Self {
-        Self::new(region, Batches::Peer(Box::new(stream), VecDeque::new()))
-    }
-
-    fn new(region: String, batches: Batches) -> Self {
-        Self { region, batches, rows: BTreeMap::new(), ahead: None, ended: false }
-    }
-
-    /// Its next record, not taken out.
-    async fn peek(&mut self) -> Result<Option<Key>, Lost> {
-        loop {
-            let first = self.rows.first_key_value().map(|(key, _)| *key);
-            match (first, &self.ahead) {
-                (Some(key), Some((earliest, _))) if key.t < *earliest => return Ok(Some(key)),
-                (_, Some(_)) => {
-                    if let Some((_, rows)) = self.ahead.take() {
-                        self.rows.extend(rows);
-                    }
-                }
-                (first, None) if self.ended => return Ok(first),
-                (_, None) => self.read_ahead().await?,
-            }
-        }
-    }
-
-    async fn read_ahead(&mut self) -> Result<(), Lost> {
-        let Some((spool, received, columns)) = self.next_batch().await? else {
-            self.ended = true;
-            return Ok(());
-        };
-        let telemetry = match decode_columns(&columns) {
-            Ok(telemetry) => telemetry,
-            Err(error) => {
-                tracing::error!(%error, region = self.region, "a stored batch cannot be read; it is left out");
-                return Ok(());
-            }
-        };
-        let rows: BTreeMap<Key, Row> = (telemetry.first_seq..)
-            .zip(telemetry.records)
-            .map(|(seq, record)| (Key { t: record.t, spool, seq }, Row { received, record }))
-            .collect();
-        if let Some(key) = rows.keys().next() {
-            self.ahead = Some((key.t, rows));
-        }
-        Ok(())
-    }
-
-    async fn next_batch(&mut self) -> Result<Option<(u64, Wall, Vec<u8>)>, Lost> {
-        let lost = || Lost { region: self.region.clone() };
-        match &mut self.batches {
-            Batches::Own(history) => loop {
-                match history.next().await {
-                    Ok(Some(Ok(batch))) => return Ok(Some((batch.spool.0, batch.received, batch.columns))),
-                    Ok(Some(Err(damaged))) => tracing::error!(%damaged, "a stored batch is damaged"),
-                    Ok(None) => return Ok(None),
-                    Err(error) => {
-                        tracing::error!(%error, "history cannot be read");
-                        return Err(lost());
-                    }
-                }
-            },
-            Batches::Peer(stream, waiting) => loop {
-                if let Some(batch) = waiting.pop_front() {
-                    return Ok(Some((batch.spool, Wall(batch.received_ms), batch.columns.into())));
-                }
-                match tokio::time::timeout(DEADLINE, stream.message()).await {
-                    Ok(Ok(Some(chunk))) => waiting.extend(chunk.batches),
-                    Ok(Ok(None)) => return Ok(None),
-                    Ok(Err(_)) | Err(_) => return Err(lost()),
-                }
-            },
-        }
+impl Span {
+    fn holds(&self, key: Key) -> bool {
+        self.from <= key.t && key.t < self.to && self.after.is_none_or(|after| key > after)
     }
 }
 
@@ -145,49 +63,51 @@ impl Source {
 #[derive(Debug)]
 pub struct Merge {
     sources: Vec<Source>,
-    from: Wall,
-    to: Wall,
-    after: Option<Key>,
-    /// Regions that did not answer to the end.
-    pub lost: Vec<String>,
+    missing: Vec<MissingSource>,
+    /// The most bytes that were held at once.
+    peak: usize,
 }
 
 impl Merge {
-    /// Records with `from <= t < to` that stand after `after`.
-    pub fn new(sources: Vec<Source>, from: Wall, to: Wall, after: Option<Key>) -> Self {
-        Self { sources, from, to, after, lost: Vec::new() }
+    /// Records of these sources.
+    pub fn new(mut sources: Vec<Source>) -> Self {
+        let share = (HELD_BYTES_MAX / sources.len().max(1)).max(SHARE_BYTES_MIN);
+        for source in &mut sources {
+            source.hold_at_most(share);
+        }
+        Self { sources, missing: Vec::new(), peak: 0 }
+    }
+
+    /// Whether the next record is known without waiting for anyone.
+    pub fn is_ready(&self) -> bool {
+        self.sources.iter().all(Source::is_ready)
     }
 
     /// The next record.
     pub async fn next(&mut self) -> Option<(Key, Row)> {
-        loop {
-            let mut least: Option<Key> = None;
-            let mut at = 0;
-            while at < self.sources.len() {
-                match self.sources[at].peek().await {
-                    Ok(key) => {
-                        least = [least, key].into_iter().flatten().min();
-                        at += 1;
-                    }
-                    Err(Lost { region }) => {
-                        self.sources.remove(at);
-                        self.lost.push(region);
-                    }
-                }
-            }
-            let key = least?;
-            let mut taken = None;
-            for source in &mut self.sources {
-                taken = source.rows.remove(&key).or(taken);
-            }
-            let wanted = self.from <= key.t && key.t < self.to && self.after.is_none_or(|after| key > after);
-            if let Some(row) = taken.filter(|_| wanted) {
-                self.after = Some(key);
-                return Some((key, row));
-            }
-            if key.t >= self.to {
-                return None;
-            }
-        }
+        // All at once, so that those who keep it waiting share one wait.
+        let behind = self.sources.iter_mut().filter(|source| !source.is_ready());
+        let lost: Vec<Lost> = join_all(behind.map(Source::fill)).await.into_iter().filter_map(Result::err).collect();
+        self.missing.extend(lost.into_iter().map(|Lost(missing)| missing));
+        self.peak = self.peak.max(self.sources.iter().map(Source::held_bytes).sum());
+        let key = self.sources.iter().filter_map(Source::first).min()?;
+        // Of several copies the one that was stored first counts, whoever is asked.
+        let copies = self.sources.iter_mut().filter_map(|source| source.take(key));
+        let row = copies.min_by_key(|row| row.received)?;
+        Some((key, row))
+    }
+
+    /// Who did not answer to the end, so far.
+    pub fn missing(&self) -> &[MissingSource] {
+        &self.missing
+    }
+
+    /// The most bytes of records that were held at once, as they lie in memory.
+    pub fn held_bytes_peak(&self) -> usize {
+        self.peak
     }
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod enrolment;
 pub mod health;
 pub mod history;
+pub mod lines;
 pub mod live_stream;
 pub mod origin;
 pub mod overview;

@@ -6,6 +6,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 use waygate_core::id::VehicleId;
 use waygate_wire::operator::{Instant, State};
 
@@ -49,6 +50,16 @@ impl Parameters {
         };
         let fits = text.parse().ok().filter(|limit| (1..=max).contains(limit));
         fits.ok_or_else(|| Problem::parameter("limit", format!("limit is {text:?}; it must be 1 to {max}")))
+    }
+
+    /// Seconds, if they are given: at least a tenth, at most `max`.
+    pub fn seconds(&mut self, name: &str, max: f64) -> Result<Option<Duration>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let seconds = text.parse().ok().filter(|seconds: &f64| (0.1..=max).contains(seconds));
+        let fault = || Problem::parameter(name, format!("{name} is {text:?}; it must be 0.1 to {max} seconds"));
+        seconds.map(|seconds| Some(Duration::from_secs_f64(seconds))).ok_or_else(fault)
     }
 
     /// A time.

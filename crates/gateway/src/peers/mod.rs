@@ -6,6 +6,7 @@ pub mod dialer;
 pub mod enrolment;
 pub mod gate;
 pub mod handover;
+pub mod history;
 pub mod membership;
 pub mod meter;
 pub mod moment;

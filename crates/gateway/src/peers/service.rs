@@ -1,6 +1,7 @@
 //! What this gateway answers its peers over gRPC.
 
 use super::handover::Notice;
+use super::history::give;
 use super::meter::Meter;
 use super::place::{Area, to_proto};
 use super::stream::{Streams, encode};
@@ -36,14 +37,8 @@ const VEHICLES_MAX: usize = 1000;
 /// Positions looked at between two visits to the feed's task.
 const SCAN: usize = 4096;
 
-/// Chunks of a history on their way to a peer.
-const CHUNKS_MAX: usize = 4;
-
-/// Batches of a chunk.
-const CHUNK_BATCHES: usize = 64;
-
-/// Bytes after which a chunk leaves; a batch has at most a frame's size.
-const CHUNK_BYTES: usize = 1024 * 1024;
+/// Batches of positions on their way to a peer.
+const WATCHED_MAX: usize = 4;
 
 /// Everything a peer's question needs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -135,41 +130,11 @@ impl TelemetryService for PeerService {
         let after =
             request.has_after.then_some((Wall(request.after_t_ms), SpoolId(request.after_spool), request.after_seq));
         let history = self.reader.history(&vehicle, Wall(request.from_ms), Wall(request.to_ms), after).await;
-        let mut history = history.map_err(|error| {
+        let history = history.map_err(|error| {
             tracing::error!(%error, "history cannot be read");
             Status::internal("the store cannot be read")
         })?;
-        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-        self.tasks.spawn("history", async move {
-            let mut batches = Vec::new();
-            loop {
-                match history.next().await {
-                    Ok(Some(Ok(batch))) => batches.push(proto::StoredBatch {
-                        spool: batch.spool.0,
-                        received_ms: batch.received.0,
-                        columns: batch.columns.into(),
-                    }),
-                    Ok(Some(Err(damaged))) => tracing::error!(%damaged, "a stored batch is damaged"),
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::error!(%error, "history cannot be read on");
-                        let _ = sender.send(Err(Status::internal("the store cannot be read"))).await;
-                        return;
-                    }
-                }
-                let bytes: usize = batches.iter().map(|batch| batch.columns.len()).sum();
-                if batches.len() == CHUNK_BATCHES || bytes >= CHUNK_BYTES {
-                    let chunk = proto::HistoryChunk { batches: std::mem::take(&mut batches) };
-                    if sender.send(Ok(chunk)).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            if !batches.is_empty() {
-                let _ = sender.send(Ok(proto::HistoryChunk { batches })).await;
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
+        Ok(Response::new(give(history, &self.tasks)))
     }
 
     async fn latest(&self, request: Request<proto::LatestRequest>) -> Result<Response<proto::LatestReply>, Status> {
@@ -223,7 +188,7 @@ impl TelemetryService for PeerService {
 
 /// A stream fed by a task.
 fn async_stream<T, F>(task: impl FnOnce(mpsc::Sender<T>) -> F) -> (ReceiverStream<T>, F) {
-    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    let (sender, receiver) = mpsc::channel(WATCHED_MAX);
     (ReceiverStream::new(receiver), task(sender))
 }
 
