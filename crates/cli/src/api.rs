@@ -19,6 +19,7 @@ use waygate_wire::operator::UnreadableEvent;
 
 use crate::args::AskArgs;
 use crate::exit::{Exit, Failure};
+use crate::lines::Lines;
 use crate::trust;
 use crate::words;
 
@@ -33,7 +34,7 @@ const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 pub struct Api {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: Url,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// One request, before it is sent.
@@ -198,6 +199,14 @@ impl Api {
         }
     }
 
+    /// Asks for lines of JSON; they are read by the caller at its own pace.
+    pub async fn lines(&self, path: &[&str], query: &[(&str, String)]) -> Result<Lines, ApiError> {
+        let question = Question { accept: "application/x-ndjson", ..Question::get(path, query) };
+        let response =
+            tokio::time::timeout(self.timeout, self.send(question)).await.map_err(|_| self.timed_out())??;
+        Ok(Lines::new(self.clone(), response.into_body()))
+    }
+
     /// Reads an answer's value as the type the API documents.
     pub fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, ApiError> {
         serde_json::from_value(value).map_err(|error| self.not_the_api(format!("with another shape ({error})")))
@@ -278,7 +287,7 @@ impl Api {
         ApiError::Unreachable { url: self.base().to_owned(), why: root_cause(error), asked: !error.is_connect() }
     }
 
-    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> ApiError {
+    pub(crate) fn broken(&self, error: &(dyn std::error::Error + 'static)) -> ApiError {
         if error.is::<LengthLimitError>() {
             self.not_the_api("with more than can be read at once; ask for less with --limit".to_owned())
         } else {
@@ -290,11 +299,11 @@ impl Api {
         }
     }
 
-    fn timed_out(&self) -> ApiError {
+    pub(crate) fn timed_out(&self) -> ApiError {
         ApiError::TimedOut { url: self.base().to_owned(), after: self.timeout }
     }
 
-    fn not_the_api(&self, why: String) -> ApiError {
+    pub(crate) fn not_the_api(&self, why: String) -> ApiError {
         ApiError::NotTheApi { url: self.base().to_owned(), why }
     }
 }

@@ -19,6 +19,11 @@ impl Answer {
         Self::of("200 OK", "application/json", &body.to_string())
     }
 
+    pub fn lines(lines: &[Value]) -> Self {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        Self::of("200 OK", "application/x-ndjson", &text)
+    }
+
     pub fn created(body: &Value) -> Self {
         Self::of("201 Created", "application/json", &body.to_string())
     }

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod events;
 mod exit;
+mod lines;
 mod logs;
 mod output;
 mod table;

@@ -88,6 +88,15 @@ impl Output {
         }
     }
 
+    /// How far a long reading is, on the terminal; not among records that are written to the same terminal.
+    pub fn reading(&mut self, kept: bool, text: Option<&str>) {
+        let mut stderr = io::stderr();
+        if stderr.is_terminal() && (kept || !self.terminal) {
+            let _ = write!(stderr, "\r\u{1b}[K{}", text.unwrap_or_default());
+            let _ = stderr.flush();
+        }
+    }
+
     /// A text in a colour of the terminal's own, if colours are wanted.
     pub fn dressed(&self, ansi: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{ansi}m{text}\u{1b}[0m") } else { text.to_owned() }

@@ -1,21 +1,21 @@
-//! `waygate history ID`: a vehicle's stored records, page by page, in the form that is wanted.
+//! `waygate history ID`: a vehicle's stored records, as they come, in the form that is wanted.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
-use waygate_wire::operator::{TelemetryPage, TelemetryRecord};
+use waygate_wire::operator::{TelemetryEnd, TelemetryRecord};
 
 use crate::api::Api;
-use crate::args::AskArgs;
+use crate::args::{AskArgs, seconds};
 use crate::commands::vehicle::{value_words, vehicle_id};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::table::{Column, Field, Grid};
 use crate::words;
 
-/// Records asked for at once: large enough for few round trips, small enough for memory.
-const PAGE_RECORDS_MAX: u64 = 5000;
+/// Records after which it is told how far it is, and what was read is written out.
+const PROGRESS_RECORDS: u64 = 1000;
 
 /// The most records of a table or a JSON document, which are held in memory as a whole.
 const WHOLE_RECORDS_MAX: u64 = 1_000_000;
@@ -42,6 +42,9 @@ pub struct HistoryArgs {
     /// The form of the answer; ndjson and csv are written as they arrive, however many records there are.
     #[arg(long, value_enum, conflicts_with = "json")]
     pub format: Option<Format>,
+    /// How long a gateway may keep the answer waiting before it is left out, and named.
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    pub deadline: std::time::Duration,
     #[command(flatten)]
     pub ask: AskArgs,
 }
@@ -61,88 +64,63 @@ pub enum Moment {
     Ago(Duration),
 }
 
-/// What the pages said besides their records.
-#[derive(Debug, Default)]
-struct Tail {
-    records: u64,
-    next: Option<String>,
-    missing_regions: Vec<String>,
-}
-
 pub async fn run(args: HistoryArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let api = Api::new(&args.ask);
+    // A gateway that is silent as long as it may be does not end the reading.
+    let api = Api::new(&args.ask).patient(args.deadline);
     let format = args.format.unwrap_or(if args.ask.json { Format::Json } else { Format::Table });
-    let query = query(&args, OffsetDateTime::now_utc())?;
     let whole = matches!(format, Format::Table | Format::Json);
     let wanted = match (args.all, whole) {
-        (true, true) => WHOLE_RECORDS_MAX,
-        (true, false) => u64::MAX,
-        (false, _) => args.limit,
+        (true, true) => Some(WHOLE_RECORDS_MAX),
+        (true, false) => None,
+        (false, _) => Some(args.limit),
     };
+    let mut query = query(&args, OffsetDateTime::now_utc())?;
+    query.extend([("format", "ndjson".to_owned()), ("deadline_s", args.deadline.as_secs_f64().to_string())]);
+    query.extend(wanted.map(|wanted| ("limit", wanted.to_string())));
+    let mut lines = api.lines(&["vehicles", &args.id, "telemetry"], &query).await?;
     let mut kept = Vec::new();
     if format == Format::Csv {
         output.line(CSV_HEADINGS)?;
     }
-    let mut tail = Tail::default();
-    while tail.records < wanted {
-        let page = page(&api, &args.id, &query, wanted, &mut tail).await?;
-        for record in page {
-            match format {
-                Format::Table | Format::Json => kept.push(record),
-                Format::Ndjson => output.json_line(&record)?,
-                Format::Csv => output.line(csv_line(&api.read(record)?))?,
-            }
+    let mut records: u64 = 0;
+    while let Some(mut line) = lines.next().await? {
+        if let Some(end) = line.get_mut("end").map(Value::take) {
+            output.reading(whole, None);
+            return finish(&api, format, kept, &api.read(end)?, &args, output);
         }
-        if tail.next.is_none() {
-            break;
+        records += 1;
+        if records.is_multiple_of(PROGRESS_RECORDS) {
+            output.flush()?;
+            let at = line["t"].as_str().unwrap_or_default();
+            output.reading(whole, Some(&format!("{} records, up to {}", words::count(records), words::plain(at))));
         }
-        output.flush()?;
-    }
-    finish(&api, format, kept, &tail, &args, output)
-}
-
-/// Asks for the next page and notes what it says besides its records.
-async fn page(
-    api: &Api,
-    id: &str,
-    query: &[(&'static str, String)],
-    wanted: u64,
-    tail: &mut Tail,
-) -> Result<Vec<Value>, Failure> {
-    let mut query = query.to_vec();
-    query.push(("limit", (wanted - tail.records).min(PAGE_RECORDS_MAX).to_string()));
-    query.extend(tail.next.clone().map(|cursor| ("cursor", cursor)));
-    let mut answer = api.ask(&["vehicles", id, "telemetry"], &query).await?;
-    let records = match answer["records"].take() {
-        Value::Array(records) => records,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
-    };
-    answer["records"] = json!([]);
-    let page: TelemetryPage = api.read(answer)?;
-    if page.next.is_some() && page.next == tail.next {
-        return Err(Failure::server(format!("{} gives the same page again and again", api.base())));
-    }
-    tail.records += records.len() as u64;
-    tail.next = page.next;
-    for region in page.missing_regions {
-        if !tail.missing_regions.contains(&region) {
-            tail.missing_regions.push(region);
+        match format {
+            Format::Table | Format::Json => kept.push(line),
+            Format::Ndjson => output.json_line(&line)?,
+            Format::Csv => output.line(csv_line(&api.read(line)?))?,
         }
     }
-    Ok(records)
+    output.reading(whole, None);
+    output.flush()?;
+    let records = words::count(records);
+    Err(Failure::server(format!("{} broke the answer off after {records} records: there are more", api.base())))
 }
 
 fn finish(
     api: &Api,
     format: Format,
     kept: Vec<Value>,
-    tail: &Tail,
+    end: &TelemetryEnd,
     args: &HistoryArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match format {
         Format::Json => {
-            output.json(&json!({"records": kept, "next": tail.next, "missing_regions": tail.missing_regions}))?;
+            let TelemetryEnd { next, missing_regions, missing, .. } = end;
+            let answer = json!({
+                "records": kept, "next": next, "missing_regions": missing_regions, "missing": missing
+            });
+            output.json(&answer)?;
         }
         Format::Table if !kept.is_empty() => {
             let records = kept.into_iter().map(|record| api.read(record)).collect::<Result<Vec<_>, _>>()?;
@@ -151,8 +129,11 @@ fn finish(
         Format::Table | Format::Ndjson | Format::Csv => {}
     }
     output.flush()?;
-    super::warn_of_missing(&tail.missing_regions, "records that it holds are not among these", output);
-    if tail.records == 0 {
+    for missing in &end.missing {
+        let name = words::plain(missing.gateway.as_ref().unwrap_or(&missing.region));
+        output.warn(&format!("{name}: {}; records that it holds may be missing", words::plain(&missing.why)));
+    }
+    if end.records == 0 {
         let since = if args.to.is_none() && matches!(args.from, Moment::Ago(_)) {
             "; --from 7d looks further back"
         } else {
@@ -161,8 +142,8 @@ fn finish(
         output.note(&format!("no record of {} in this time{since}", args.id));
         return Ok(Exit::Nothing);
     }
-    if tail.next.is_some() && format == Format::Table {
-        output.note(&format!("the oldest {} are shown; --all shows every one", words::count(tail.records)));
+    if end.next.is_some() && format == Format::Table {
+        output.note(&format!("the oldest {} are shown; --all shows every one", words::count(end.records)));
     }
     Ok(Exit::Ok)
 }

@@ -1,7 +1,8 @@
 use super::*;
 
 fn records() -> Vec<TelemetryRecord> {
-    let page: TelemetryPage = serde_json::from_str(include_str!("../../tests/answers/telemetry.json")).unwrap();
+    let page: waygate_wire::operator::TelemetryPage =
+        serde_json::from_str(include_str!("../../tests/answers/telemetry.json")).unwrap();
     page.records
 }
 
@@ -36,4 +37,48 @@ fn a_time_before_everything_is_the_beginning() {
     let ages = moment("4294967295d").unwrap();
     assert!(ages.at(now) < now);
     assert!(rfc3339(ages.at(now)).is_ok());
+}
+
+/// What is printed of these lines, and how it ends.
+async fn printed(format: Format, lines: &[Value]) -> (Result<Exit, Failure>, String, String) {
+    use crate::api::server::{Answer, Server};
+    let server = Server::start(vec![Answer::lines(lines)]).await;
+    let args = HistoryArgs {
+        id: "LUX-1".to_owned(),
+        from: Moment::Ago(Duration::hours(1)),
+        to: None,
+        limit: 1000,
+        all: true,
+        format: Some(format),
+        deadline: std::time::Duration::from_millis(1500),
+        ask: server.ask(),
+    };
+    let (mut output, written) = Output::in_memory(false, 120);
+    let exit = run(args, &mut output).await;
+    output.flush().unwrap();
+    (exit, written.text(), server.requests().concat())
+}
+
+#[tokio::test]
+async fn records_are_printed_as_they_come_until_the_last_line() {
+    let record = serde_json::to_value(&records()[0]).unwrap();
+    let missing = json!([{"gateway": "east-1", "region": "east", "why": "it stops"}]);
+    let end = json!({"end": {"records": 2, "complete": false, "next": null, "missing_regions": ["east"],
+        "missing": missing, "held_bytes_peak": 1}});
+    let lines = [record.clone(), record, end];
+    let (exit, text, asked) = printed(Format::Ndjson, &lines).await;
+    assert_eq!((exit.unwrap(), text.lines().count()), (Exit::Ok, 2));
+    assert!(asked.contains("format=ndjson&deadline_s=1.5 "), "no limit is asked for: {asked}");
+    let (exit, text, asked) = printed(Format::Json, &lines).await;
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((exit.unwrap(), &answer["missing"][0]["why"]), (Exit::Ok, &json!("it stops")));
+    assert!(asked.contains("limit=1000000"), "{asked}");
+}
+
+#[tokio::test]
+async fn an_answer_without_its_last_line_is_no_answer() {
+    let record = serde_json::to_value(&records()[0]).unwrap();
+    let (exit, text, _) = printed(Format::Ndjson, &[record]).await;
+    assert_eq!(text.lines().count(), 1);
+    assert!(exit.unwrap_err().message.contains("broke the answer off after 1 records"));
 }
