@@ -3,8 +3,12 @@ use std::time::Duration;
 use super::*;
 
 fn shown(logs: bool, width: u16) -> String {
-    let api =
-        Api::new(&AskArgs { url: "http://127.0.0.1:1".parse().unwrap(), json: false, timeout: Duration::from_secs(1) });
+    let api = Api::new(&AskArgs {
+        url: "http://127.0.0.1:1".parse().unwrap(),
+        json: false,
+        ca: None,
+        timeout: Duration::from_secs(1),
+    });
     let answer: Value = serde_json::from_str(include_str!("../../tests/answers/views.json")).unwrap();
     let (mut output, written) = Output::in_memory(false, width);
     show(&api, answer, logs, &mut output).unwrap();
