@@ -5,6 +5,7 @@
 //! makes its owner's vehicles read as stale.
 
 use crate::id::{Incarnation, NodeId, VehicleId};
+use crate::log::LiveState;
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
@@ -363,8 +364,8 @@ impl Node {
         }
         let own = self.view.own_log_id();
         if let Some((_, slot)) = self.view.winner(&vehicle).filter(|(id, _)| **id != own) {
-            let by = slot.entry.epoch;
-            self.register(now, RegistrarEvent::Outranked { vehicle, by }, out);
+            let (by, detached) = (slot.entry.epoch, slot.entry.state == LiveState::Detached);
+            self.register(now, RegistrarEvent::Outranked { vehicle, by, detached }, out);
         }
     }
 }

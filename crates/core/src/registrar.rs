@@ -89,6 +89,8 @@ pub enum Event {
         vehicle: VehicleId,
         /// The winner's.
         by: Epoch,
+        /// Whether the winner is detached.
+        detached: bool,
     },
     /// A session of an earlier life was read from disk.
     Restored {
@@ -234,7 +236,7 @@ impl Registrar {
                     self.clones.vouch(&vehicle, session, epoch);
                 }
             }
-            Event::Outranked { vehicle, by } => self.outrank(now, vehicle, by, out),
+            Event::Outranked { vehicle, by, detached } => self.outrank(now, vehicle, by, detached, out),
             Event::Barred(vehicle, bar) => self.drive(now, now, vehicle, SessionEvent::Barred(bar), out),
             Event::Ticked => self.unflag(now, out),
             Event::Restored { vehicle, entry } => self.restore(now, vehicle, &entry, out),
@@ -351,11 +353,12 @@ impl Registrar {
     }
 
     /// A higher epoch was seen elsewhere.
-    fn outrank(&mut self, now: Mono, vehicle: VehicleId, by: Epoch, out: &mut Vec<Action>) {
+    fn outrank(&mut self, now: Mono, vehicle: VehicleId, by: Epoch, detached: bool, out: &mut Vec<Action>) {
         let connected = self.sessions.get(&vehicle).filter(|session| matches!(session.phase(), Phase::Connected(_)));
         let before = connected.and_then(Session::entry).map(|entry| (entry.session, entry.epoch));
-        self.drive(now, now, vehicle.clone(), SessionEvent::Outranked { by }, out);
-        if let Some((session, epoch)) = before.filter(|_| !self.sessions.contains_key(&vehicle))
+        self.drive(now, now, vehicle.clone(), SessionEvent::Outranked { by, detached }, out);
+        // Two that are there at the same time are counted, not one that has left.
+        if let Some((session, epoch)) = before.filter(|_| !detached && !self.sessions.contains_key(&vehicle))
             && self.clones.ousted(now, &vehicle, session, epoch)
         {
             out.push(Action::ReportClone(vehicle));

@@ -265,7 +265,7 @@ fn a_handover_tells_the_gateway_that_served_before() {
     west.does(Event::Superseded { vehicle: vehicle(1), session: there.session, epoch: there.epoch, by: here.epoch });
     assert!(west.said.contains(&Action::Close(ConnId(1), 4409)));
     assert_eq!(west.registrar.session(&vehicle(1)).unwrap().conns(), [None, None]);
-    west.does(Event::Outranked { vehicle: vehicle(1), by: here.epoch });
+    west.does(Event::Outranked { vehicle: vehicle(1), by: here.epoch, detached: false });
     assert!(west.registrar.session(&vehicle(1)).is_none());
 }
 

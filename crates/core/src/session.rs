@@ -150,6 +150,8 @@ pub enum Event {
     Outranked {
         /// The winner's epoch.
         by: Epoch,
+        /// Whether the winner is detached: then nobody else serves the vehicle.
+        detached: bool,
     },
     /// The winner's gateway says so; its entry may still be on its way to those who watch.
     Superseded {
@@ -409,7 +411,7 @@ impl Session {
                     }
                 }
             }
-            Event::Outranked { by } => self.yield_to(by, out),
+            Event::Outranked { by, detached } => self.yield_to(by, detached, out),
             Event::Superseded { by } => self.stand_aside(now, by, timers, out),
             Event::Barred(bar) => self.cut(now, bar, timers, out),
             Event::DeadlineReached => self.expire(now, timers, out),
@@ -505,13 +507,14 @@ impl Session {
         }
     }
 
-    fn yield_to(&mut self, by: Epoch, out: &mut Vec<Action>) {
+    /// A vehicle that is here, while the winner is one that left, is no double: it is to attach above that one.
+    fn yield_to(&mut self, by: Epoch, detached: bool, out: &mut Vec<Action>) {
         // An attach under way that outranks the winner stays: it is the newer one.
         if self.phase == Phase::Attaching || self.phase == Phase::Gone || self.epoch() > by {
             return;
         }
         for conn in self.conns().into_iter().flatten() {
-            order(conn, OrderCause::Superseded, false, out);
+            order(conn, OrderCause::Superseded, detached, out);
         }
         self.attempt = None;
         self.phase = Phase::Gone;

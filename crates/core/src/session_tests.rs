@@ -1,5 +1,5 @@
 use super::{Action, Attempt, Event, Phase, Session, YIELDED_SHOWN};
-use crate::cause::DetachCause;
+use crate::cause::{DetachCause, OrderCause};
 use crate::cell::Cell;
 use crate::credential::Bar;
 use crate::epoch::Epoch;
@@ -240,7 +240,7 @@ fn event(name: &str) -> Event {
         other => match other.rsplit_once(' ').unwrap() {
             ("persisted", n) => persisted(number(n)),
             ("persist failed", n) => persist_failed(number(n)),
-            ("outranked by", n) => Event::Outranked { by: Epoch(number(n)) },
+            ("outranked by", n) => Event::Outranked { by: Epoch(number(n)), detached: false },
             _ => panic!("no event {other}"),
         },
     }
@@ -402,7 +402,7 @@ fn an_attach_that_cannot_be_stored_leaves_the_session_in_force_alone() {
 fn an_attach_that_outranks_the_winner_elsewhere_goes_on() {
     let mut bench = Bench::connected();
     bench.does(Event::AttachBegun(attempt(NEW, 9)));
-    assert_eq!(bench.said(Event::Outranked { by: Epoch(8) }), "");
+    assert_eq!(bench.said(Event::Outranked { by: Epoch(8), detached: false }), "");
     assert_eq!(bench.said(persisted(9)), "accept 2, publish connected, order 1, close 1 4409");
 }
 
@@ -410,10 +410,21 @@ fn an_attach_that_outranks_the_winner_elsewhere_goes_on() {
 fn an_attach_that_is_outranked_on_its_way_to_disk_is_ended_with_the_session() {
     let mut bench = Bench::connected();
     bench.does(Event::AttachBegun(attempt(NEW, 9)));
-    let said = bench.said(Event::Outranked { by: Epoch(10) });
+    let said = bench.said(Event::Outranked { by: Epoch(10), detached: false });
     assert_eq!(said, "order 1, close 1 4409, order 2, close 2 4409, publish removed, keep removed");
     assert_eq!(bench.said(persisted(9)), "");
     assert_eq!(bench.session.conns(), [None, None]);
+}
+
+#[test]
+fn a_vehicle_whose_winner_has_left_is_told_to_attach_again() {
+    for detached in [false, true] {
+        let mut bench = Bench::connected();
+        let ordered = bench.does(Event::Outranked { by: Epoch(9), detached });
+        let order = Downlink::DetachOrder { cause: OrderCause::Superseded, reattach: detached };
+        assert_eq!(ordered.first(), Some(&Action::Send(OLD, order)));
+        assert_eq!(bench.session.phase(), Phase::Gone);
+    }
 }
 
 #[test]
@@ -471,7 +482,7 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
         1 => conn.clone().prop_map(|c| Event::SuspendRequested(c, Millis::secs(60), WakeChannels::NONE)),
         1 => any::<bool>().prop_map(Event::CloneSuspected),
         3 => conn.prop_map(Event::SocketLost),
-        1 => (1u64..12).prop_map(|by| Event::Outranked { by: Epoch(by) }),
+        1 => (1u64..12, any::<bool>()).prop_map(|(by, detached)| Event::Outranked { by: Epoch(by), detached }),
         1 => Just(Event::Barred(Bar::Revoked)),
         4 => Just(Event::DeadlineReached),
     ];
@@ -542,7 +553,10 @@ fn a_session_that_is_told_it_lost_closes_its_socket_and_is_spoken_for_until_the_
     assert_eq!(name(bench.session.phase()), "yielded");
     assert_eq!((bench.session.entry(), bench.session.conns()), (shown, [None, None]));
     let mut told = Bench { session: bench.session.clone(), ..Bench::connected() };
-    assert!(told.said(Event::Outranked { by: Epoch(9) }).contains("publish removed"), "by the winner's entry");
+    assert!(
+        told.said(Event::Outranked { by: Epoch(9), detached: false }).contains("publish removed"),
+        "by the winner's entry"
+    );
     assert_eq!(bench.said(Event::Superseded { by: Epoch(9) }), "", "once is enough");
     assert_eq!(bench.session.next_deadline(), Some(bench.now + YIELDED_SHOWN), "nor for ever");
     assert!(words(&bench.expires()).contains("publish removed"));
@@ -553,7 +567,7 @@ fn a_vehicle_that_comes_back_to_a_session_that_stands_aside_is_served_anew() {
     let mut bench = Bench::connected();
     bench.does(Event::Superseded { by: Epoch(9) });
     bench.does(Event::AttachBegun(attempt(NEW, 10)));
-    assert_eq!(bench.said(Event::Outranked { by: Epoch(9) }), "", "the newer attach is under way");
+    assert_eq!(bench.said(Event::Outranked { by: Epoch(9), detached: false }), "", "the newer attach is under way");
     assert!(bench.said(persisted(10)).contains("publish connected"));
     assert_eq!(bench.session.phase(), Phase::Connected(NEW));
 }
