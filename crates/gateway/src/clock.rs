@@ -11,12 +11,19 @@ const ORIGIN_MS: u64 = 1 << 40;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
+    /// How far the wall clock is meant to be wrong, milliseconds.
+    offset_ms: i64,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self::wrong_by(0)
+    }
+
+    /// The same with a wall clock that is wrong by so many seconds, for tests of wrong clocks.
+    pub fn wrong_by(offset_s: i64) -> Self {
+        Self { started: Instant::now(), offset_ms: offset_s.saturating_mul(1000) }
     }
 
     /// The monotonic clock of this process.
@@ -26,10 +33,11 @@ impl Clock {
 
     /// The wall clock.
     pub fn wall(&self) -> Wall {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => Wall(since.as_millis() as i64),
-            Err(before) => Wall(-(before.duration().as_millis() as i64)),
-        }
+        let system_ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => since.as_millis() as i64,
+            Err(before) => -(before.duration().as_millis() as i64),
+        };
+        Wall(system_ms.saturating_add(self.offset_ms))
     }
 
     /// The point of the monotonic clock as an instant to sleep until.
@@ -44,3 +52,7 @@ impl Clock {
         Mono(self.now().0.saturating_sub(age_ms as u64))
     }
 }
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod tests;

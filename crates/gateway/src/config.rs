@@ -75,6 +75,9 @@ pub struct NodeConfig {
     pub region: String,
     /// Where the database and the node's own key lie.
     pub data_dir: PathBuf,
+    /// Seconds that the wall clock is taken to be ahead, for tests of wrong clocks.
+    #[serde(default)]
+    pub clock_offset_s: i64,
 }
 
 /// The vehicles' edge.
@@ -461,6 +464,10 @@ impl Config {
         if self.store.commit_delay_ms > 20 {
             let what = format!("is {}, at most 20 is allowed", self.store.commit_delay_ms);
             return Err(ConfigError::Bounds { key: "[store] commit_delay_ms", what });
+        }
+        if self.node.clock_offset_s.unsigned_abs() > TIMER_S_MAX {
+            let what = format!("is {}, at most {TIMER_S_MAX} either way is allowed", self.node.clock_offset_s);
+            return Err(ConfigError::Bounds { key: "[node] clock_offset_s", what });
         }
         if self.vehicles.drain_window_s > DRAIN_WINDOW_S_MAX {
             let what = format!("is {}, at most {DRAIN_WINDOW_S_MAX} is allowed", self.vehicles.drain_window_s);

@@ -31,6 +31,14 @@ fn a_timer_without_end_is_refused() {
 }
 
 #[test]
+fn a_clock_that_is_meant_to_be_wrong_is_wrong_within_bounds() {
+    let load = |by: &str| load(&format!("{SMALLEST}clock_offset_s = {by}\n"));
+    assert_eq!(load("-3600").unwrap().node.clock_offset_s, -3600);
+    let text = load("-9000000000000").unwrap_err().to_string();
+    assert!(text.contains("[node] clock_offset_s: is -9000000000000, at most"), "{text}");
+}
+
+#[test]
 fn timers_that_contradict_each_other_are_refused() {
     let text = load(&format!("{SMALLEST}[timers]\nreachable_s = 10\n")).unwrap_err().to_string();
     assert!(text.contains("periodic_update must be shorter than reachable"), "{text}");

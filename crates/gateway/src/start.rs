@@ -153,7 +153,7 @@ impl From<TrustFault> for StartError {
 impl Gateway {
     /// Starts a gateway. When this returns, it serves.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let clock = Clock::start();
+        let clock = clock(&config);
         let (id, region) = config.identity()?;
         let territory = Arc::new(Territory::new(region.clone(), region_map(&config)?));
         let data_dir = config.node.data_dir.clone();
@@ -521,6 +521,18 @@ fn kept_key(path: &Path, without: &str) -> Result<Vec<u8>, StartError> {
         std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path).map_err(fault)?;
     file.write_all(config::to_hex(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
     Ok(key)
+}
+
+/// The clocks, of which one may be meant to be wrong.
+fn clock(config: &Config) -> Clock {
+    if config.node.clock_offset_s != 0 {
+        let offset_s = config.node.clock_offset_s;
+        tracing::warn!(
+            offset_s,
+            "the wall clock is taken to be wrong, as [node] clock_offset_s says: this is for tests"
+        );
+    }
+    Clock::wrong_by(config.node.clock_offset_s)
 }
 
 /// Gives the node what the store kept of its earlier life.
