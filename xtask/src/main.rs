@@ -3,6 +3,7 @@
 
 mod console;
 mod demo;
+mod lab;
 mod program;
 mod report;
 mod steps;
@@ -46,10 +47,17 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         }
         ["tools"] => {
             tools::Tools::ready(&root)?;
+            tools::ready_for_lab()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["lab", words @ ..] => lab::run(&root, words),
+        [lab::sweeper::WORD, prefix] => {
+            lab::sweeper::run(prefix)?;
             Ok(ExitCode::SUCCESS)
         }
         [] | ["help" | "--help" | "-h"] => {
             report::say(HELP);
+            report::say(lab::HELP);
             Ok(ExitCode::SUCCESS)
         }
         [unknown, ..] => bail!("there is no `cargo xtask {unknown}`\n{HELP}"),

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::console;
+use crate::lab;
 use crate::program::{self, run_check, run_counted};
 use crate::report::{self, Report};
 use crate::tools::Tools;
@@ -28,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", heading: "licences, bans and advisories", run: deny },
     Step { name: "machete", heading: "dependencies that nobody uses", run: machete },
     Step { name: "rust", heading: "Rust tests", run: rust },
+    Step { name: "lab", heading: "the lab: real gateways in network namespaces, cut, killed and drained", run: lab },
     Step { name: "console", heading: "the console: types, unit tests, committed bundle", run: console },
     Step { name: "browser", heading: "the console in a real browser, over a real demo", run: browser },
 ];
@@ -96,6 +98,10 @@ fn rust(context: &Context<'_>, report: &mut Report) -> Result<()> {
     // The programs first: some tests start them.
     run_check(context.cargo(&["build", "--locked", "--workspace", "--bins"]), report)?;
     run_counted(context.cargo(&["test", "--locked", "--workspace"]), report)
+}
+
+fn lab(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    lab::short(context.root, report)
 }
 
 fn console(context: &Context<'_>, report: &mut Report) -> Result<()> {

@@ -1,5 +1,5 @@
-//! What the tests need besides Rust: a browser, Node.js, an MQTT broker, nginx, Python with a WebSocket client. Installs what is missing
-//! when it may, through Debian's packages, npm and pip; otherwise names the line to run.
+//! What the tests need besides Rust: a browser, Node.js, an MQTT broker, nginx, Python with a WebSocket client, and for the lab the
+//! programs of Linux's network. Installs what is missing when it may, through Debian's packages, npm and pip; otherwise names the line to run.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,18 @@ fn missing_packages() -> Vec<&'static str> {
         missing.extend(["python3", "python3-venv"]);
     }
     missing
+}
+
+/// What the lab needs beside: programs that make and disturb networks.
+pub fn ready_for_lab() -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let needed = [("ip", "-V", "iproute2"), ("tc", "-V", "iproute2"), ("nft", "--version", "nftables")];
+    let mut missing: Vec<_> =
+        needed.iter().filter(|(name, says, _)| !program::works(name, &[says])).map(|(.., package)| *package).collect();
+    missing.dedup();
+    install_packages(&missing)
 }
 
 fn install_packages(packages: &[&str]) -> Result<()> {

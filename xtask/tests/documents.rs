@@ -10,6 +10,7 @@ const DOCUMENTS: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/lab.md",
     "docs/operators.md",
     "docs/presence.md",
     "docs/protocol.md",
