@@ -18,7 +18,7 @@ export interface VehicleJson {
   fleet?: string | null
   state: State
   last_known?: State
-  stale_why?: 'owner_lost' | 'owner_restarted' | 'view_cut_off'
+  stale_why?: 'owner_lost' | 'owner_left' | 'owner_restarted' | 'view_cut_off'
   cause?: string | null
   region?: string | null
   gateway?: string | null

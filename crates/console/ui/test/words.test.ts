@@ -93,6 +93,7 @@ describe('whether a vehicle can be reached', () => {
     expect(headline(heard(stale), 10)).toBe('Stale: was online, its gateway has not been heard for 12 s')
     expect(headline(heard(stale), 40)).toContain('for 42 s')
     expect(headline(heard({ ...stale, stale_why: 'view_cut_off' }), 10)).toContain('this gateway is cut off')
+    expect(headline(heard({ ...stale, stale_why: 'owner_left' }), 10)).toContain('its gateway has stopped')
   })
 
   test('says why one is offline or unreachable', () => {

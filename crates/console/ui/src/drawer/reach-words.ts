@@ -53,6 +53,8 @@ function wakeable(vehicle: Vehicle): string {
 
 function staleWords(vehicle: Vehicle, now: number): string {
   switch (vehicle.staleWhy) {
+    case 'owner_left':
+      return 'its gateway has stopped'
     case 'owner_restarted':
       return 'its gateway restarted and has not heard it since'
     case 'view_cut_off':
