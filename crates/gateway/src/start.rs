@@ -1,14 +1,19 @@
 //! Starts a gateway: opens the store, restores what it knew, binds its listeners, spawns its tasks.
 
+mod keys;
+mod restore;
+
+use self::keys::{keys, random, wake_key};
+use self::restore::{places, restore};
 use crate::admission::Gate;
 use crate::areas::region_map;
 use crate::clock::Clock;
 use crate::commands::task::{CommandsTask, Means, Queues};
 use crate::commands::{Desk, waking};
-use crate::config::{self, AdmissionMode, Config, ConfigError};
+use crate::config::{AdmissionMode, Config, ConfigError};
 use crate::enrolment::file::FileError;
 use crate::enrolment::task::EnrolmentTask;
-use crate::feed::{Feed, Place};
+use crate::feed::Feed;
 use crate::hooks::Hooks;
 use crate::journal::{Answers, Health, JOBS_MAX, Journal};
 use crate::live::Live;
@@ -25,7 +30,7 @@ use crate::peers::moment::OwnClock;
 use crate::peers::service::PeerService;
 use crate::peers::stream::Streams;
 use crate::peers::{self, handover, watch};
-use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask, restored};
+use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask};
 use crate::tasks::Tasks;
 use crate::timeline::{Keeper, NEWS_MAX};
 use crate::tls::kept;
@@ -38,36 +43,25 @@ use crate::vehicles::refusals::Refusals;
 use crate::vehicles::revoked;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use waygate_core::admission::Settings;
-use waygate_core::id::{Incarnation, RegionId};
+use waygate_core::id::Incarnation;
 use waygate_core::message::GatewayAddress;
-use waygate_core::node::{Action, Event, Node};
+use waygate_core::node::Node;
 use waygate_core::redirect::{self, Territory};
-use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
-use waygate_core::token::KeyRing;
 use waygate_core::view::NodeInfo;
 use waygate_store::{OpenError, OpenOptions, ReadError, Reader, Store};
-
-/// Rows read at once when the store's knowledge is loaded.
-const LOAD_PAGE: u32 = 4096;
 
 /// How often the list of neighbours that vehicles are told is made anew.
 const NEIGHBOURS: Duration = Duration::from_secs(1);
 
 /// How long tasks may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The file of the region's own token key, if the configuration has none.
-const KEY_FILE: &str = "token.key";
-
-/// The file of the key for wake-ups, if the configuration has none.
-const WAKE_KEY_FILE: &str = "wake.key";
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -160,10 +154,7 @@ impl Gateway {
         let fault = |source| StartError::DataDir { path: data_dir.clone(), source };
         std::fs::create_dir_all(&data_dir).map_err(fault)?;
         let keys = keys(&config, &region, &data_dir)?;
-        let wake_key = match config.wake_key()? {
-            Some(key) => key,
-            None => kept_key(&data_dir.join(WAKE_KEY_FILE), "wake-ups reach a vehicle again after its next attach")?,
-        };
+        let wake_key = wake_key(&config, &data_dir)?;
         let revocations = Revocations::default();
         let trust = Trust::load(&config, revocations.clone())?;
         let vehicles_tls = vehicles_tls(&config, &revocations)?;
@@ -481,48 +472,6 @@ async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { section, address, source })
 }
 
-/// The keys of all regions; this region's own is made if the configuration has none.
-fn keys(config: &Config, region: &RegionId, data_dir: &Path) -> Result<KeyRing, StartError> {
-    let mut ring = KeyRing::default();
-    let mut own = false;
-    for (of, id, key) in config.token_keys()? {
-        own |= of == *region;
-        ring.add(of, id, key);
-    }
-    if !own {
-        ring.insert(region.clone(), kept_key(&data_dir.join(KEY_FILE), "vehicles then attach anew")?);
-    }
-    Ok(ring)
-}
-
-fn random() -> Result<u64, getrandom::Error> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-fn kept_key(path: &Path, without: &str) -> Result<Vec<u8>, StartError> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let fault = |source| StartError::DataDir { path: path.to_owned(), source };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let key = config::from_hex(text.trim()).filter(|key| key.len() == 32);
-            let what =
-                format!("is not 64 hexadecimal digits; restore it, or remove it to have a new one made ({without})");
-            return key.ok_or_else(|| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, what)));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fault(error)),
-    }
-    let mut key = vec![0; 32];
-    getrandom::fill(&mut key).map_err(StartError::Random)?;
-    let mut file =
-        std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path).map_err(fault)?;
-    file.write_all(config::to_hex(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
-    Ok(key)
-}
-
 /// The clocks, of which one may be meant to be wrong.
 fn clock(config: &Config) -> Clock {
     if config.node.clock_offset_s != 0 {
@@ -533,40 +482,6 @@ fn clock(config: &Config) -> Clock {
         );
     }
     Clock::wrong_by(config.node.clock_offset_s)
-}
-
-/// Gives the node what the store kept of its earlier life.
-async fn restore(mut node: Node, clock: &Clock, reader: &Reader) -> Result<Node, StartError> {
-    let (mut after, mut out) = (None, Vec::new());
-    loop {
-        let page = reader.presence_all(after, LOAD_PAGE).await?;
-        for record in &page.items {
-            match restored(clock, record) {
-                Some((vehicle, entry)) => {
-                    node.apply(clock.now(), Event::Session(RegistrarEvent::Restored { vehicle, entry }), &mut out);
-                }
-                None => tracing::warn!(vehicle = %record.vehicle, "a stored state is not known to this version"),
-            }
-            // Nobody listens yet; the view has it.
-            out.retain(|action| !matches!(action, Action::VehicleChanged(_)));
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(node),
-        }
-    }
-}
-
-async fn places(reader: &Reader) -> Result<Vec<Place>, StartError> {
-    let (mut after, mut places) = (None, Vec::new());
-    loop {
-        let page = reader.latest_all(after, LOAD_PAGE).await?;
-        places.extend(page.items.into_iter().map(|(vehicle, latest)| Place { vehicle, latest }));
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(places),
-        }
-    }
 }
 
 /// Keeps the list of gateways that vehicles are told.

@@ -162,6 +162,10 @@ fn logs(address: SocketAddr) -> Result<BTreeMap<String, BTreeMap<String, String>
     let answer: Value = serde_json::from_slice(&body).context("/v1/gateways answers no JSON")?;
     let mut logs = BTreeMap::new();
     for log in answer["logs"].as_array().into_iter().flatten() {
+        // One in which nothing was said is not sent.
+        if number(&log["head"]) == 0 {
+            continue;
+        }
         let owner = log["owner"].as_str().context("a log has no owner")?;
         logs.insert(format!("{owner}/{}", log["incarnation"]), fields(log, LOG_FIELDS));
     }
