@@ -28,6 +28,8 @@ const PAGE_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Neighbour {
     pub status: String,
+    /// What the cluster thinks of it; empty where that is not told.
+    pub standing: String,
     pub incarnation: u64,
     pub lag_entries: u64,
     pub online: u64,
@@ -52,6 +54,7 @@ impl Overview {
             let counts = numbers(&gateway["vehicles"]);
             let neighbour = Neighbour {
                 status: gateway["status"].as_str().unwrap_or_default().to_owned(),
+                standing: gateway["standing"].as_str().unwrap_or_default().to_owned(),
                 incarnation: number(&gateway["incarnation"]),
                 lag_entries: number(&gateway["lag_entries"]),
                 online: counts.get("online").copied().unwrap_or_default(),

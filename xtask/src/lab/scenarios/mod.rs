@@ -121,7 +121,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "stopped",
         about: "a gateway is alive and does nothing for a while (SIGSTOP)",
-        is_short: false,
+        is_short: true,
         plan: plan(THREE, 4),
         run: lives::stopped,
     },
