@@ -8,10 +8,22 @@ use waygate_gateway::{Config, Gateway};
 
 pub const REGIONS: [&str; 3] = ["west", "centre", "east"];
 
-/// Ports that were free a moment ago.
+/// Below the ports that the system gives to whoever asks for any: a port from there could be given away before its gateway
+/// listens, or while it is being restarted.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Ports that nobody listens at, and that nobody is given unasked.
 pub fn free_ports() -> Vec<u16> {
-    let listeners: Vec<_> = REGIONS.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let span = u32::from(PORTS.end - PORTS.start);
+    // Processes beside this one begin elsewhere.
+    let first = std::process::id().wrapping_mul(97) % span;
+    let next = || {
+        let port = (first + NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) % span;
+        PORTS.start + u16::try_from(port).unwrap()
+    };
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(next).filter(free).take(REGIONS.len()).collect()
 }
 
 fn toml(at: usize, ports: &[u16], dir: &Path) -> String {
