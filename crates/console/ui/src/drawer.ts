@@ -95,6 +95,13 @@ export class Drawer {
       ),
       this.spoken,
     )
+    // What comes in meanwhile must not push what is being filled in below the buttons.
+    const steady = new ResizeObserver(() => {
+      const held = document.activeElement
+      if (held !== null && this.commands.root.contains(held)) held.scrollIntoView({ block: 'nearest' })
+    })
+    for (const grows of [this.reach.root, this.facts.note, this.timeline.strip.root, this.commands.root])
+      steady.observe(grows)
     this.show('now')
   }
 

@@ -62,7 +62,8 @@ export function sightNotes(views: ViewsJson, elapsed_s: number): string[] {
   const lost = cells.filter(({ sight }) => sight === 'lost' || sight === 'never' || sight === 'behind')
   const differing = views.logs.filter((log) => log.agreement === 'differs')
   const owners = [...new Set(differing.map((log) => log.owner))]
-  const differ = owners.length === 0 ? [] : [`Copies of what ${listed(owners, 'and')} said differ; they are sent anew`]
+  const differ =
+    owners.length === 0 ? [] : [`Copies of what ${listed(owners, 'and')} said differ; what differs is asked for again`]
   return [...silent, ...lost.map(({ words }) => words), ...differ]
 }
 

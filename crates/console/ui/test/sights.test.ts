@@ -73,7 +73,7 @@ describe('who hears whom', () => {
   it('names whose copies differ, once', () => {
     const log = { owner: 'east', incarnation: '1', agreement: 'differs', head: '7', behind: [] }
     const notes = sightNotes(views({ logs: [log, { ...log, incarnation: '2' }] }), 1)
-    expect(notes).toEqual(['Copies of what east said differ; they are sent anew'])
+    expect(notes).toEqual(['Copies of what east said differ; what differs is asked for again'])
   })
 })
 
