@@ -8,59 +8,35 @@
 //! What is judged here is a gateway; no vehicle is ever named. What a gateway says of its vehicles is believed by its
 //! presence stream alone ([`crate::sync`]).
 
+mod event;
 mod member;
 mod own_time;
+mod pace;
 mod vitals;
 
+pub use event::{Action, Counters, Event, Known, Packet, Standing};
 pub use member::Member;
 pub use own_time::{LATE, POLL};
+pub use pace::{PACKET_BYTES_MAX, PROBE_PERIOD, PROBE_RTT, SUSPICION};
 pub use vitals::{VITALS_PER_PACKET, Vitals, VitalsOf};
 
 use crate::id::NodeId;
 use crate::time::Mono;
 use crate::view::NodeInfo;
-use foca::{Codec, Config, Foca, NoCustomBroadcast, Notification, PeriodicParams, State, Timer};
+use foca::{Codec, Foca, NoCustomBroadcast, Notification, State, Timer};
 use own_time::OwnTime;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 use vitals::Board;
-
-/// How often a gateway probes someone.
-pub const PROBE_PERIOD: Duration = Duration::from_millis(1500);
-
-/// How long the direct answer may take before others are asked to probe.
-pub const PROBE_RTT: Duration = Duration::from_millis(500);
-
-/// How long a suspected gateway may take to refute it.
-pub const SUSPICION: Duration = Duration::from_secs(6);
-
-/// The longest packet, bytes: a welcome names every member that has room.
-pub const PACKET_BYTES_MAX: usize = 32 * 1024;
 
 /// Gateways in a cluster. What is heard of more is not kept.
 pub const MEMBERS_MAX: usize = 1024;
 
 /// Addresses that are asked who answers there.
 pub const SEEDS_MAX: usize = 64;
-
-/// Who probes for another, and to how many news is told at once.
-const FAN_OUT: usize = 3;
-
-/// How often news is told.
-const GOSSIP: Duration = Duration::from_millis(300);
-
-/// How often each news is passed on, at most.
-const TRANSMISSIONS: u8 = 12;
-
-/// How often someone is asked for the members it knows.
-const EXCHANGE: Duration = Duration::from_secs(30);
-
-/// How long a gateway that is down is remembered, and called.
-const DOWN_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// How often a suspect is told that it is one, milliseconds, so that it can refute that.
 const TELL_SUSPECT_MS: u64 = 1000;
@@ -79,91 +55,6 @@ const ASK_SEED_MS: u64 = 2000;
 
 /// How often one whose gateway is: it may have moved.
 const ASK_AGAIN_MS: u64 = 30_000;
-
-/// What a packet between two gateways carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// A datagram of the protocol.
-    pub swim: Vec<u8>,
-    /// What changes of gateways while they live.
-    pub vitals: Vec<VitalsOf>,
-}
-
-/// What the cluster thinks of a gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// It answers.
-    Alive,
-    /// It answered nobody lately, and may refute that.
-    Suspect,
-    /// It did not refute it.
-    Down,
-    /// It said that it stops.
-    Left,
-}
-
-/// A gateway as it is known here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Which.
-    pub member: Member,
-    /// What the cluster thinks of it.
-    pub standing: Standing,
-    /// What it said last of itself.
-    pub vitals: Vitals,
-    /// Since when the cluster thinks so.
-    pub since: Mono,
-}
-
-/// What happens.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A packet came.
-    Received(Packet),
-    /// The gateway at a seed's address said who it is.
-    Introduced {
-        /// The address.
-        seed: String,
-        /// Who answers there.
-        member: Member,
-    },
-    /// A gateway was heard that may not be a member: its presence stream stands.
-    Met(NodeInfo),
-    /// What changes of this node.
-    Changed(Vitals),
-    /// This node stops on purpose.
-    Leave,
-    /// Time has passed.
-    Polled,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send a packet; it may be lost.
-    Send(Member, Packet),
-    /// Ask who answers at this address.
-    Introduce(String),
-    /// A gateway is new, or thought of differently, or said something else of itself.
-    MemberChanged(Box<Known>),
-    /// A gateway that was down for long is forgotten.
-    MemberForgotten(NodeId),
-    /// Another gateway has this node's id.
-    Namesake(String),
-}
-
-/// What happened, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets sent.
-    pub sent: u64,
-    /// Packets received.
-    pub received: u64,
-    /// Packets that could not be read.
-    pub unreadable: u64,
-    /// How often this node was declared down and came back.
-    pub renewals: u64,
-}
 
 #[derive(Clone, Debug, Default)]
 struct Seed {
@@ -205,7 +96,7 @@ where
         let board = Board::new(me.id.clone(), me.incarnation);
         let rng = Pcg64::seed_from_u64(chance);
         Self {
-            foca: Foca::new(Member::new(me), config(), rng, codec.clone()),
+            foca: Foca::new(Member::new(me), pace::config(), rng, codec.clone()),
             codec,
             time: OwnTime::default(),
             timers: BTreeMap::new(),
@@ -486,30 +377,5 @@ impl foca::Runtime<Member> for Effects {
 
     fn submit_after(&mut self, timer: Timer<Member>, after: Duration) {
         self.timers.push((timer, after));
-    }
-}
-
-const fn at_least_one(number: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(number) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
-}
-
-fn config() -> Config {
-    let every = |frequency, members| Some(PeriodicParams { frequency, num_members: at_least_one(members) });
-    Config {
-        probe_period: PROBE_PERIOD,
-        probe_rtt: PROBE_RTT,
-        num_indirect_probes: at_least_one(FAN_OUT),
-        max_transmissions: NonZeroU8::new(TRANSMISSIONS).unwrap_or(NonZeroU8::MIN),
-        suspect_to_down_after: SUSPICION,
-        remove_down_after: Some(DOWN_REMEMBERED),
-        max_packet_size: at_least_one(PACKET_BYTES_MAX),
-        notify_down_members: true,
-        periodic_announce: every(EXCHANGE, 1),
-        // It does so only while it knows someone who lives; this machine calls them always.
-        periodic_announce_to_down_members: None,
-        periodic_gossip: every(GOSSIP, FAN_OUT),
     }
 }

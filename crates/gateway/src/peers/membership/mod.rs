@@ -5,7 +5,7 @@ mod service;
 mod task;
 
 pub use service::MembershipService;
-pub use task::{Letter, MembershipTask, PACKETS_MAX, Parts, Ways, name_of};
+pub use task::{Letter, MembershipTask, Parts, Ways};
 
 use tokio::sync::watch;
 
@@ -26,9 +26,9 @@ pub struct Roster {
 
 /// The roster as the membership's task keeps it; by itself, one that never changes.
 #[derive(Clone, Debug)]
-pub struct Kept(watch::Sender<Roster>);
+pub struct SharedRoster(watch::Sender<Roster>);
 
-impl Kept {
+impl SharedRoster {
     /// To begin with, the addresses of the configuration.
     pub fn new(seeds: Vec<String>) -> Self {
         Self(watch::Sender::new(Roster { dial: seeds.clone(), unanswered: seeds }))
@@ -43,7 +43,7 @@ impl Kept {
     }
 }
 
-impl Membership for Kept {
+impl Membership for SharedRoster {
     fn roster(&self) -> watch::Receiver<Roster> {
         self.0.subscribe()
     }

@@ -1,7 +1,7 @@
 //! The membership's task: owns the machine of the core, gives it what comes and performs what it asks for.
 
 use super::send::Sender;
-use super::{Kept, Roster};
+use super::{Roster, SharedRoster};
 use crate::clock::Clock;
 use crate::peers::channels::Channels;
 use crate::presence::{Command, Presence, State};
@@ -9,13 +9,14 @@ use crate::tasks::Tasks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use waygate_core::id::NodeId;
 use waygate_core::membership::{Action, Event, Known, Member, Packet, Standing, Vitals};
 use waygate_core::time::Millis;
 use waygate_core::view::{Liveness, NodeInfo};
 use waygate_wire::membership::{Membership, SwimCodec};
 
 /// Packets that wait to be read; more are lost.
-pub const PACKETS_MAX: usize = 1024;
+const PACKETS_MAX: usize = 1024;
 
 /// How often this gateway looks at itself, and at whom it has a stream with.
 const LOOK: Duration = Duration::from_secs(1);
@@ -66,8 +67,9 @@ pub struct MembershipTask {
     letters: mpsc::Receiver<Letter>,
     own_letters: mpsc::Sender<Letter>,
     me: watch::Sender<Member>,
-    roster: Kept,
-    members: watch::Sender<Vec<Known>>,
+    roster: SharedRoster,
+    /// What was logged of whom.
+    told: BTreeMap<NodeId, (Member, Standing)>,
     /// Configured addresses, and whether a gateway answered there.
     seeds: BTreeMap<String, bool>,
     renewals: u64,
@@ -81,9 +83,7 @@ pub struct Ways {
     /// This gateway, as the others know it.
     pub me: watch::Receiver<Member>,
     /// Whom to have a stream with.
-    pub roster: Kept,
-    /// Every other gateway.
-    pub members: watch::Receiver<Vec<Known>>,
+    pub roster: SharedRoster,
 }
 
 impl MembershipTask {
@@ -92,12 +92,25 @@ impl MembershipTask {
         let machine = Membership::new(me, seeds.to_vec(), SwimCodec, chance);
         let (own_letters, letters) = mpsc::channel(PACKETS_MAX);
         let (me, me_now) = watch::channel(machine.me().clone());
-        let (members, members_now) = watch::channel(Vec::new());
-        let roster = Kept::new(seeds.to_vec());
-        let ways = Ways { letters: own_letters.clone(), me: me_now, roster: roster.clone(), members: members_now };
+        let roster = SharedRoster::new(seeds.to_vec());
+        let ways = Ways { letters: own_letters.clone(), me: me_now, roster: roster.clone() };
         let sender = Sender::new(parts.channels.clone(), parts.tasks.clone());
         let seeds = seeds.iter().map(|seed| (seed.clone(), false)).collect();
-        (Self { machine, parts, sender, letters, own_letters, me, roster, members, seeds, renewals: 0 }, ways)
+        (
+            Self {
+                machine,
+                parts,
+                sender,
+                letters,
+                own_letters,
+                me,
+                roster,
+                told: BTreeMap::new(),
+                seeds,
+                renewals: 0,
+            },
+            ways,
+        )
     }
 
     /// Runs until the gateway stops.
@@ -170,6 +183,7 @@ impl MembershipTask {
                 }
                 Action::MemberForgotten(node) => {
                     changed = true;
+                    self.told.remove(&node);
                     tracing::info!(%node, "a gateway that was down for a day is forgotten by the membership");
                 }
                 Action::Namesake(seed) => {
@@ -180,7 +194,6 @@ impl MembershipTask {
         }
         if changed {
             self.write_roster();
-            self.members.send_replace(self.machine.members().cloned().collect());
         }
         if self.machine.counters().renewals != self.renewals {
             self.renewals = self.machine.counters().renewals;
@@ -189,11 +202,11 @@ impl MembershipTask {
         }
     }
 
-    async fn tell(&self, known: Known) {
+    async fn tell(&mut self, known: Known) {
         let Known { member, standing, vitals, .. } = known;
         let (node, region) = (&member.info.id, &member.info.region);
-        let before = self.members.borrow().iter().find(|known| known.member == member).map(|known| known.standing);
-        if before != Some(standing) {
+        let before = self.told.insert(node.clone(), (member.clone(), standing));
+        if before.is_none_or(|before| before != (member.clone(), standing)) {
             match standing {
                 Standing::Alive => tracing::info!(%node, %region, url = member.info.operators_url, "a member"),
                 Standing::Suspect => tracing::warn!(%node, %region, "a member is suspected: it answers nobody"),
@@ -239,8 +252,8 @@ impl MembershipTask {
     }
 }
 
-/// What the operators' plane calls it.
-pub const fn name_of(standing: Standing) -> &'static str {
+/// What metrics call it.
+const fn name_of(standing: Standing) -> &'static str {
     match standing {
         Standing::Alive => "alive",
         Standing::Suspect => "suspect",
