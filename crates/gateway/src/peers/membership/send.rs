@@ -24,6 +24,14 @@ const PACKET_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an address may take to say who answers there.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Why what a gateway says of itself is not believed.
+fn doubt(channels: &Channels, seed: &str, member: &Member) -> Option<String> {
+    match channels.speaker(seed) {
+        None if channels.are_trusted() => Some("its certificate is not remembered".to_owned()),
+        speaker => impostor(&member.info, speaker.as_ref()),
+    }
+}
+
 /// Sends, without ever waiting.
 #[derive(Debug)]
 pub struct Sender {
@@ -66,7 +74,7 @@ impl Sender {
             let asked = client.introduce(request);
             match tokio::time::timeout(QUESTION_TIMEOUT, asked).await {
                 Ok(Ok(reply)) => match member_from_proto(reply.into_inner().member) {
-                    Ok(member) => match impostor(&member.info, channels.speaker(&seed).as_ref()) {
+                    Ok(member) => match doubt(&channels, &seed, &member) {
                         Some(why) => tracing::warn!(seed, "who answers there is not believed: {why}"),
                         // Without room the seed is asked again.
                         None => drop(letters.try_send(Letter::Introduced { seed, member })),
