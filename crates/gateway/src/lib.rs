@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod enrolment;
 pub mod feed;
+pub mod files;
 pub mod hooks;
 pub mod journal;
 pub mod live;

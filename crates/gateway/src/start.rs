@@ -37,6 +37,7 @@ use crate::tls::kept;
 use crate::tls::serve::serve;
 use crate::tls::{Acceptor, Certificates, FileFault, Owner, Protocols, Revocations, Trust, TrustFault};
 use crate::vehicles::Edge;
+use crate::vehicles::certificate;
 use crate::vehicles::identity::Identities;
 use crate::vehicles::listener::Listener;
 use crate::vehicles::refusals::Refusals;
@@ -281,12 +282,16 @@ impl Gateway {
         };
         let tls = trust.as_ref().map(|trust| Acceptor::new(trust.certificates().clone(), Protocols::Web));
         let (gate, lists) = (peers::gate::Gate::new(trust.clone()), peers::revocation::Lists(revocations.clone()));
+        if trust.is_some() {
+            // Before anyone is let in.
+            let path = data_dir.join(kept::FILE);
+            kept::restore(&path, &revocations).map_err(|source| StartError::DataDir { path, source })?;
+        }
         let plane = router(operator_plane, names, gate, lists);
         tasks.spawn("operators", serve(operators, tls, plane, tasks.clone()));
         if let Some(trust) = &trust {
             tasks.spawn("certificates", trust.certificates().clone().run(tasks.clone()));
             let file = data_dir.join(kept::FILE);
-            kept::restore(&file, &revocations);
             tasks.spawn("revocation lists", kept::keep(file, revocations.clone(), tasks.clone()));
             let (presence, channels, seeds) = (presence.clone(), channels.clone(), config.peers.seeds.clone());
             let exchange = peers::revocation::run(revocations.clone(), presence, channels, seeds, tasks.clone());
@@ -320,6 +325,7 @@ impl Gateway {
             wake_key,
         };
         let open = edge.identities.rules().open();
+        let proxied_lists = revocations.clone();
         revoked::tell(&revocations, &presence).await;
         tasks.spawn("revoked vehicles", {
             let (run, stopping) = (revoked::run(revocations, presence.clone()), tasks.stopping());
@@ -329,6 +335,11 @@ impl Gateway {
         });
         if let Some(certificates) = &vehicles_tls {
             tasks.spawn("vehicles' certificates", certificates.clone().run(tasks.clone()));
+        }
+        let proxy = config.vehicles.identity.proxy.as_ref();
+        if let Some((ca, crl)) = proxy.and_then(|proxy| proxy.ca.clone().zip(proxy.crl.clone())) {
+            let lists = certificate::follow(ca, crl, proxied_lists, tasks.clone());
+            tasks.spawn("proxied certificates' lists", lists);
         }
         let limits = &config.vehicles;
         let tls = vehicles_tls.clone().map(|certificates| Acceptor::new(certificates, Protocols::Http1));
@@ -416,7 +427,10 @@ impl Gateway {
                     tracing::error!(%error, life = life.0, "the life that peers know is not noted; they will say so again");
                 }
             }
-            (Ok(_), _) => {}
+            (Ok(Ok(_)), None) => {}
+            (Ok(Err(error)), _) => {
+                tracing::error!(%error, "the journal broke off; what it had not committed was not acked")
+            }
             (Err(_), _) => {
                 tracing::warn!("the journal did not end in time; what it had not committed was not acked");
             }

@@ -117,6 +117,30 @@ fn anonymous(ca: &Ca) -> Arc<rustls::ClientConfig> {
 }
 
 #[tokio::test]
+async fn who_says_nothing_takes_nobodys_place() {
+    let ca = Ca::new("one");
+    let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());
+    let acceptor = Acceptor::with_places(west.certificates.clone(), Protocols::Web, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let (first, _) = listener.accept().await.unwrap();
+    let waits = tokio::spawn({
+        let acceptor = acceptor.clone();
+        async move { acceptor.accept(first).await }
+    });
+    let dial = async {
+        let stream = TcpStream::connect(address).await?;
+        TlsConnector::from(anonymous(&ca)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
+    };
+    let accept = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+    let (_, accepted) = tokio::join!(dial, accept);
+    assert_eq!(accepted.unwrap().peer, None);
+    assert!(!waits.is_finished(), "and the silent one is waited for still");
+    waits.abort();
+}
+
+#[tokio::test]
 async fn a_vehicle_is_told_from_a_gateway() {
     let ca = Ca::new("one");
     let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());

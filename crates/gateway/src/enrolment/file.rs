@@ -1,10 +1,12 @@
 //! The enrolment on disk: a file of lines, one a change, the last of a vehicle counts. A change is appended and synced; now and
 //! then, and whenever an append failed, the file is written anew beside the old one and takes its place.
 
+use crate::files;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tokio::io::AsyncWriteExt;
 use waygate_core::enrolment::{Entry, Standing};
 use waygate_core::id::{FleetId, VehicleId};
 use waygate_core::time::Wall;
@@ -29,7 +31,7 @@ struct Line {
 #[derive(Debug)]
 pub struct EnrolmentFile {
     path: PathBuf,
-    file: Option<tokio::fs::File>,
+    file: Option<File>,
     lines: usize,
 }
 
@@ -42,7 +44,7 @@ pub enum FileError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A line of it makes no sense. It may be the one that refuses a vehicle, so it is not passed over.
     #[error(
@@ -64,7 +66,7 @@ impl EnrolmentFile {
     pub fn open(path: &Path) -> Result<(Self, BTreeMap<VehicleId, Entry>), FileError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(FileError::Unreadable { path: path.to_owned(), source }),
         };
         let mut entries = BTreeMap::new();
@@ -93,9 +95,9 @@ impl EnrolmentFile {
         &mut self,
         changes: impl Iterator<Item = (&'a VehicleId, &'a Entry)>,
         all: impl ExactSizeIterator<Item = (&'a VehicleId, &'a Entry)>,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         let stale = self.lines > all.len() + STALE_LINES_MAX;
-        let Some(file) = self.file.as_mut().filter(|_| !stale) else {
+        let Some(file) = self.file.take().filter(|_| !stale) else {
             return self.renew(all).await;
         };
         let (mut text, mut count) = (String::new(), 0);
@@ -103,43 +105,37 @@ impl EnrolmentFile {
             write_line(&mut text, vehicle, entry)?;
             count += 1;
         }
-        let written = async {
-            file.write_all(text.as_bytes()).await?;
-            file.sync_data().await
-        };
-        if let Err(error) = written.await {
-            // Part of it may be there.
-            self.file = None;
-            return Err(error);
-        }
+        // If it fails, part of it may be there: the next change writes all of it anew.
+        self.file = Some(off_the_runtime(move || append(file, &text)).await?);
         self.lines += count;
         Ok(())
     }
 
-    async fn renew<'a>(
-        &mut self,
-        all: impl ExactSizeIterator<Item = (&'a VehicleId, &'a Entry)>,
-    ) -> std::io::Result<()> {
+    async fn renew<'a>(&mut self, all: impl ExactSizeIterator<Item = (&'a VehicleId, &'a Entry)>) -> io::Result<()> {
         self.file = None;
         let count = all.len();
         let mut text = String::new();
         for (vehicle, entry) in all {
             write_line(&mut text, vehicle, entry)?;
         }
-        let beside = self.path.with_extension("new");
-        let mut file = tokio::fs::File::create(&beside).await?;
-        file.write_all(text.as_bytes()).await?;
-        file.sync_all().await?;
-        tokio::fs::rename(&beside, &self.path).await?;
-        if let Some(folder) = self.path.parent() {
-            tokio::fs::File::open(folder).await?.sync_all().await?;
-        }
-        (self.file, self.lines) = (Some(file), count);
+        let path = self.path.clone();
+        self.file = Some(off_the_runtime(move || files::replace(&path, &text)).await?);
+        self.lines = count;
         Ok(())
     }
 }
 
-fn write_line(text: &mut String, vehicle: &VehicleId, entry: &Entry) -> std::io::Result<()> {
+fn append(mut file: File, text: &str) -> io::Result<File> {
+    file.write_all(text.as_bytes())?;
+    file.sync_data()?;
+    Ok(file)
+}
+
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn write_line(text: &mut String, vehicle: &VehicleId, entry: &Entry) -> io::Result<()> {
     let line = Line {
         vehicle: vehicle.clone(),
         fleet: entry.fleet.clone(),

@@ -117,7 +117,12 @@ impl HandshakeFault {
 impl Acceptor {
     /// Shows these certificates and checks those that are shown.
     pub fn new(certificates: Certificates, protocols: Protocols) -> Self {
-        Self { certificates, protocols, places: Arc::new(Semaphore::new(HANDSHAKES_MAX)) }
+        Self::with_places(certificates, protocols, HANDSHAKES_MAX)
+    }
+
+    /// The same, with so many handshakes at once.
+    pub fn with_places(certificates: Certificates, protocols: Protocols, places: usize) -> Self {
+        Self { certificates, protocols, places: Arc::new(Semaphore::new(places)) }
     }
 
     /// The certificates that it shows.
@@ -132,6 +137,8 @@ impl Acceptor {
     }
 
     async fn shake(&self, stream: TcpStream) -> Result<Accepted, HandshakeFault> {
+        // Who says nothing takes nobody's place.
+        stream.readable().await.map_err(HandshakeFault::Broken)?;
         let _place = self.places.acquire().await.map_err(|_| HandshakeFault::Late)?;
         let material = self.certificates.material();
         let acceptor = TlsAcceptor::from(material.server(self.protocols));

@@ -23,7 +23,7 @@ use waygate_core::identity::Identity;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How often it is looked whether the files have changed.
-const LOOK: Duration = Duration::from_secs(2);
+pub const LOOK: Duration = Duration::from_secs(2);
 
 /// So long before its end a certificate is warned of, seconds: 14 days.
 const WARN_BEFORE_S: i64 = 14 * 24 * 3600;

@@ -74,9 +74,7 @@ impl Files {
     pub fn anchors(&self, bytes: &Bytes) -> Result<Vec<TrustAnchor<'static>>, FileFault> {
         anchors(&self.ca, &bytes.ca)
     }
-}
 
-impl Files {
     /// The revocation lists.
     pub fn lists(&self, bytes: &Bytes) -> Result<Vec<CertificateRevocationListDer<'static>>, FileFault> {
         let Some(path) = &self.crl else { return Ok(Vec::new()) };

@@ -1,12 +1,13 @@
 //! The newest revocation lists on disk, so that a restart forgets none that came from other gateways.
 
 use super::revocation::Revocations;
+use crate::files;
 use crate::tasks::Tasks;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Characters of a line of PEM.
 const LINE: usize = 64;
 
-/// Takes what an earlier life kept. What cannot be used any more is passed over: it says so in the log.
-pub fn restore(path: &Path, revocations: &Revocations) {
+/// Takes what an earlier life kept. A list that cannot be used any more is passed over: it says so in the log. A file that
+/// cannot be read is an error: whom it names would be let in again.
+pub fn restore(path: &Path, revocations: &Revocations) -> io::Result<()> {
     let pem = match std::fs::read(path) {
         Ok(pem) => pem,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => return tracing::error!(%error, file = %path.display(), "kept revocation lists cannot be read"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
     };
     for list in CertificateRevocationListDer::pem_slice_iter(&pem) {
         let why = match list {
@@ -35,6 +37,7 @@ pub fn restore(path: &Path, revocations: &Revocations) {
             tracing::warn!(why, file = %path.display(), "a kept revocation list is not in force");
         }
     }
+    Ok(())
 }
 
 /// Writes the lists whenever there is a newer one, until the gateway stops.
@@ -54,7 +57,7 @@ pub async fn keep(path: PathBuf, revocations: Revocations, tasks: Tasks) {
             continue;
         }
         let file = path.clone();
-        let written = tokio::task::spawn_blocking(move || write(&file, &pem(&lists))).await;
+        let written = tokio::task::spawn_blocking(move || files::replace(&file, &pem(&lists))).await;
         if let Ok(Err(error)) = written {
             tracing::error!(%error, file = %path.display(), "a revocation list cannot be kept: a restart would forget it");
             changes.mark_changed();
@@ -81,16 +84,6 @@ fn pem<T: AsRef<[u8]>>(lists: &[T]) -> String {
         pem.push_str("-----END X509 CRL-----\n");
     }
     pem
-}
-
-/// Whole or not at all.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = std::fs::File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

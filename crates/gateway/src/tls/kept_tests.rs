@@ -28,7 +28,7 @@ async fn a_new_life_knows_the_newest_list_of_every_ca() {
     let started = Instant::now();
     loop {
         let after = trusting(&[&one, &two]);
-        restore(&file, &after);
+        restore(&file, &after).unwrap();
         if after.held() == before.held() {
             break;
         }
@@ -39,7 +39,7 @@ async fn a_new_life_knows_the_newest_list_of_every_ca() {
     assert_eq!(tasks.ended(Duration::from_secs(5)).await, 0);
     // A CA that is trusted no more counts no more, and harms nothing.
     let after = trusting(&[&two]);
-    restore(&file, &after);
+    restore(&file, &after).unwrap();
     assert_eq!(after.held().len(), 1);
 }
 
@@ -47,10 +47,17 @@ async fn a_new_life_knows_the_newest_list_of_every_ca() {
 fn a_damaged_file_takes_nothing_else_with_it() {
     let (dir, one) = (tempfile::tempdir().unwrap(), Ca::new("one"));
     let file = dir.path().join(FILE);
-    restore(&file, &trusting(&[&one]));
+    restore(&file, &trusting(&[&one])).unwrap();
     let whole = one.list(3, &[7]).0;
     std::fs::write(&file, format!("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n{whole}")).unwrap();
     let after = trusting(&[&one]);
-    restore(&file, &after);
+    restore(&file, &after).unwrap();
     assert_eq!(after.held().len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_none() {
+    let (dir, one) = (tempfile::tempdir().unwrap(), Ca::new("one"));
+    // A folder stands for what may not be read.
+    assert!(restore(dir.path(), &trusting(&[&one])).is_err());
 }

@@ -1,7 +1,7 @@
 //! What this node is to its peers, and whom it takes for one: its certificates, and the list of the cluster's nodes.
 
 use super::certificates::{Certificates, Owner};
-use super::files::{FileFault, Files};
+use super::files::FileFault;
 use super::revocation::Revocations;
 use crate::config::{Config, ConfigError};
 use std::sync::Arc;
@@ -32,9 +32,8 @@ impl Trust {
     /// As the configuration says; `None` without `[tls]`.
     pub fn load(config: &Config, revocations: Revocations) -> Result<Option<Self>, TrustFault> {
         let Some(tls) = &config.tls else { return Ok(None) };
-        let files = Files { cert: tls.cert.clone(), key: tls.key.clone(), ca: tls.ca.clone(), crl: tls.crl.clone() };
         let owner = Owner::Node(config.node_identity()?);
-        let certificates = Certificates::load(SECTION, files, owner, revocations)?;
+        let certificates = Certificates::load(SECTION, tls.files(), owner, revocations)?;
         Ok(Some(Self { certificates, nodes: config.cluster_nodes()?.into() }))
     }
 

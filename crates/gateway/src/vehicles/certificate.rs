@@ -1,14 +1,16 @@
 //! Vehicles' certificates: from a handshake, or passed on by a proxy, to a vehicle's name and what a revocation list calls
 //! them.
 
+use crate::tasks::Tasks;
+use crate::tls::certificates::LOOK;
 use crate::tls::files::{FileFault, anchors_of, lists_of};
 use crate::tls::verify::{Side, Verifier};
 use crate::tls::{Fault, Peer, Revocations};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use std::path::Path;
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use std::path::{Path, PathBuf};
 use waygate_core::credential::{CertificateId, Credential, Means, Refusal, VehicleName};
 
 /// How the CAs of proxied certificates are known among those whose revocation lists are taken.
@@ -54,10 +56,7 @@ impl Proxied {
     pub fn load(ca: &Path, crl: Option<&Path>, revocations: &Revocations) -> Result<Self, FileFault> {
         let anchors = anchors_of(ca)?;
         if let Some(path) = crl {
-            for list in lists_of(path)? {
-                let taken = revocations.take_from(&list, &anchors);
-                taken.map_err(|fault| FileFault::new(path, fault.to_string()))?;
-            }
+            take(path, &anchors, revocations)?;
         }
         revocations.trust(SECTION, anchors.clone());
         Ok(Self(Verifier::new(anchors, revocations.clone())))
@@ -69,6 +68,36 @@ impl Proxied {
         let name = VehicleName::of(&peer.identity);
         let name = name.ok_or(Fault::Name(waygate_core::identity::InvalidIdentity::Missing))?;
         Ok(Credential { name, means: Means::Proxy(ids(&peer)) })
+    }
+}
+
+fn take(path: &Path, anchors: &[TrustAnchor<'_>], revocations: &Revocations) -> Result<(), FileFault> {
+    for list in lists_of(path)? {
+        let taken = revocations.take_from(&list, anchors);
+        taken.map_err(|fault| FileFault::new(path, fault.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Takes newer lists of a proxy's CAs whenever their file changes, until the gateway stops. One that cannot be used changes
+/// nothing, and is told of once.
+pub async fn follow(ca: PathBuf, crl: PathBuf, revocations: Revocations, tasks: Tasks) {
+    let stopping = tasks.stopping();
+    tokio::pin!(stopping);
+    let mut said = String::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = &mut stopping => return,
+        }
+        let (ca, crl, revocations) = (ca.clone(), crl.clone(), revocations.clone());
+        let looked = tokio::task::spawn_blocking(move || take(&crl, &anchors_of(&ca)?, &revocations)).await;
+        let fault =
+            looked.map_or_else(|_| String::new(), |taken| taken.err().map_or_else(String::new, |e| e.to_string()));
+        if !fault.is_empty() && fault != said {
+            tracing::error!("[vehicles.identity.proxy] crl: {fault}; the lists read before stay in force");
+        }
+        said = fault;
     }
 }
 

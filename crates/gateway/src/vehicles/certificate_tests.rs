@@ -43,3 +43,23 @@ fn what_a_proxy_passes_on_is_checked_again() {
         assert_eq!(word(&check(&der).unwrap_err()), reason);
     }
 }
+
+#[tokio::test]
+async fn a_list_that_is_put_in_place_later_counts_as_well() {
+    let (ca, dir) = (Ca::new("a CA"), tempfile::tempdir().unwrap());
+    let pair = ca.issue(&vehicle("vans", "LUX-1"));
+    let folder = Folder::write(dir.path(), &ca.issue(&node("west", "west-1")), &ca.pem());
+    std::fs::write(&folder.crl, ca.list(1, &[]).0).unwrap();
+    let (revocations, tasks) = (Revocations::default(), Tasks::default());
+    let proxied = Proxied::load(&folder.ca, Some(&folder.crl), &revocations).unwrap();
+    let check = || proxied.check(CertificateDer::from(pair.der.clone()));
+    assert!(check().is_ok());
+    tasks.spawn("lists", follow(folder.ca.clone(), folder.crl.clone(), revocations, tasks.clone()));
+    std::fs::write(&folder.crl, ca.list(2, &[pair.serial]).0).unwrap();
+    let began = std::time::Instant::now();
+    while check().is_ok() {
+        assert!(began.elapsed() < 5 * LOOK, "it still counts");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    tasks.stop();
+}
