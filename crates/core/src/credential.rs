@@ -135,6 +135,8 @@ refusals! {
     Missing = ("missing", Unauthorized, "no client certificate and no token came; a vehicle must show who it is"),
     /// Nothing is configured, and the vehicle comes from elsewhere.
     NotLocal = ("not_local", Unauthorized, "this gateway has no credentials configured and takes vehicles from its own machine only"),
+    /// Nothing is configured, and it did not come from the vehicle itself.
+    Forwarded = ("forwarded", Unauthorized, "the request came through a proxy, and none is configured in [vehicles.identity.proxy]: whose it is cannot be known"),
     /// Nothing is configured that could check it.
     Uncheckable = ("uncheckable", Unauthorized, "this gateway has no keys to check credentials with; send none, or ask elsewhere"),
     /// `Authorization` is sent twice, or is no bearer token.
@@ -187,6 +189,8 @@ pub struct Rules {
 pub struct Offer {
     /// It comes from this machine.
     pub local: bool,
+    /// It says that somebody passed it on.
+    pub forwarded: bool,
     /// It comes from a configured proxy.
     pub from_proxy: bool,
     /// The certificate of the socket, whose chain holds.
@@ -205,13 +209,14 @@ impl Rules {
 
     /// Whose request it is; `None` for one that need not say, as nothing is configured.
     pub fn decide(&self, offer: Offer) -> Result<Option<Arc<Credential>>, Refusal> {
-        let Offer { local, from_proxy, certificate, token, header } = offer;
+        let Offer { local, forwarded, from_proxy, certificate, token, header } = offer;
         if header.is_some() && !from_proxy {
             return Err(Refusal::NotAProxy);
         }
         if self.open() {
             return match token {
                 Some(_) => Err(Refusal::Uncheckable),
+                None if forwarded => Err(Refusal::Forwarded),
                 None if local => Ok(None),
                 None => Err(Refusal::NotLocal),
             };

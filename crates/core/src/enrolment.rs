@@ -201,13 +201,15 @@ impl Enrolment {
         let known = self.entry(vehicle);
         let fleet = fleet.or_else(|| known.map(|entry| entry.fleet.clone())).ok_or(Undecided::NoFleet)?;
         let version = known.map_or(0, |entry| entry.version);
+        // Of decisions made apart the later one counts, as far as the gateways' clocks agree.
+        let next = version.saturating_add(1).max(u64::try_from(now.0).unwrap_or(0));
         if version == 0 && self.kept.len() - self.waiting.len() >= DECIDED_MAX {
             return Err(Undecided::Full);
         }
         let (first, last, means) =
             known.map_or((now, now, String::new()), |entry| (entry.first, entry.last, entry.means.clone()));
         let standing = if admit { Standing::Admitted } else { Standing::Refused };
-        let entry = Entry { version: version + 1, standing, fleet, first, last, means, by: by.to_owned() };
+        let entry = Entry { version: next, standing, fleet, first, last, means, by: by.to_owned() };
         self.put(vehicle.clone(), entry.clone());
         Ok(entry)
     }

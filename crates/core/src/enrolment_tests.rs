@@ -25,7 +25,7 @@ fn a_vehicle_waits_until_it_is_decided_on_and_the_last_decision_counts() {
     assert_eq!(enrolment.ask(&name("A"), "token", NOW), Verdict::Pending);
     assert_eq!(enrolment.ask(&name("A"), "token", later(1)), Verdict::Pending);
     let admitted = enrolment.decide(&vehicle("A"), true, None, "west-1", later(2)).unwrap();
-    assert_eq!((admitted.version, admitted.first, admitted.means.as_str()), (1, NOW, "token"));
+    assert_eq!((admitted.version, admitted.first, admitted.means.as_str()), (later(2).0 as u64, NOW, "token"));
     assert_eq!(enrolment.ask(&name("A"), "certificate", later(3)), Verdict::Admitted);
     enrolment.decide(&vehicle("A"), false, None, "west-1", later(4)).unwrap();
     assert_eq!(enrolment.ask(&name("A"), "token", later(5)), Verdict::Refused);

@@ -447,7 +447,7 @@ impl Config {
         self.token_keys()?;
         self.wake_key()?;
         self.wake.check()?;
-        self.vehicles.identity.check()?;
+        self.vehicles.identity.check(self.vehicles.tls.is_some())?;
         self.timers.timers().check()?;
         let TimersConfig { reachable_s, sleep_s, sleep_grace_s, purge_s, .. } = self.timers;
         let unbounded = [

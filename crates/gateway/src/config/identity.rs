@@ -102,8 +102,8 @@ impl IdentityConfig {
         proxied.for_each(|file| *file = folder.join(&*file));
     }
 
-    /// Checks what can be checked without reading the keys.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks what can be checked without reading the keys. `certificates` says whether vehicles show theirs to this gateway itself.
+    pub(super) fn check(&self, certificates: bool) -> Result<(), ConfigError> {
         let fault = |key, what: String| Err(ConfigError::Bounds { key, what });
         if self.fleets.len() > FLEETS_MAX {
             return fault("[vehicles.identity] fleets", format!("names {}, at most {FLEETS_MAX}", self.fleets.len()));
@@ -130,6 +130,13 @@ impl IdentityConfig {
                 let what = format!("kid {:?} is there twice; each key has its own", key.kid);
                 return fault("[vehicles.identity] keys", what);
             }
+        }
+        let shows = certificates || self.proxy.is_some() || !self.keys.is_empty();
+        let rules = self.admission == AdmissionMode::Listed || !self.fleets.is_empty();
+        if rules && !shows {
+            let what = "has rules for who may attach, and nothing by which vehicles show who they are: configure [vehicles.tls], \
+                        keys or a proxy";
+            return fault("[vehicles.identity]", what.to_owned());
         }
         if let Some(proxy) = &self.proxy
             && !(1..=PROXIES_MAX).contains(&proxy.from.len())

@@ -4,6 +4,7 @@
 use super::bearer::Keys;
 use super::certificate::{Proxied, of_header, word};
 use super::refusals::Refusals;
+use super::upgrade::single;
 use crate::config::{ConfigError, IdentityConfig};
 use crate::tls::Revocations;
 use http::header::AUTHORIZATION;
@@ -25,6 +26,9 @@ pub struct Identities {
     header: Option<HeaderName>,
     proxied: Option<Proxied>,
 }
+
+/// What proxies add: where nothing is configured, whoever stands behind one is not taken for this machine.
+const OF_PROXIES: [&str; 5] = ["x-waygate-identity", "x-forwarded-for", "forwarded", "x-real-ip", "via"];
 
 /// The certificate of a socket, if one was shown and its chain holds.
 pub type Shown = Option<Result<Credential, Refusal>>;
@@ -76,7 +80,8 @@ impl Identities {
         // What anyone else sends there is not even looked at.
         let header = header
             .map(|name| if from_proxy { self.told(headers, name, from, refusals) } else { Err(Refusal::NotAProxy) });
-        self.rules.decide(Offer { local: from.is_loopback(), from_proxy, certificate, token, header })
+        let forwarded = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+        self.rules.decide(Offer { local: from.is_loopback(), forwarded, from_proxy, certificate, token, header })
     }
 
     fn token(&self, headers: &HeaderMap, now: Wall) -> Result<Credential, Refusal> {
@@ -111,12 +116,6 @@ impl Identities {
             Refusal::ProxyCertificate
         })
     }
-}
-
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).into_iter();
-    let first = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(first)
 }
 
 /// A network, or an address alone. Bits behind the prefix are a slip of the pen: 10.1.2.3/8 is refused.

@@ -48,9 +48,13 @@ fn a_proxy_must_say_one_name_once() {
 }
 
 #[test]
-fn without_a_proxy_configured_its_header_has_no_meaning() {
+fn without_a_proxy_configured_nobody_behind_one_is_taken_for_this_machine() {
     let open = Identities::read(&IdentityConfig::default(), false, &Revocations::default()).unwrap();
-    assert_eq!(who(&open, &says(&[NAME]), "127.0.0.1"), Ok(None));
+    assert_eq!(who(&open, &says(&[]), "127.0.0.1"), Ok(None));
+    assert_eq!(who(&open, &says(&[NAME]), "127.0.0.1"), Err(Refusal::Forwarded));
+    let mut passed_on = HeaderMap::new();
+    passed_on.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
+    assert_eq!(who(&open, &passed_on, "127.0.0.1"), Err(Refusal::Forwarded));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whether an HTTP request becomes a vehicle's WebSocket, and if not, why: decided without IO.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::header::{AsHeaderName, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -113,7 +113,8 @@ fn has_token(headers: &HeaderMap, name: &str, token: &str) -> bool {
     tokens(headers, name).iter().any(|offered| offered.eq_ignore_ascii_case(token))
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of a header that is sent once.
+pub(super) fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).into_iter();
     let first = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(first)
