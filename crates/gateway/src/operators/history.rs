@@ -16,7 +16,7 @@ use waygate_core::record::Record;
 use waygate_core::time::Wall;
 use waygate_wire::operator::MissingSource;
 
-/// Bytes of records that one answer holds at most, as they lie in memory; its sources share it.
+/// Bytes of records that one answer holds at most, as they lie in memory; its sources share it, up to 128 of them.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Each source holds at least so much, or its records would be asked for again and again.
@@ -97,9 +97,9 @@ impl Merge {
         Some((key, row))
     }
 
-    /// Who did not answer to the end, so far.
-    pub fn missing(&self) -> &[MissingSource] {
-        &self.missing
+    /// Who did not answer to the end, so far, or left out what is damaged.
+    pub fn missing(&self) -> impl Iterator<Item = MissingSource> {
+        self.missing.iter().cloned().chain(self.sources.iter().filter_map(Source::lacks))
     }
 
     /// The most bytes of records that were held at once, as they lie in memory.

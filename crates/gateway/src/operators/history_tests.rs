@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use waygate_core::record::{Lane, Record, Telemetry};
 use waygate_core::time::Wall;
 use waygate_wire::encode_columns;
-use waygate_wire::proto::StoredBatch;
+use waygate_wire::proto::{HistoryChunk, StoredBatch};
 
 const ALL: Span = Span { from: Wall(i64::MIN), to: Wall(i64::MAX), after: None };
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -20,9 +20,13 @@ fn batch(first: u64, times: &[i64], received: i64) -> StoredBatch {
     StoredBatch { spool: 1, received_ms: received, columns: columns.into() }
 }
 
+fn chunk(batches: Vec<StoredBatch>) -> HistoryChunk {
+    HistoryChunk { batches, damaged: 0 }
+}
+
 /// Batches as a gateway gives them: in the order of their earliest time.
 fn pieces(batches: Vec<StoredBatch>) -> Pieces {
-    futures_util::stream::iter(batches.into_iter().map(|batch| Ok(vec![batch]))).boxed()
+    futures_util::stream::iter(batches.into_iter().map(|batch| Ok(chunk(vec![batch])))).boxed()
 }
 
 fn source(gateway: &str, patience: Patience, open: impl Fn(Option<Key>) -> Pieces + Send + Sync + 'static) -> Source {
@@ -41,8 +45,8 @@ async fn read(merge: &mut Merge) -> Vec<(i64, u64)> {
     read
 }
 
-fn missing(merge: &Merge) -> Vec<(&str, &str)> {
-    merge.missing().iter().map(|m| (m.gateway.as_deref().unwrap_or_default(), m.why.as_str())).collect()
+fn missing(merge: &Merge) -> Vec<(String, String)> {
+    merge.missing().map(|m| (m.gateway.unwrap_or_default(), m.why)).collect()
 }
 
 #[tokio::test]
@@ -53,7 +57,19 @@ async fn records_of_all_leave_in_the_order_of_their_time_and_each_once() {
     let (first, Row { received, .. }) = merge.next().await.unwrap();
     assert_eq!((first, received), (Key { t: Wall(10), spool: 1, seq: 1 }, Wall(90)), "stored first at b");
     assert_eq!(read(&mut merge).await, [(20, 3), (30, 2), (35, 5), (40, 4), (50, 6)]);
-    assert!(merge.missing().is_empty());
+    assert_eq!(merge.missing().count(), 0);
+}
+
+#[tokio::test]
+async fn who_left_out_what_is_damaged_is_named_and_the_rest_of_it_leaves() {
+    let why = "some of what it stored is damaged, and left out";
+    let unreadable = StoredBatch { columns: vec![0xFF; 8].into(), ..batch(2, &[20], 100) };
+    let told = HistoryChunk { batches: vec![batch(1, &[10], 100)], damaged: 1 };
+    let a = steady("a", vec![batch(1, &[10], 100), unreadable]);
+    let b = source("b", Patience::strict(DEADLINE), move |_| futures_util::stream::iter([Ok(told.clone())]).boxed());
+    let mut merge = Merge::new(vec![a, b, steady("c", vec![batch(3, &[30], 100)])]);
+    assert_eq!(read(&mut merge).await, [(10, 1), (30, 3)]);
+    assert_eq!(missing(&merge), ["a", "b"].map(|gateway| (gateway.to_owned(), why.to_owned())));
 }
 
 #[tokio::test]
@@ -72,7 +88,7 @@ async fn who_never_answers_costs_the_deadline_once_however_many_there_are() {
     assert_eq!(read(&mut merge).await, [(10, 1), (20, 2)]);
     assert_eq!(asked.elapsed(), DEADLINE);
     let why = "it kept the answer waiting for more than 3 s";
-    assert_eq!(missing(&merge), [("b", why), ("c", why)]);
+    assert_eq!(missing(&merge), ["b", "c"].map(|gateway| (gateway.to_owned(), why.to_owned())));
 }
 
 /// Gives a batch each so often, for ever.
@@ -80,7 +96,7 @@ fn dribble(every: Duration) -> impl Fn(Option<Key>) -> Pieces + Send + Sync + 's
     move |_| {
         let next = move |n: u64| async move {
             tokio::time::sleep(every).await;
-            Some((Ok(vec![batch(n + 1, &[n as i64], 0)]), n + 1))
+            Some((Ok(chunk(vec![batch(n + 1, &[n as i64], 0)])), n + 1))
         };
         futures_util::stream::unfold(0, next).boxed()
     }
@@ -101,13 +117,13 @@ async fn who_dribbles_costs_no_more_than_the_deadline_and_what_came_stands() {
 #[tokio::test]
 async fn who_dies_in_mid_stream_is_named_and_what_came_of_it_stands() {
     let dies = |_| {
-        let said = [Ok(vec![batch(1, &[10], 0), batch(2, &[30], 0)]), Err("it broke off".to_owned())];
+        let said = [Ok(chunk(vec![batch(1, &[10], 0), batch(2, &[30], 0)])), Err("it broke off".to_owned())];
         futures_util::stream::iter(said).boxed()
     };
     let dying = source("b", Patience::strict(DEADLINE), dies);
     let mut merge = Merge::new(vec![steady("a", vec![batch(9, &[20, 40], 0)]), dying]);
     assert_eq!(read(&mut merge).await, [(10, 1), (20, 9), (30, 2), (40, 10)]);
-    assert_eq!(missing(&merge), [("b", "it broke off")]);
+    assert_eq!(missing(&merge), [("b".to_owned(), "it broke off".to_owned())]);
 }
 
 /// `drives` drives of `length` records each, all over the same time, as a clock that begins anew makes them.
@@ -166,7 +182,7 @@ async fn a_source_is_read_no_further_than_the_answer_is() {
         batches
             .map(move |n| {
                 counted.fetch_add(1, Ordering::Relaxed);
-                Ok(vec![batch(n + 1, &[n as i64], 0)])
+                Ok(chunk(vec![batch(n + 1, &[n as i64], 0)]))
             })
             .boxed()
     });

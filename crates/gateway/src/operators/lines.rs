@@ -64,8 +64,8 @@ async fn write(mut merge: Merge, missing: Vec<MissingSource>, limit: usize, send
         (records, last) = (records + 1, Some(key));
     }
     let held_bytes_peak = merge.held_bytes_peak() as u64;
-    let missing: Vec<_> = missing.iter().chain(merge.missing()).cloned().collect();
-    let missing_regions = regions(missing.iter());
+    let missing: Vec<_> = missing.into_iter().chain(merge.missing()).collect();
+    let missing_regions = regions(missing.iter().cloned());
     let complete = missing.is_empty();
     let end = TelemetryEnd { records, complete, next, missing_regions, missing, held_bytes_peak };
     line(&mut piece, &TelemetryLine::End { end });

@@ -91,12 +91,12 @@ async fn page(mut merge: Merge, missing: Vec<MissingSource>, limit: usize) -> Te
         records.push(shape::record(key.spool, key.seq, row.received, row.record));
         last = Some(key);
     }
-    TelemetryPage { records, next, missing_regions: regions(missing.iter().chain(merge.missing())) }
+    TelemetryPage { records, next, missing_regions: regions(missing.iter().cloned().chain(merge.missing())) }
 }
 
 /// The regions of those who are missing, each once.
-pub fn regions<'a>(missing: impl Iterator<Item = &'a MissingSource>) -> Vec<String> {
-    missing.map(|missing| missing.region.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+pub fn regions(missing: impl Iterator<Item = MissingSource>) -> Vec<String> {
+    missing.map(|missing| missing.region).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Operators {

@@ -53,8 +53,8 @@ pub fn give(mut history: History, tasks: &Tasks) -> BoxStream<'static, Result<pr
         let give = async {
             loop {
                 let chunk = match next_chunk(&mut history).await {
-                    Ok(batches) if batches.is_empty() => Given::End,
-                    Ok(batches) => Given::Chunk(Ok(proto::HistoryChunk { batches })),
+                    Ok(chunk) if is_empty(&chunk) => Given::End,
+                    Ok(chunk) => Given::Chunk(Ok(chunk)),
                     Err(error) => {
                         tracing::error!(%error, "history cannot be read on");
                         Given::Chunk(Err(Status::internal("its store cannot be read")))
@@ -95,8 +95,8 @@ async fn given(
 }
 
 /// The next batches of a store; none at its end.
-async fn next_chunk(history: &mut History) -> Result<Vec<proto::StoredBatch>, waygate_store::ReadError> {
-    let (mut batches, mut bytes) = (Vec::new(), 0);
+async fn next_chunk(history: &mut History) -> Result<proto::HistoryChunk, waygate_store::ReadError> {
+    let (mut batches, mut bytes, mut damaged) = (Vec::new(), 0, 0);
     while batches.len() < CHUNK_BATCHES && bytes < CHUNK_BYTES {
         match history.next().await? {
             Some(Ok(batch)) => {
@@ -107,11 +107,18 @@ async fn next_chunk(history: &mut History) -> Result<Vec<proto::StoredBatch>, wa
                     columns: batch.columns.into(),
                 });
             }
-            Some(Err(damaged)) => tracing::error!(%damaged, "a stored batch is damaged"),
+            Some(Err(fault)) => {
+                damaged += 1;
+                tracing::error!(%fault, "a stored batch is damaged");
+            }
             None => break,
         }
     }
-    Ok(batches)
+    Ok(proto::HistoryChunk { batches, damaged })
+}
+
+fn is_empty(chunk: &proto::HistoryChunk) -> bool {
+    chunk.batches.is_empty() && chunk.damaged == 0
 }
 
 /// What this gateway's own store holds of a vehicle after a record.
@@ -124,8 +131,8 @@ pub fn own(reader: Reader, vehicle: VehicleId, (from, to): (Wall, Wall), after: 
     let opened = async move { reader.history(&vehicle, from, to, start).await.map_err(failed) };
     let read = move |history| {
         futures_util::stream::try_unfold(history, move |mut history| async move {
-            let batches = next_chunk(&mut history).await.map_err(failed)?;
-            Ok(Some((batches, history)).filter(|(batches, _)| !batches.is_empty()))
+            let chunk = next_chunk(&mut history).await.map_err(failed)?;
+            Ok(Some((chunk, history)).filter(|(chunk, _)| !is_empty(chunk)))
         })
     };
     futures_util::stream::once(opened).map_ok(read).try_flatten().boxed()
@@ -138,6 +145,6 @@ pub fn of_peer(channel: Channel, request: proto::HistoryRequest) -> Pieces {
         let mut client = TelemetryQueryClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         client.history(request).await.map(tonic::Response::into_inner).map_err(said)
     };
-    let read = move |stream: tonic::Streaming<proto::HistoryChunk>| stream.map_ok(|chunk| chunk.batches).map_err(said);
+    let read = move |stream: tonic::Streaming<proto::HistoryChunk>| stream.map_err(said);
     futures_util::stream::once(opened).map_ok(read).try_flatten().boxed()
 }

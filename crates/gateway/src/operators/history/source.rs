@@ -13,10 +13,10 @@ use waygate_core::record::SignalValue;
 use waygate_core::time::Wall;
 use waygate_wire::decode_columns;
 use waygate_wire::operator::MissingSource;
-use waygate_wire::proto::StoredBatch;
+use waygate_wire::proto::{HistoryChunk, StoredBatch};
 
 /// Batches, a few at a time, or why there are no more.
-pub type Pieces = BoxStream<'static, Result<Vec<StoredBatch>, String>>;
+pub type Pieces = BoxStream<'static, Result<HistoryChunk, String>>;
 
 /// Begins to read what stands after a record, or at the beginning.
 type Opener = Box<dyn Fn(Option<Key>) -> Pieces + Send + Sync>;
@@ -51,6 +51,8 @@ pub struct Source {
     /// The first record that was let go.
     let_go: Option<Key>,
     ended: bool,
+    /// Something of it could not be read.
+    damaged: bool,
 }
 
 impl std::fmt::Debug for Source {
@@ -82,7 +84,17 @@ impl Source {
             watermark: None,
             let_go: None,
             ended: false,
+            damaged: false,
         }
+    }
+
+    /// Itself, if something of it could not be read and is left out.
+    pub fn lacks(&self) -> Option<MissingSource> {
+        self.damaged.then(|| self.missing("some of what it stored is damaged, and left out".to_owned()))
+    }
+
+    fn missing(&self, why: String) -> MissingSource {
+        MissingSource { gateway: Some(self.gateway.clone()), region: self.region.clone(), why }
     }
 
     /// It holds no more than so many bytes, but always one record and the batch it opens.
@@ -144,7 +156,8 @@ impl Source {
             None => Ok(self.pieces.next().await),
         };
         let why = match next {
-            Ok(Some(Ok(mut batches))) => {
+            Ok(Some(Ok(HistoryChunk { mut batches, damaged }))) => {
+                self.damaged |= damaged > 0;
                 if let Some(patience) = &mut self.patience {
                     let bytes = batches.iter().map(|batch| batch.columns.len()).sum();
                     patience.spend(asked.elapsed(), bytes);
@@ -166,13 +179,14 @@ impl Source {
         // What came of it stands; what was let go is not asked for again.
         self.pieces = futures_util::stream::empty().boxed();
         (self.ended, self.let_go) = (true, None);
-        Err(Lost(MissingSource { gateway: Some(self.gateway.clone()), region: self.region.clone(), why }))
+        Err(Lost(self.missing(why)))
     }
 
     fn take_in(&mut self, batch: &StoredBatch) {
         let telemetry = match decode_columns(&batch.columns) {
             Ok(telemetry) => telemetry,
             Err(error) => {
+                self.damaged = true;
                 tracing::error!(%error, gateway = self.gateway, "a stored batch cannot be read; it is left out");
                 return;
             }
