@@ -182,6 +182,10 @@ fn suspected(lab: &mut Lab<'_>, gone: &[&str], by: &[&str], since: Instant) {
     for gone in gone {
         for by in by {
             let took = lab.observer.first(by, gone, since, |n| n.status != "alive");
+            // Where the cluster's own judgement is told, it must be the same.
+            let judged =
+                lab.observer.first(by, gone, since, |n| ["", "suspect", "down"].contains(&n.standing.as_str()));
+            let took = took.zip(judged).map(|(one, other)| one.max(other));
             slowest = slowest.zip(took).map(|(one, other)| one.max(other));
         }
     }
