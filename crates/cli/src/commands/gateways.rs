@@ -58,7 +58,7 @@ fn show(api: &Api, answer: Value, logs: bool, output: &mut Output) -> Result<Exi
         output.warn(&format!("no word from {}: {}", words::plain(name), words::plain(&silent.why)));
     }
     for log in views.logs.iter().filter(|log| log.agreement == Agreement::Differs) {
-        let advice = "its owner sends it anew; --logs shows the digests";
+        let advice = "whoever holds one asks its owner for what differs; --logs shows the digests";
         output.warn(&format!("copies of the log of {} differ: {advice}", words::plain(&log.owner)));
     }
     Ok(Exit::Ok)

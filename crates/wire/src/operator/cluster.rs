@@ -24,16 +24,16 @@ pub struct PeerLink {
     pub snapshots_sent: u64,
     /// Batches refused as they left a hole.
     pub gaps: u64,
-    /// Whether the other's copy is what it should be.
+    /// Whether copies are what they should be.
     pub audit: Audit,
 }
 
-/// What came of comparing the answering gateway's log with the other's copy.
+/// What came of comparing copies of logs on the stream with the other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Times that the copy differed where it should have been equal; must stay 0.
+    /// Times that a copy held by the answering gateway differed from what the other holds, where both should be equal; must stay 0.
     pub mismatches: u64,
-    /// Since it was last found equal; none if it was not yet, on the stream that stands.
+    /// Since the other's copy of the answering gateway's log was last found equal; none if it was not yet, on the stream that stands.
     pub equal_ago_s: Option<f64>,
 }
 
