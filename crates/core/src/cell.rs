@@ -1,10 +1,10 @@
-//! Tracking areas: H3 cells of resolution 5 and their ring of neighbours.
+//! Tracking areas: H3 cells of resolution 5 and their ring of neighbours. The directory knows only of their parents.
 
 use crate::record::Position;
 use h3o::{CellIndex, LatLng, Resolution};
 use std::fmt;
 
-/// An H3 cell of resolution 5, about 253 km².
+/// An H3 cell of resolution 5, about 253 km²; in the directory one of resolution 4, about 1770 km².
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell(u64);
 
@@ -22,6 +22,19 @@ impl Cell {
     pub fn from_index(index: u64) -> Option<Self> {
         let cell = CellIndex::try_from(index).ok()?;
         (cell.resolution() == Resolution::Five).then_some(Self(index))
+    }
+
+    /// Reads an index that another gateway told, which may be of the directory's resolution.
+    pub fn from_told(index: u64) -> Option<Self> {
+        let cell = CellIndex::try_from(index).ok()?;
+        matches!(cell.resolution(), Resolution::Four | Resolution::Five).then_some(Self(index))
+    }
+
+    /// The cell of resolution 4 that it lies in.
+    #[must_use]
+    pub fn coarse(self) -> Self {
+        let parent = CellIndex::try_from(self.0).ok().and_then(|cell| cell.parent(Resolution::Four));
+        parent.map_or(self, |parent| Self(parent.into()))
     }
 
     /// The H3 index.

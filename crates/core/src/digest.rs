@@ -5,6 +5,7 @@
 
 use crate::cause::DetachCause;
 use crate::cell::Cell;
+use crate::homes::{Interest, SHARDS};
 use crate::id::VehicleId;
 use crate::log::{LiveState, Rest, Slot};
 use crate::time::Millis;
@@ -18,15 +19,48 @@ pub const BUCKETS: usize = 256;
 pub struct Digest {
     total: u64,
     buckets: Box<[u64; BUCKETS]>,
+    /// Where others hold a part of the log: what stands in each shard.
+    shards: Option<Box<[Sum; SHARDS]>>,
+}
+
+/// How many slots that are no tombstones, and the xor of their hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Slots.
+    pub count: u64,
+    /// The xor of their hashes.
+    pub xor: u64,
 }
 
 impl Default for Digest {
     fn default() -> Self {
-        Self { total: 0, buckets: Box::new([0; BUCKETS]) }
+        Self { total: 0, buckets: Box::new([0; BUCKETS]), shards: None }
     }
 }
 
 impl Digest {
+    /// One that can tell the sum of any part, for 16 KiB more.
+    pub fn by_shard() -> Self {
+        Self { shards: Some(Box::new([Sum::default(); SHARDS])), ..Self::default() }
+    }
+
+    /// What stands in a part of the log; `None` if only the whole can be told.
+    pub fn of_part(&self, part: &Interest) -> Option<Sum> {
+        let shards = self.shards.as_ref()?;
+        let add = |a: Sum, b: Sum| Sum { count: a.count + b.count, xor: a.xor ^ b.xor };
+        Some(part.iter().map(|shard| shards[shard.index()]).fold(Sum::default(), add))
+    }
+
+    /// The hashes of each bucket of a part of the log; of the whole if no part can be told.
+    pub fn buckets_of_part(&self, part: &Interest) -> Box<[u64; BUCKETS]> {
+        let Some(shards) = self.shards.as_ref() else { return self.buckets.clone() };
+        let mut buckets = Box::new([0; BUCKETS]);
+        for shard in part.iter() {
+            buckets[shard.index() % BUCKETS] ^= shards[shard.index()].xor;
+        }
+        buckets
+    }
+
     /// The xor of all hashes.
     pub fn total(&self) -> u64 {
         self.total
@@ -37,8 +71,17 @@ impl Digest {
         &self.buckets
     }
 
-    /// Counts a slot in, or out again.
-    pub fn toggle(&mut self, vehicle: &VehicleId, slot: &Slot, rest: Option<&Rest>) {
+    /// Counts a slot in.
+    pub fn add(&mut self, vehicle: &VehicleId, slot: &Slot, rest: Option<&Rest>) {
+        self.count(vehicle, slot, rest, 1);
+    }
+
+    /// Counts a slot out again.
+    pub fn remove(&mut self, vehicle: &VehicleId, slot: &Slot, rest: Option<&Rest>) {
+        self.count(vehicle, slot, rest, -1);
+    }
+
+    fn count(&mut self, vehicle: &VehicleId, slot: &Slot, rest: Option<&Rest>, by: i64) {
         if slot.entry.state == LiveState::Removed {
             return;
         }
@@ -46,12 +89,22 @@ impl Digest {
         let hash = of_slot(name, slot, rest);
         self.total ^= hash;
         self.buckets[usize::from(mix(name) as u8)] ^= hash;
+        if let Some(shards) = &mut self.shards {
+            let sum = &mut shards[mix(name) as usize % SHARDS];
+            sum.xor ^= hash;
+            sum.count = sum.count.saturating_add_signed(by);
+        }
     }
 }
 
 /// The bucket that a vehicle is in.
 pub fn bucket(vehicle: &VehicleId) -> u8 {
-    mix(eat(OFFSET, vehicle.as_str().as_bytes())) as u8
+    hash_of(vehicle) as u8
+}
+
+/// Where a vehicle falls, whatever is said of it.
+pub fn hash_of(vehicle: &VehicleId) -> u64 {
+    mix(eat(OFFSET, vehicle.as_str().as_bytes()))
 }
 
 /// The hash of one slot, in whatever log it stands.

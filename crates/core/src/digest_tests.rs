@@ -34,13 +34,13 @@ fn vehicles_spread_over_all_buckets_and_a_bucket_is_told_by_the_vehicle_alone() 
     for n in 0..20_000 {
         counts[usize::from(bucket(&vehicle(n)))] += 1;
         let before = digest.buckets()[usize::from(bucket(&vehicle(n)))];
-        digest.toggle(&vehicle(n), &slot(n), None);
+        digest.add(&vehicle(n), &slot(n), None);
         let after = digest.buckets()[usize::from(bucket(&vehicle(n)))];
         assert_eq!(before ^ after, hash(&vehicle(n), &slot(n), None));
     }
     assert!(counts.iter().all(|count| (30..150).contains(count)), "{counts:?}");
     assert_eq!(digest.buckets().iter().fold(0, |xor, bucket| xor ^ bucket), digest.total());
-    (0..20_000).for_each(|n| digest.toggle(&vehicle(n), &slot(n), None));
+    (0..20_000).for_each(|n| digest.remove(&vehicle(n), &slot(n), None));
     assert_eq!(digest, Digest::default());
 }
 

@@ -26,6 +26,7 @@ pub mod digest;
 pub mod drain;
 pub mod enrolment;
 pub mod epoch;
+pub mod homes;
 pub mod id;
 pub mod identity;
 pub mod ingest;

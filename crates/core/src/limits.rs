@@ -5,6 +5,9 @@ use crate::time::Millis;
 /// Largest frame and message from a vehicle, bytes. A batch of 4096 positions is about 40 KiB.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 
+/// Regions in the list that home regions are chosen from: each has to be asked when a vehicle is found nowhere else.
+pub const HOME_REGIONS_MAX: usize = 512;
+
 /// Records in one Telemetry message.
 pub const BATCH_RECORDS_MAX: usize = 4096;
 

@@ -4,112 +4,19 @@
 //! exactly one live slot, and publishing again moves it to a new place in the sequence, so the log is as
 //! long as its vehicles are many, however slow a reader is. The log never looks at a clock or a peer.
 
+mod entry;
 mod mend;
 
+pub use entry::{Entry, LiveState, LogId, Rest, Scope, Slot};
 pub use mend::Piece;
 
-use crate::cause::DetachCause;
-use crate::cell::Cell;
-use crate::digest::{BUCKETS, Digest};
-use crate::epoch::Epoch;
-use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
+use crate::digest::{BUCKETS, Digest, Sum};
+use crate::homes::Part;
+use crate::id::VehicleId;
 use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, TOMBSTONES_MAX};
 use crate::time::{Millis, Mono};
-use crate::wake::WakeChannels;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-
-/// Whose log, in which life.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogId {
-    /// The only writer.
-    pub owner: NodeId,
-    /// Its life.
-    pub incarnation: Incarnation,
-}
-
-/// What the owner last said of a vehicle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LiveState {
-    /// It has a socket, or lost it within the hold.
-    Connected,
-    /// No socket, but expected to report.
-    Idle,
-    /// It said that it sleeps, and for how long.
-    Asleep,
-    /// It did not report in time.
-    Unreachable,
-    /// It left, or was given up.
-    Detached,
-    /// The owner no longer speaks for it: superseded elsewhere, or purged. A tombstone.
-    Removed,
-}
-
-impl LiveState {
-    /// Every state.
-    pub const ALL: &[Self] =
-        &[Self::Connected, Self::Idle, Self::Asleep, Self::Unreachable, Self::Detached, Self::Removed];
-
-    /// The number in the store.
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Connected => 1,
-            Self::Idle => 2,
-            Self::Asleep => 3,
-            Self::Unreachable => 4,
-            Self::Detached => 5,
-            Self::Removed => 6,
-        }
-    }
-
-    /// The state with this number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|s| s.number() == number)
-    }
-}
-
-/// One vehicle in a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The attach that it belongs to.
-    pub epoch: Epoch,
-    /// The session that it belongs to.
-    pub session: SessionId,
-    /// The state.
-    pub state: LiveState,
-    /// Why, for a detached one.
-    pub cause: Option<DetachCause>,
-    /// The last known tracking area.
-    pub cell: Option<Cell>,
-    /// The last contact known when this was published, on the holder's own clock.
-    pub contact: Mono,
-    /// How long a sleeping vehicle said it will sleep; zero for any other.
-    pub sleep: Millis,
-    /// How it can be woken when it has no socket.
-    pub wake: WakeChannels,
-    /// Whether two units seem to use its identity.
-    pub cloned: bool,
-}
-
-/// An entry and its place in the sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// From 1, strictly rising within the log.
-    pub seq: u64,
-    /// What stands there.
-    pub entry: Entry,
-}
-
-/// What the owner's later version said in an entry that this one cannot read: kept as it came, to be passed on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rest {
-    /// The number of a cause that is not known here; 0 if there is none.
-    pub cause: u32,
-    /// The index of a cell that is none here; 0 if there is none.
-    pub cell: u64,
-    /// Fields that are not known here, as they stood on the wire.
-    pub fields: Box<[u8]>,
-}
 
 /// A piece of a log: every entry with a sequence number in `(from, to]` that still stands. One that covers nothing,
 /// `from` and `to` being equal, holds entries that were sent ahead of what lies before them.
@@ -155,6 +62,10 @@ pub struct Log {
 impl Log {
     /// An empty log.
     pub fn new(id: LogId) -> Self {
+        let digest = match id.scope {
+            Scope::Detail => Digest::default(),
+            Scope::Directory => Digest::by_shard(),
+        };
         Self {
             id,
             head: 0,
@@ -165,7 +76,7 @@ impl Log {
             tombstones: BTreeMap::new(),
             rests: BTreeMap::new(),
             ahead: BTreeMap::new(),
-            digest: Digest::default(),
+            digest,
         }
     }
 
@@ -219,9 +130,18 @@ impl Log {
         self.digest.total()
     }
 
-    /// The same for each bucket of vehicles.
-    pub fn buckets(&self) -> &[u64; BUCKETS] {
-        self.digest.buckets()
+    /// How many slots that are no tombstones stand in a part of it, and the xor of their hashes.
+    pub fn sum(&self, part: &Part) -> Sum {
+        let whole = Sum { count: self.live() as u64, xor: self.digest.total() };
+        part.shards().and_then(|shards| self.digest.of_part(shards)).unwrap_or(whole)
+    }
+
+    /// The xor of the hashes for each bucket of vehicles of a part of it.
+    pub fn buckets(&self, part: &Part) -> Box<[u64; BUCKETS]> {
+        match part {
+            Part::Whole => Box::new(*self.digest.buckets()),
+            Part::Shards(shards) => self.digest.buckets_of_part(shards),
+        }
     }
 
     /// What is said of a vehicle, be it sent ahead.
@@ -240,6 +160,12 @@ impl Log {
         self.order.range((Bound::Excluded(cursor), Bound::Unbounded)).nth(entries).is_some()
     }
 
+    /// Whether nothing of a part of it stands after `cursor`.
+    pub fn is_blank(&self, cursor: u64, part: &Part) -> bool {
+        let after = (Bound::Excluded(cursor), Bound::Unbounded);
+        !self.order.range(after).any(|(_, vehicle)| part.has(vehicle))
+    }
+
     /// Says something new of a vehicle. For the owner alone.
     pub fn publish(&mut self, now: Mono, vehicle: VehicleId, entry: Entry) -> u64 {
         self.head += 1;
@@ -247,15 +173,15 @@ impl Log {
         self.head
     }
 
-    /// At most `max` entries after `cursor`.
-    pub fn suffix(&self, cursor: u64, max: usize) -> Suffix {
+    /// At most `max` entries of a part of it after `cursor`.
+    pub fn suffix(&self, cursor: u64, max: usize, part: &Part) -> Suffix {
         let (mut entries, mut rests) = (Vec::new(), BTreeMap::new());
         let mut to = self.head.max(cursor);
         for (&seq, vehicle) in self.order.range((Bound::Excluded(cursor), Bound::Unbounded)) {
             if entries.len() == max {
                 break;
             }
-            if let Some(slot) = self.slots.get(vehicle) {
+            if let Some(slot) = self.slots.get(vehicle).filter(|_| part.has(vehicle)) {
                 entries.push((vehicle.clone(), slot.clone()));
                 rests.extend(self.rests.get(&seq).map(|rest| (seq, rest.clone())));
             }
@@ -265,6 +191,15 @@ impl Log {
             to = self.head.max(cursor);
         }
         Suffix { from: cursor, to, entries, rests }
+    }
+
+    /// Nothing of what is kept here stands in `(from, to]`. Returns whether that joins on to what is held.
+    pub fn skip(&mut self, from: u64, to: u64) -> bool {
+        let joins = from <= self.head;
+        if joins {
+            self.head = self.head.max(to);
+        }
+        joins
     }
 
     /// Takes over a piece of the owner's log. Returns the vehicles whose slot changed.
@@ -343,7 +278,7 @@ impl Log {
     fn take(&mut self, vehicle: &VehicleId) -> Option<Slot> {
         let slot = self.slots.remove(vehicle)?;
         let rest = self.rests.remove(&slot.seq);
-        self.digest.toggle(vehicle, &slot, rest.as_ref());
+        self.digest.remove(vehicle, &slot, rest.as_ref());
         self.order.remove(&slot.seq);
         self.tombstones.remove(&slot.seq);
         Some(slot)
@@ -360,7 +295,7 @@ impl Log {
         if slot.entry.state == LiveState::Removed {
             self.tombstones.insert(slot.seq, now);
         }
-        self.digest.toggle(&vehicle, &slot, rest.as_ref());
+        self.digest.add(&vehicle, &slot, rest.as_ref());
         self.rests.extend(rest.map(|rest| (slot.seq, rest)));
         self.order.insert(slot.seq, vehicle.clone());
         self.slots.insert(vehicle, slot);

@@ -1,5 +1,6 @@
 use super::{Entry, Gap, LiveState, Log, LogId, Rest, Suffix};
 use crate::epoch::Epoch;
+use crate::homes::Part;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::limits::TOMBSTONES_MAX;
 use crate::time::{Millis, Mono};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 const NOW: Mono = Mono(1_000_000);
 
 fn log() -> Log {
-    Log::new(LogId { owner: NodeId::new("west-1").unwrap(), incarnation: Incarnation(1) })
+    Log::new(LogId::detail(NodeId::new("west-1").unwrap(), Incarnation(1)))
 }
 
 fn vehicle(n: u8) -> VehicleId {
@@ -55,7 +56,7 @@ fn a_log_is_as_long_as_its_vehicles_however_often_they_change() {
         log.publish(NOW, vehicle(1), entry(epoch, LiveState::Connected));
     }
     assert_eq!((log.len(), log.head()), (1, 1000));
-    let all = log.suffix(0, 10);
+    let all = log.suffix(0, 10, &Part::Whole);
     assert_eq!((all.entries.len(), all.to), (1, 1000));
 }
 
@@ -83,7 +84,7 @@ fn the_number_of_tombstones_is_bounded_and_the_floor_rises_with_the_oldest_that_
     assert_eq!((log.len(), log.live(), log.floor()), (TOMBSTONES_MAX + 1, 1, 3));
     assert!(log.slot(&name(1)).is_none() && log.slot(&name(2)).is_some());
     // Whoever holds a copy has the same bound.
-    copy.apply(NOW, log.suffix(0, usize::MAX)).unwrap();
+    copy.apply(NOW, log.suffix(0, usize::MAX, &Part::Whole)).unwrap();
     let entries = vec![(name(most + 2), crate::log::Slot { seq: most + 4, entry: entry(1, LiveState::Removed) })];
     copy.apply(NOW, Suffix { from: most + 3, to: most + 4, entries, rests: Default::default() }).unwrap();
     assert_eq!((copy.len(), copy.live(), copy.floor()), (TOMBSTONES_MAX + 1, 1, 4));
@@ -97,11 +98,11 @@ fn what_cannot_be_read_of_an_entry_goes_where_it_goes_and_ends_with_it() {
     let rests = BTreeMap::from([(1, rest(b"one"))]);
     let mut copy = log();
     copy.apply(NOW, Suffix { from: 0, to: 2, entries, rests }).unwrap();
-    assert_eq!(copy.suffix(0, 9).rests, BTreeMap::from([(1, rest(b"one"))]));
-    assert_eq!(copy.suffix(1, 9).rests, BTreeMap::new());
+    assert_eq!(copy.suffix(0, 9, &Part::Whole).rests, BTreeMap::from([(1, rest(b"one"))]));
+    assert_eq!(copy.suffix(1, 9, &Part::Whole).rests, BTreeMap::new());
     copy.apply(NOW, Suffix { from: 2, to: 3, entries: vec![(vehicle(1), slot(3, 2))], rests: BTreeMap::new() })
         .unwrap();
-    assert_eq!(copy.suffix(0, 9).rests, BTreeMap::new(), "what stands there now says nothing more");
+    assert_eq!(copy.suffix(0, 9, &Part::Whole).rests, BTreeMap::new(), "what stands there now says nothing more");
 }
 
 proptest! {
@@ -113,7 +114,7 @@ proptest! {
         let log = written(&ops);
         let mut copy = self::log();
         while copy.head() < log.head() {
-            let piece = log.suffix(copy.head(), max);
+            let piece = log.suffix(copy.head(), max, &Part::Whole);
             prop_assert!(piece.to > copy.head(), "every piece moves the cursor");
             copy.apply(NOW, piece.clone()).unwrap();
             if twice {
@@ -134,11 +135,11 @@ proptest! {
             let state = if removed { LiveState::Removed } else { LiveState::Idle };
             log.publish(NOW, vehicle(v), entry(i as u64, state));
             if read {
-                copy.apply(NOW, log.suffix(copy.head(), 2)).unwrap();
+                copy.apply(NOW, log.suffix(copy.head(), 2, &Part::Whole)).unwrap();
             }
         }
         while copy.head() < log.head() {
-            copy.apply(NOW, log.suffix(copy.head(), 2)).unwrap();
+            copy.apply(NOW, log.suffix(copy.head(), 2, &Part::Whole)).unwrap();
         }
         prop_assert_eq!(copy.digest(), log.digest());
         prop_assert_eq!(copy.len(), log.len());
@@ -168,15 +169,15 @@ proptest! {
             let state = if removed { LiveState::Removed } else { LiveState::Idle };
             let seq = log.publish(NOW, vehicle(v), entry(i as u64, state));
             if early {
-                let fresh = log.suffix(seq - 1, 1);
+                let fresh = log.suffix(seq - 1, 1, &Part::Whole);
                 copy.apply(NOW, Suffix { from: 0, to: 0, ..fresh }).unwrap();
             }
             if read {
-                copy.apply(NOW, log.suffix(copy.head(), 2)).unwrap();
-                plain.apply(NOW, log.suffix(plain.head(), 2)).unwrap();
+                copy.apply(NOW, log.suffix(copy.head(), 2, &Part::Whole)).unwrap();
+                plain.apply(NOW, log.suffix(plain.head(), 2, &Part::Whole)).unwrap();
             }
             prop_assert_eq!((copy.head(), copy.digest(), copy.len()), (plain.head(), plain.digest(), plain.len()));
-            prop_assert_eq!(copy.suffix(0, usize::MAX), plain.suffix(0, usize::MAX));
+            prop_assert_eq!(copy.suffix(0, usize::MAX, &Part::Whole), plain.suffix(0, usize::MAX, &Part::Whole));
             for v in 0..6 {
                 let seq = copy.slot(&vehicle(v)).map_or(0, |slot| slot.seq);
                 prop_assert!(shown.insert(v, seq) <= Some(seq), "what is shown goes back");
@@ -186,7 +187,7 @@ proptest! {
             }
         }
         while copy.head() < log.head() {
-            copy.apply(NOW, log.suffix(copy.head(), 2)).unwrap();
+            copy.apply(NOW, log.suffix(copy.head(), 2, &Part::Whole)).unwrap();
         }
         prop_assert_eq!((copy.digest(), copy.ahead()), (log.digest(), 0));
         prop_assert!(copy.slots().eq(log.slots()));

@@ -4,16 +4,18 @@
 //! register publishes goes into the own log, what peers send may outrank a session here, and a lost stream
 //! makes its owner's vehicles read as stale.
 
-use crate::id::{Incarnation, NodeId, VehicleId};
+use crate::epoch::Epoch;
+use crate::homes::HomeRegions;
+use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::log::LiveState;
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
-use crate::session::Action as SessionAction;
+use crate::session::{Action as SessionAction, Phase, Session};
 use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
-use crate::view::{Known, Liveness, NodeInfo, Sight, View};
+use crate::view::{Known, Liveness, NodeInfo, NodeStatus, Sight, View};
 use std::collections::BTreeMap;
 
 /// One open stream to a peer.
@@ -45,6 +47,15 @@ pub enum Event {
     LinkLost(LinkId),
     /// What the cluster thinks of a gateway in one life.
     MemberChanged(NodeInfo, Standing),
+    /// A home region of the vehicle has the word of another gateway with a higher epoch: no one here waits for that.
+    ToldOutranked {
+        /// Which vehicle.
+        vehicle: VehicleId,
+        /// The session that lost, and its epoch.
+        lost: (SessionId, Epoch),
+        /// The winner's.
+        by: Epoch,
+    },
     /// This node is about to stop: its peers are told with the next frames.
     DrainBegun,
     /// Once a second or so: silence is noticed, tombstones expire.
@@ -64,6 +75,17 @@ pub enum Action {
     VehicleChanged(VehicleId),
     /// Whether a node can be believed has changed, and with it what is shown of all its vehicles.
     NodeChanged(NodeId),
+    /// Tell a gateway that a session of it lost: the winner's word does not come to it by itself.
+    TellOutranked {
+        /// That gateway.
+        node: NodeId,
+        /// Which vehicle.
+        vehicle: VehicleId,
+        /// The session that lost, and its epoch.
+        lost: (SessionId, Epoch),
+        /// The winner's.
+        by: Epoch,
+    },
     /// A peer knows this life of this node, or more of the present one than was ever said: its disk was lost and its clock
     /// set back. Nobody believes it until it begins a life after that one, which has to be written down first.
     Outlived(Incarnation),
@@ -79,6 +101,9 @@ pub enum HangUp {
     /// Nothing was heard for too long.
     Silent,
 }
+
+/// How often a gateway is told that a session of it lost, as long as it does not let go.
+const TELL_AGAIN: Millis = Millis::secs(5);
 
 /// How long tombstones are kept.
 pub const TOMBSTONE_LIFE: Millis = Millis::secs(24 * 3600);
@@ -100,6 +125,8 @@ pub struct Node {
     ended: BTreeMap<NodeId, Counters>,
     /// When it last looked for what is overdue.
     ticked: Option<Mono>,
+    /// When a gateway was last told that another has the vehicle.
+    told: BTreeMap<VehicleId, Mono>,
 }
 
 impl Node {
@@ -112,7 +139,17 @@ impl Node {
             peers: BTreeMap::new(),
             ended: BTreeMap::new(),
             ticked: None,
+            told: BTreeMap::new(),
         }
+    }
+
+    /// Other regions are told no more than the directory, as these home regions say. Set before anything happens.
+    #[must_use]
+    pub fn with_homes(mut self, homes: Option<HomeRegions>) -> Self {
+        if let Some(homes) = homes {
+            self.view.set_homes(homes);
+        }
+        self
     }
 
     /// The register.
@@ -173,6 +210,14 @@ impl Node {
                     out.push(Action::NodeChanged(node));
                 }
             }
+            Event::ToldOutranked { vehicle, lost: (session, epoch), by } => {
+                let notice = RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by };
+                self.register(now, notice, out);
+                let aside = |held: &&Session| held.id() == session && matches!(held.phase(), Phase::Yielded(..));
+                if self.registrar.session(&vehicle).as_ref().is_some_and(aside) {
+                    self.register(now, RegistrarEvent::Outranked { vehicle, by, detached: false }, out);
+                }
+            }
             Event::DrainBegun => {
                 self.view.drain();
                 out.push(Action::NodeChanged(self.view.me().id.clone()));
@@ -188,6 +233,7 @@ impl Node {
                 }
                 self.register(now, RegistrarEvent::Ticked, out);
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
+                self.tell_losers(now, out);
             }
         }
     }
@@ -356,6 +402,36 @@ impl Node {
             *ended = sum(*ended, stream.link.counters());
         }
         Some(stream)
+    }
+
+    /// Gateways that speak for a vehicle that another has by now, and keep nothing of that one's word, are told of it by the
+    /// vehicle's home regions: again and again, until they have let go.
+    fn tell_losers(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let contested: Vec<_> = self.view.contested().cloned().collect();
+        self.told.retain(|vehicle, _| contested.binary_search(vehicle).is_ok());
+        for vehicle in contested {
+            let losers = self.view.losers(&vehicle);
+            if losers.is_empty() {
+                self.view.settled(&vehicle);
+                continue;
+            }
+            if self.told.get(&vehicle).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
+                continue;
+            }
+            let mut told = false;
+            for (loser, lost, winner, won) in losers {
+                let present = |node: &NodeStatus| node.info.incarnation == loser.incarnation;
+                let link = self.link_to(&loser.owner).filter(|_| self.view.node(&loser.owner).is_some_and(present));
+                if won.epoch > lost.epoch && link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
+                    let (node, vehicle) = (loser.owner.clone(), vehicle.clone());
+                    out.push(Action::TellOutranked { node, vehicle, lost: (lost.session, lost.epoch), by: won.epoch });
+                    told = true;
+                }
+            }
+            if told {
+                self.told.insert(vehicle, now);
+            }
+        }
     }
 
     fn yield_if_outranked(&mut self, now: Mono, vehicle: VehicleId, out: &mut Vec<Action>) {

@@ -2,8 +2,9 @@ use super::{Action, Event, HangUp, LinkId, Node};
 use crate::cause::RejectCause;
 use crate::clones::SUSPECT;
 use crate::epoch::Epoch;
+use crate::homes::Shard;
 use crate::id::{Incarnation, SessionId};
-use crate::log::LiveState;
+use crate::log::{LiveState, Scope};
 use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, LOST_AFTER};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
@@ -11,7 +12,7 @@ use crate::token::KeyRing;
 use crate::view::{Known, Liveness, StaleWhy};
 use crate::wake::WakeChannels;
 use proptest::prelude::*;
-use world::{VEHICLES, World, info, vehicle};
+use world::{Regions, VEHICLES, World, info, vehicle};
 
 #[path = "node_world.rs"]
 mod world;
@@ -48,10 +49,10 @@ proptest! {
     /// Whatever was cut, lost, delayed, restarted and skewed: once the network is whole, all agree.
     #[test]
     fn all_gateways_agree_after_the_network_has_healed(
-        count in 2usize..4, steps in prop::collection::vec(step(), 1..25),
+        count in 2usize..4, kept in prop::option::of(1usize..=3), steps in prop::collection::vec(step(), 1..25),
         delays_ms in prop::collection::vec(0u64..900, 1..7), skews_ms in prop::collection::vec(-36_000_000i64..36_000_000, 3)
     ) {
-        let mut world = World::new(count, delays_ms, &skews_ms);
+        let mut world = World::spread(count, kept.map(|kept| Regions { count, kept }), delays_ms, &skews_ms);
         for step in steps {
             match step {
                 Step::Attach(v, g) => world.attaches(v, g % count),
@@ -221,7 +222,7 @@ fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails
     let mut world = settled(1);
     let (link, peer) = (LinkId(999), world::info(1, 1));
     world.does(0, Event::LinkOpened { link, dialled: false });
-    world.does(0, Event::FrameReceived(link, Frame::Hello { node: peer.clone(), cursors: Vec::new() }));
+    world.does(0, Event::FrameReceived(link, Frame::Hello { node: peer.clone(), cursors: Vec::new(), kept: None }));
     let first = world.gateways[0].node.registrar().session(&vehicle(0)).unwrap().epoch();
     world.at = world.at + Millis::secs(60);
     world.tokens[0] = None;
@@ -241,7 +242,8 @@ fn a_session_that_lost_while_an_attach_was_on_its_way_to_disk_ends_if_that_fails
         cloned: false,
         rest: None,
     };
-    let batch = Batch { owner: peer, from: 0, to: 1, entries: vec![elsewhere], snapshot_end: None };
+    let batch =
+        Batch { owner: peer, scope: Scope::Detail, from: 0, to: 1, entries: vec![elsewhere], snapshot_end: None };
     world.does(0, Event::FrameReceived(link, Frame::Batch(Box::new(batch))));
     assert_eq!(world.gateways[0].sockets.len(), 2, "the newer attach may yet stand");
     world.gateways[0].broken = true;
@@ -373,7 +375,7 @@ fn hears(world: &mut World, link: u64, dialled: bool, frame: Frame) {
 }
 
 fn hello(at: usize, life: u64) -> Frame {
-    Frame::Hello { node: world::info(at, life), cursors: Vec::new() }
+    Frame::Hello { node: world::info(at, life), cursors: Vec::new(), kept: None }
 }
 
 #[test]
@@ -393,7 +395,8 @@ fn a_frame_of_an_ended_life_brings_no_one_back_to_life() {
     let (b, c) = (world::info(1, 2), world::info(2, 1));
     hears(&mut world, 1, true, hello(1, 1));
     hears(&mut world, 2, true, hello(2, 1));
-    let told = Batch { owner: b.clone(), from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
+    let told =
+        Batch { owner: b.clone(), scope: Scope::Detail, from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
     hears(&mut world, 2, true, Frame::Batch(Box::new(told)));
     hears(&mut world, 1, true, Frame::Cursors { cursors: Vec::new(), nodes: Vec::new() });
     let liveness = |id| world.gateways[0].node.view().node(id).unwrap().liveness;
@@ -457,4 +460,25 @@ fn a_peer_that_forgot_its_life_is_told_of_it_hung_up_on_and_asked_to_begin_a_lat
     assert!(learned.contains(&Action::Outlived(Incarnation(7))), "{learned:?}");
     let over = does(&mut a, begun + HEARTBEAT, Event::Ticked);
     assert_eq!(over, [Action::HangUp(LinkId(2), HangUp::Fault(Fault::OldLife))]);
+}
+
+#[test]
+fn a_gateway_that_another_region_has_a_vehicle_of_is_told_so_by_the_vehicles_home() {
+    let regions = Regions { count: 3, kept: 1 };
+    let homes = regions.homes();
+    let home = |v: usize| homes.of(Shard::of(&vehicle(v)))[0].as_str().to_owned();
+    let v = (0..VEHICLES).find(|v| home(*v) == "c").expect("one of them is at home there");
+    let mut world = World::spread(3, Some(regions), vec![20], &[0; 3]);
+    world.run(Millis::secs(5));
+    world.attaches(v, 0);
+    world.run(Millis::secs(5));
+    assert_eq!(world.shown(2, &vehicle(v)).map(|shown| (shown.0, shown.1)), Some((Known::Online, None)));
+    // It lost its token, and with it the name of its old gateway.
+    world.tokens[v] = None;
+    world.attaches(v, 1);
+    assert!(world.gateways[0].node.registrar().session(&vehicle(v)).is_some(), "nothing has told it yet");
+    world.run(Millis::secs(5));
+    world.check_agreement();
+    assert!(world.gateways[0].node.registrar().session(&vehicle(v)).is_none());
+    assert_eq!(world.shown(2, &vehicle(v)).map(|shown| shown.2.as_str().to_owned()), Some("b".to_owned()));
 }

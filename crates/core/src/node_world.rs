@@ -3,9 +3,11 @@
 
 use super::super::{Action, Event, HangUp, LinkId, Node};
 use crate::cause::{DetachCause, RejectCause};
+use crate::digest::Sum;
 use crate::epoch::Epoch;
+use crate::homes::{HomeRegions, Part, Shard};
 use crate::id::{ConnId, Incarnation, NodeId, RegionId, SessionId, SpoolId, VehicleId};
-use crate::log::Entry;
+use crate::log::{Entry, Scope};
 use crate::message::{AttachKind, AttachRequest, Downlink};
 use crate::ranges::SeqRanges;
 use crate::record::SpoolReport;
@@ -44,10 +46,30 @@ pub fn info(at: usize, life: u64) -> NodeInfo {
     }
 }
 
-fn born(at: usize, life: u64) -> Node {
+/// Where each gateway has a region of its own: how many there are, and how many of them keep each vehicle.
+#[derive(Clone, Copy, Debug)]
+pub struct Regions {
+    pub count: usize,
+    pub kept: usize,
+}
+
+impl Regions {
+    pub fn homes(self) -> HomeRegions {
+        let list = NODES[..self.count].iter().map(|name| RegionId::new(name).unwrap()).collect();
+        HomeRegions::new(list, Some(self.kept.min(self.count))).unwrap()
+    }
+}
+
+fn born(at: usize, life: u64, regions: Option<Regions>) -> Node {
+    let mut info = info(at, life);
+    if regions.is_some() {
+        info.region = RegionId::new(NODES[at]).unwrap();
+    }
     let mut keys = KeyRing::default();
-    keys.insert(RegionId::new("lux").unwrap(), b"a key of the region".to_vec());
-    Node::new(info(at, life), Timers::default(), keys)
+    for region in NODES.iter().chain(&["lux"]) {
+        keys.insert(RegionId::new(region).unwrap(), b"a key of the region".to_vec());
+    }
+    Node::new(info, Timers::default(), keys).with_homes(regions.map(Regions::homes))
 }
 
 /// A gateway with its disk, its clocks and its sockets.
@@ -79,6 +101,8 @@ struct Wire {
 pub struct World {
     pub at: Millis,
     pub gateways: Vec<Gateway>,
+    /// If they are told apart; else there is one.
+    regions: Option<Regions>,
     wires: Vec<Wire>,
     /// Who does not reach whom.
     pub cut: [[bool; 3]; 3],
@@ -101,8 +125,13 @@ pub struct World {
 
 impl World {
     pub fn new(count: usize, delays_ms: Vec<u64>, skews_ms: &[i64]) -> Self {
+        Self::spread(count, None, delays_ms, skews_ms)
+    }
+
+    /// With regions that keep what they are home of.
+    pub fn spread(count: usize, regions: Option<Regions>, delays_ms: Vec<u64>, skews_ms: &[i64]) -> Self {
         let gateway = |at: usize| Gateway {
-            node: born(at, 1),
+            node: born(at, 1, regions),
             life: 1,
             origin: Mono((1 << 40) + 77_777 * at as u64),
             skew_ms: skews_ms[at],
@@ -116,6 +145,7 @@ impl World {
         Self {
             at: Millis(0),
             gateways: (0..count).map(gateway).collect(),
+            regions,
             wires: Vec::new(),
             cut: [[false; 3]; 3],
             tokens: vec![None; VEHICLES],
@@ -166,6 +196,12 @@ impl World {
                 assert!(matches!(why, HangUp::Twin | HangUp::Silent), "{why:?}");
                 if let Some((wire, end)) = self.wire(g, link) {
                     wire.open[end] = false;
+                }
+            }
+            Action::TellOutranked { node, vehicle, lost, by } => {
+                let to = NODES.iter().position(|id| *id == node.as_str()).unwrap();
+                if !self.cut[g][to] {
+                    self.does(to, Event::ToldOutranked { vehicle, lost, by });
                 }
             }
             Action::Outlived(life) => panic!("gateway {g} is told of a life {life:?} that it does not know"),
@@ -294,7 +330,7 @@ impl World {
         }
         let gateway = &mut self.gateways[g];
         gateway.life += 1;
-        (gateway.node, gateway.feed) = (born(g, gateway.life), BTreeMap::new());
+        (gateway.node, gateway.feed) = (born(g, gateway.life, self.regions), BTreeMap::new());
         gateway.to_disk.clear();
         for (vehicle, entry) in gateway.disk.clone() {
             self.does(g, Event::Session(RegistrarEvent::Restored { vehicle, entry }));
@@ -432,12 +468,26 @@ impl World {
         }
     }
 
+    /// Whether a gateway's region is home of a shard, or every gateway is.
+    fn keeps(&self, g: usize, shard: Shard) -> bool {
+        self.gateways[g].node.view().interest().is_none_or(|interest| interest.has(shard))
+    }
+
     /// Everything that must hold once the network is whole and quiet.
     pub fn check_agreement(&self) {
         for v in 0..VEHICLES {
             let id = vehicle(v);
             let shown: Vec<_> = (0..self.gateways.len()).map(|g| self.shown(g, &id)).collect();
+            // Whoever serves it and its home regions know of it, and no one else does.
+            let serves = |g: &usize| self.gateways[*g].node.registrar().session(&id).is_some();
+            let keeps = |g: &usize| self.keeps(*g, Shard::of(&id)) || serves(g);
+            let (who, others): (Vec<_>, Vec<_>) = (0..shown.len()).partition(keeps);
+            let shown: Vec<_> =
+                if who.is_empty() { vec![None] } else { who.iter().map(|g| &shown[*g]).cloned().collect() };
             assert!(shown.iter().all(|it| *it == shown[0]), "{id}: {shown:?}");
+            for g in others {
+                assert_eq!(self.shown(g, &id), None, "{id} at {}", NODES[g]);
+            }
             let connected: Vec<usize> = (0..self.gateways.len())
                 .filter(|g| {
                     let session = self.gateways[*g].node.registrar().session(&id);
@@ -456,10 +506,14 @@ impl World {
         for (g, gateway) in self.gateways.iter().enumerate() {
             let counters = gateway.node.counters();
             assert_eq!((counters.gaps, counters.digest_mismatches), (0, 0), "{}", NODES[g]);
-            let own = gateway.node.view().own_log_id();
-            for other in &self.gateways {
+            let mut own = gateway.node.view().own_log_id();
+            if self.regions.is_some() {
+                own.scope = Scope::Directory;
+            }
+            for other in self.gateways.iter().filter(|other| other.node.view().me().id != own.owner) {
+                let part = other.node.view().interest().map_or(Part::Whole, |interest| Part::Shards(interest.clone()));
                 let heads = [&gateway.node, &other.node]
-                    .map(|node| node.view().log(&own).map_or((0, 0, 0), |log| (log.head(), log.live(), log.digest())));
+                    .map(|node| node.view().log(&own).map_or((0, Sum::default()), |log| (log.head(), log.sum(&part))));
                 assert_eq!(heads[0], heads[1], "the log of {}", NODES[g]);
             }
             for to in (0..self.gateways.len()).filter(|to| *to != g) {

@@ -8,16 +8,19 @@
 mod audit;
 mod frame;
 mod progress;
+mod sharing;
 
 pub use audit::AUDIT_EVERY;
-pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame};
+pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame, Kept};
 
 use self::audit::Auditor;
 use self::frame::unaged;
 use self::progress::{Due, Progress};
+use self::sharing::Sharing;
+use crate::homes::Part;
 use crate::id::{Incarnation, VehicleId};
 use crate::limits::{INCARNATION_MAX, SYNC_BATCH_ENTRIES_MAX};
-use crate::log::{Log, LogId, Suffix};
+use crate::log::{Log, LogId, Scope, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
 use std::collections::BTreeMap;
@@ -93,6 +96,8 @@ pub struct Counters {
 #[derive(Clone, Debug)]
 pub struct Link {
     peer: Option<NodeInfo>,
+    /// What the peer keeps of other regions' vehicles; `None` for all, in detail.
+    kept: Option<Kept>,
     heard: Mono,
     level: Option<Mono>,
     /// Where the peer's own log stood and when it said so, until it is held up to there.
@@ -126,6 +131,7 @@ impl Link {
     pub fn new(now: Mono) -> Self {
         Self {
             peer: None,
+            kept: None,
             heard: now,
             level: None,
             behind: None,
@@ -179,17 +185,20 @@ impl Link {
 
     /// Entries of this node's own log that the peer does not hold yet.
     pub fn lag(&self, view: &View) -> u64 {
-        let id = view.own_log_id();
+        let (id, part) = match self.sharing(view).map(|sharing| (sharing.shown_of_own(), sharing)) {
+            Some((id, sharing)) => (id.clone(), sharing.to_send(&id).unwrap_or(Part::Whole)),
+            None => (view.own_log_id(), Part::Whole),
+        };
         let held = self.progress.get(&id).map_or(0, |p| p.held);
-        view.log(&id).map_or(0, |log| log.head().saturating_sub(held))
+        let lacks = |log: &&Log| log.head() > held && !log.is_blank(held, &part);
+        view.log(&id).filter(lacks).map_or(0, |log| log.head() - held)
     }
 
     /// Entries of the peer's own log that are known to be missing here.
     pub fn behind(&self, view: &View) -> u64 {
-        let Some(peer) = &self.peer else {
+        let Some(id) = self.sharing(view).map(|sharing| sharing.shown_of_peer()) else {
             return 0;
         };
-        let id = LogId { owner: peer.id.clone(), incarnation: peer.incarnation };
         let head = self.progress.get(&id).map_or(0, |progress| progress.held);
         head.saturating_sub(view.log(&id).map_or(0, Log::head))
     }
@@ -204,13 +213,30 @@ impl Link {
         self.audited
     }
 
+    fn sharing<'a>(&'a self, view: &'a View) -> Option<Sharing<'a>> {
+        self.peer.as_ref().map(|peer| Sharing::new(view, peer, self.kept.as_ref()))
+    }
+
+    /// Which home regions the peer says that it was given; `None` for none.
+    pub fn homes_of_peer(&self) -> Option<u64> {
+        self.kept.as_ref().map(|kept| kept.homes)
+    }
+
+    /// Whether the peer learns by itself what a log says of a vehicle.
+    pub fn tells(&self, view: &View, log: &LogId, vehicle: &VehicleId) -> bool {
+        self.sharing(view).and_then(|sharing| sharing.to_send(log)).is_some_and(|part| part.has(vehicle))
+    }
+
     /// Takes a frame of the peer.
     pub fn receive(&mut self, now: Mono, frame: Frame, view: &mut View) -> Result<Received, Fault> {
         if self.refused.is_some() {
             return Ok(Received::default());
         }
         match frame {
-            Frame::Hello { node, cursors } => self.greet(now, node, cursors, view),
+            Frame::Hello { node, cursors, kept } => {
+                self.kept = kept.map(|kept| *kept);
+                self.greet(now, node, cursors, view)
+            }
             Frame::Batch(batch) => {
                 self.heard_of_known_peer(now)?;
                 let received = self.take(now, *batch, view);
@@ -219,7 +245,7 @@ impl Link {
             }
             Frame::Cursors { cursors, nodes } => {
                 self.heard_of_known_peer(now)?;
-                let outlived = self.note(now, cursors, view);
+                let outlived = self.note(now, cursors, false, view);
                 // A node speaks of itself, and of the life whose stream this is.
                 let said =
                     |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
@@ -229,7 +255,10 @@ impl Link {
             }
             Frame::Audit(audit) => {
                 self.heard_of_known_peer(now)?;
-                let stretch = self.auditor.receive(now, *audit, view);
+                let Some(sharing) = self.peer.as_ref().map(|peer| Sharing::new(view, peer, self.kept.as_ref())) else {
+                    return Ok(Received::default());
+                };
+                let stretch = self.auditor.receive(now, *audit, view, sharing);
                 let changed = stretch.map(|(log, piece)| view.mend(now, &log, piece)).unwrap_or_default();
                 self.counters.entries_mended += changed.len() as u64;
                 Ok(Received { changed, ..Received::default() })
@@ -250,15 +279,20 @@ impl Link {
             return Ok(Received { outlived: outlived(&cursors, view), ..Received::default() });
         }
         self.peer = Some(node.clone());
-        let outlived = self.note(now, cursors, view);
-        Ok(Received { nodes_changed: view.mention(now, node), outlived, ..Received::default() })
+        let nodes_changed = view.mention(now, node);
+        let outlived = self.note(now, cursors, true, view);
+        Ok(Received { nodes_changed, outlived, ..Received::default() })
     }
 
     /// At most `room` frames that the peer should have now.
     pub fn pump(&mut self, now: Mono, room: usize, view: &View, out: &mut Vec<Frame>) {
         let mut left = room;
         if !self.hello_sent && left > 0 {
-            out.push(Frame::Hello { node: view.me().clone(), cursors: known_logs(view) });
+            out.push(Frame::Hello {
+                node: view.me().clone(),
+                cursors: known_logs(view),
+                kept: view.kept().map(Box::new),
+            });
             self.hello_sent = true;
             self.drain_told = view.me().draining;
             self.cursors_sent = now;
@@ -275,7 +309,9 @@ impl Link {
         // What is held is said last: then the peer has read all that came before, and both compare the same place.
         let kept = usize::from(left > 0 && self.owes_cursors(now, pace, view));
         left -= kept;
-        let ids = self.in_turn(&peer, view);
+        let said = self.kept.clone();
+        let sharing = Sharing::new(view, &peer, said.as_ref());
+        let ids = self.in_turn(&peer, view, sharing);
         // However much is fresh, what is long goes on as well.
         let bulk_kept = usize::from(self.bulk_waits && left > 0);
         left -= bulk_kept;
@@ -285,14 +321,14 @@ impl Link {
         self.send_bulk(now, room, &bulk, view, &mut left, out);
         while left > 0 {
             let has_all = |log: &Log| self.progress.get(log.id()).is_some_and(|progress| progress.has_all(log));
-            let Some(audit) = self.auditor.next(now, view, has_all) else { break };
+            let Some(audit) = self.auditor.next(now, view, sharing, has_all) else { break };
             out.push(Frame::Audit(Box::new(audit)));
             left -= 1;
         }
         if kept > 0 {
             let draining = view.me().draining;
             let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
-            out.push(Frame::Cursors { cursors: cursors(view), nodes });
+            out.push(Frame::Cursors { cursors: self.cursors(view, sharing), nodes });
             (self.drain_told, self.cursors_sent, self.unacked) = (draining, now, 0);
         }
     }
@@ -306,13 +342,16 @@ impl Link {
     }
 
     /// The logs that the peer may lack something of: the own one first, or where the room ended.
-    fn in_turn(&self, peer: &NodeInfo, view: &View) -> Vec<LogId> {
+    fn in_turn(&self, peer: &NodeInfo, view: &View, sharing: Sharing<'_>) -> Vec<(LogId, Part)> {
         let own = view.own_log_id();
         // A peer needs no telling of its own present life.
         let its_own = |id: &LogId| id.owner == peer.id && id.incarnation >= peer.incarnation;
-        let others = view.logs().map(Log::id).filter(|id| **id != own && !its_own(id)).cloned();
-        let mut ids: Vec<LogId> = std::iter::once(own.clone()).chain(others).collect();
-        if let Some(last) = self.turn.as_ref().and_then(|turn| ids.iter().position(|id| id == turn)) {
+        let mine = |id: &LogId| id.owner == own.owner && id.incarnation == own.incarnation;
+        let ids = view.logs().map(Log::id).filter(|id| !its_own(id));
+        let (first, others): (Vec<_>, Vec<_>) = ids.partition(|id| mine(id));
+        let ids = first.into_iter().chain(others);
+        let mut ids: Vec<_> = ids.filter_map(|id| Some((id.clone(), sharing.to_send(id)?))).collect();
+        if let Some(last) = self.turn.as_ref().and_then(|turn| ids.iter().position(|(id, _)| id == turn)) {
             let next = (last + 1) % ids.len();
             ids.rotate_left(next);
         }
@@ -324,27 +363,27 @@ impl Link {
         &mut self,
         now: Mono,
         paced: bool,
-        ids: &[LogId],
+        ids: &[(LogId, Part)],
         view: &View,
         left: &mut usize,
         out: &mut Vec<Frame>,
-    ) -> Vec<LogId> {
+    ) -> Vec<(LogId, Part)> {
         let mut bulk = Vec::new();
         self.turn = None;
-        for id in ids {
+        for (id, part) in ids {
             let Some((log, owner)) = log_and_owner(view, id) else { continue };
             let progress = self.progress.entry(id.clone()).or_insert(Progress::at(0, now));
             let due = progress.due(now, log, id.owner != view.me().id);
             if due == Due::Bulk {
-                bulk.push(id.clone());
+                bulk.push((id.clone(), part.clone()));
             }
             if !(paced || progress.is_urgent(log)) || *left == 0 {
                 continue;
             }
             let batch = match due {
                 Due::Nothing => None,
-                Due::News => Some(progress.next(now, log, owner)),
-                Due::Bulk | Due::Full => progress.ahead(now, log, owner),
+                Due::News => progress.next(now, log, owner, part),
+                Due::Bulk | Due::Full => progress.ahead(now, log, owner, part),
             };
             if let Some(batch) = batch {
                 self.flushed = now;
@@ -359,7 +398,7 @@ impl Link {
         &mut self,
         now: Mono,
         room: usize,
-        ids: &[LogId],
+        ids: &[(LogId, Part)],
         view: &View,
         left: &mut usize,
         out: &mut Vec<Frame>,
@@ -368,13 +407,14 @@ impl Link {
         self.bulk_waits = !ids.is_empty() && share == 0;
         let mut sent = true;
         while std::mem::take(&mut sent) {
-            for id in ids {
+            for (id, part) in ids {
                 let Some((log, owner)) = log_and_owner(view, id) else { continue };
                 let Some(progress) = self.progress.get_mut(id).filter(|_| share > 0) else { continue };
                 let batch = match progress.due(now, log, id.owner != view.me().id) {
-                    Due::Bulk | Due::News => progress.next(now, log, owner),
-                    Due::Nothing | Due::Full => continue,
+                    Due::Bulk | Due::News => progress.next(now, log, owner, part),
+                    Due::Nothing | Due::Full => None,
                 };
+                let Some(batch) = batch else { continue };
                 self.counters.snapshots_sent += u64::from(batch.snapshot_end.is_some());
                 (share, sent) = (share - 1, true);
                 self.send(id, batch, left, out);
@@ -392,7 +432,8 @@ impl Link {
     }
 
     fn take(&mut self, now: Mono, batch: Batch, view: &mut View) -> Received {
-        let id = LogId { owner: batch.owner.id.clone(), incarnation: batch.owner.incarnation };
+        let (owner, incarnation) = (batch.owner.id.clone(), batch.owner.incarnation);
+        let id = LogId { owner, incarnation, scope: batch.scope };
         // Only this node writes its log; later lives of it there are none.
         if id >= view.own_log_id() && id.owner == view.me().id {
             return Received::default();
@@ -400,7 +441,12 @@ impl Link {
         self.unacked += batch.entries.len().max(1);
         self.counters.entries_received += batch.entries.len() as u64;
         let nodes_changed = view.mention(now, batch.owner);
-        let (entries, rests) = unaged(now, batch.entries);
+        let (mut entries, rests) = unaged(now, batch.entries);
+        match self.sharing(view).map(|sharing| sharing.of_both(&id)) {
+            Some(Some(part)) => entries.retain(|(vehicle, _)| part.has(vehicle)),
+            // Nothing that is kept here.
+            Some(None) | None => return Received { nodes_changed, ..Received::default() },
+        }
         let suffix = Suffix { from: batch.from, to: batch.to, entries, rests };
         if let Some(end) = batch.snapshot_end {
             self.shadows.insert(id.clone(), (Log::new(id.clone()), end));
@@ -434,28 +480,38 @@ impl Link {
 
     /// Notes how far the peer is, and whether what is held here is what it should be. Returns a life of this node that
     /// the peer knows and this node does not.
-    fn note(&mut self, now: Mono, cursors: Vec<Cursor>, view: &View) -> Option<Incarnation> {
-        let peer = self.peer.clone()?;
-        self.counters.digest_mismatches += self.auditor.compare(now, &peer, &cursors, view);
+    fn note(&mut self, now: Mono, cursors: Vec<Cursor>, hello: bool, view: &mut View) -> Option<Incarnation> {
+        let (peer, kept) = (self.peer.clone()?, self.kept.clone());
+        for (from, cursor) in cursors.iter().filter_map(|cursor| Some((cursor.blank_from?, cursor))) {
+            let shared = Sharing::new(view, &peer, kept.as_ref()).of_both(&cursor.log).is_some();
+            if shared && cursor.log.owner != view.me().id && !self.shadows.contains_key(&cursor.log) {
+                view.skip(&cursor.log, from, cursor.seq);
+            }
+        }
+        let sharing = Sharing::new(view, &peer, kept.as_ref());
+        // A hello is written before it is known what its reader keeps: its sums are of all that the sender does.
+        if !hello || sharing.is_whole() {
+            self.counters.digest_mismatches += self.auditor.compare(now, &peer, &cursors, view, sharing);
+        }
+        let (of_peer, of_own) = (sharing.shown_of_peer(), sharing.shown_of_own());
         let its_own = |id: &LogId| (&id.owner, id.incarnation) == (&peer.id, peer.incarnation);
         // Of others' logs, what is not held here is nothing to be sent.
         let counts = |id: &LogId| its_own(id) || view.log(id).is_some();
         self.progress.retain(|id, _| counts(id));
         let mut head = 0;
         for cursor in cursors.iter().filter(|cursor| counts(&cursor.log)) {
-            if its_own(&cursor.log) {
+            if cursor.log == of_peer {
                 head = cursor.seq;
             }
             self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);
-            let own = view.log(&cursor.log).filter(|_| cursor.log == view.own_log_id());
-            if own.is_some_and(|log| {
-                (log.head(), log.live() as u64, log.digest()) == (cursor.seq, cursor.count, cursor.digest)
-            }) {
+            let own = view.log(&cursor.log).filter(|log| cursor.log == of_own && log.head() == cursor.seq);
+            let sum = own.zip(sharing.of_both(&cursor.log)).map(|(log, part)| log.sum(&part));
+            if sum.is_some_and(|sum| (sum.count, sum.xor) == (cursor.count, cursor.digest)) {
                 self.audited = Some(now);
             }
         }
         // Of a log in which nothing was said there is no copy.
-        if view.log(&view.own_log_id()).is_none_or(|log| log.head() == 0) {
+        if view.log(&of_own).is_none_or(|log| log.head() == 0) {
             self.audited = Some(now);
         }
         self.behind = self.behind.or(Some((head, now)));
@@ -465,12 +521,24 @@ impl Link {
 
     /// Notes whether the peer's own log is held up to where it stood.
     fn catch_up(&mut self, view: &View) {
-        let Some(peer) = &self.peer else { return };
-        let id = LogId { owner: peer.id.clone(), incarnation: peer.incarnation };
+        let Some(id) = self.sharing(view).map(|sharing| sharing.shown_of_peer()) else { return };
         let held = view.log(&id).map_or(0, Log::head);
         if let Some((_, at)) = self.behind.take_if(|(head, _)| held >= *head) {
             self.level = Some(at);
         }
+    }
+
+    /// What is held of all that both ends keep. Of a part of a log, that nothing of it was said lately is told with it.
+    fn cursors(&mut self, view: &View, sharing: Sharing<'_>) -> Vec<Cursor> {
+        let mut cursors = Vec::new();
+        for log in view.logs() {
+            let Some(part) = sharing.of_both(log.id()) else { continue };
+            let sends = sharing.to_send(log.id()).filter(|part| *part != Part::Whole);
+            let progress = self.progress.get_mut(log.id());
+            let blank_from = sends.zip(progress).and_then(|(part, progress)| progress.pass_over(log, &part));
+            cursors.push(Cursor { blank_from, ..cursor(log, &part) });
+        }
+        cursors
     }
 
     fn heard_of_known_peer(&mut self, now: Mono) -> Result<(), Fault> {
@@ -485,28 +553,29 @@ fn log_and_owner<'a>(view: &'a View, id: &LogId) -> Option<(&'a Log, NodeInfo)> 
     Some((view.log(id)?, owner))
 }
 
-fn cursors(view: &View) -> Vec<Cursor> {
-    let cursor =
-        |log: &Log| Cursor { log: log.id().clone(), seq: log.head(), count: log.live() as u64, digest: log.digest() };
-    view.logs().map(cursor).collect()
-}
-
 /// What is held, and nothing of those nodes that are known and have said nothing: that they are known in that life is
 /// something that they themselves may have forgotten.
 fn known_logs(view: &View) -> Vec<Cursor> {
-    let life = |info: &NodeInfo| LogId { owner: info.id.clone(), incarnation: info.incarnation };
-    let silent = view.nodes().map(|node| life(&node.info)).filter(|id| view.log(id).is_none());
-    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0 });
-    cursors(view).into_iter().chain(nothing).collect()
+    let life = |info: &NodeInfo| LogId::detail(info.id.clone(), info.incarnation);
+    let told =
+        |id: &LogId| view.log(id).is_some() || view.log(&LogId { scope: Scope::Directory, ..id.clone() }).is_some();
+    let silent = view.nodes().map(|node| life(&node.info)).filter(|id| !told(id));
+    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, blank_from: None });
+    view.logs().map(|log| cursor(log, &Part::Whole)).chain(nothing).collect()
+}
+
+fn cursor(log: &Log, part: &Part) -> Cursor {
+    let sum = log.sum(part);
+    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, blank_from: None }
 }
 
 /// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever
 /// said. Then its disk was lost and its clock set back.
 fn outlived(cursors: &[Cursor], view: &View) -> Option<Incarnation> {
-    let me = view.own_log_id();
-    let head = view.log(&me).map_or(0, Log::head);
-    let own = cursors.iter().filter(|cursor| cursor.log.owner == me.owner);
-    let later = own.filter(|cursor| cursor.log > me || (cursor.log == me && cursor.seq > head));
+    let me = view.me();
+    let own = cursors.iter().filter(|cursor| cursor.log.owner == me.id && cursor.log.incarnation >= me.incarnation);
+    let said = |cursor: &Cursor| view.log(&cursor.log).map_or(0, Log::head);
+    let later = own.filter(|cursor| cursor.log.incarnation > me.incarnation || cursor.seq > said(cursor));
     later.map(|cursor| cursor.log.incarnation).filter(|life| life.0 <= INCARNATION_MAX).max()
 }
 

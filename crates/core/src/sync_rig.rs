@@ -30,7 +30,7 @@ pub fn view(id: &str) -> View {
 }
 
 pub fn log_of(id: &str) -> LogId {
-    LogId { owner: NodeId::new(id).unwrap(), incarnation: Incarnation(1) }
+    LogId::detail(NodeId::new(id).unwrap(), Incarnation(1))
 }
 
 pub fn vehicle(n: u64) -> VehicleId {

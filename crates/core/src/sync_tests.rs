@@ -1,7 +1,8 @@
 use super::{Batch, Cursor, Fault, Frame, HEARTBEAT, LOST_AFTER, Link, RELAY_AFTER, REWIND_AFTER, Received};
+use crate::homes::Part;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{INCARNATION_MAX, SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
-use crate::log::{LiveState, LogId, Rest};
+use crate::log::{LiveState, LogId, Rest, Scope};
 use crate::sync::rig::{PUMP, ROOM, START, Stream, agree, info, log_of, publish, pumped, vehicle, view};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
@@ -22,10 +23,11 @@ fn with_removed(a: &mut View, live: u64, until: impl FnOnce(&mut View)) -> Mono 
 
 #[test]
 fn the_first_frame_must_be_a_hello_of_another_node() {
-    let hello = |id, incarnation| Frame::Hello { node: info(id, incarnation), cursors: Vec::new() };
+    let hello = |id, incarnation| Frame::Hello { node: info(id, incarnation), cursors: Vec::new(), kept: None };
     let mut a = view("a");
     a.mention(START, info("b", 5));
-    let batch = Batch { owner: info("b", 5), from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
+    let batch =
+        Batch { owner: info("b", 5), scope: Scope::Detail, from: 0, to: 0, entries: Vec::new(), snapshot_end: None };
     for (frame, fault) in [
         (Frame::Cursors { cursors: Vec::new(), nodes: Vec::new() }, Fault::NoHello),
         (Frame::Batch(Box::new(batch)), Fault::NoHello),
@@ -213,11 +215,12 @@ fn no_one_writes_the_log_of_this_node() {
     publish(&mut forger, START, 1, LiveState::Detached);
     publish(&mut forger, START, 2, LiveState::Connected);
     let mut link = Link::new(START);
-    link.receive(START, Frame::Hello { node: info("b", 1), cursors: Vec::new() }, &mut a).unwrap();
+    link.receive(START, Frame::Hello { node: info("b", 1), cursors: Vec::new(), kept: None }, &mut a).unwrap();
     let digest = a.log(&log_of("a")).unwrap().digest();
     for (incarnation, head) in [(1, 2), (2, 2)] {
         let owner = info("a", incarnation);
-        let batch = Batch { owner, from: 0, to: head, entries: Vec::new(), snapshot_end: Some(head) };
+        let batch =
+            Batch { owner, scope: Scope::Detail, from: 0, to: head, entries: Vec::new(), snapshot_end: Some(head) };
         link.receive(START, Frame::Batch(Box::new(batch)), &mut a).unwrap();
     }
     assert_eq!(a.own_log_id(), log_of("a"));
@@ -279,11 +282,11 @@ proptest! {
         let mut a = view("a");
         (0..live).for_each(|n| publish(&mut a, START, n, LiveState::Connected));
         let mut link = Link::new(START);
-        link.receive(START, Frame::Hello { node: info("b", 1), cursors: Vec::new() }, &mut a).unwrap();
+        link.receive(START, Frame::Hello { node: info("b", 1), cursors: Vec::new(), kept: None }, &mut a).unwrap();
         let mut now = START;
         for (n, room) in rooms.into_iter().enumerate() {
             let cursors = claims.iter().skip(n).map(|(owner, incarnation, seq)| Cursor {
-                log: LogId { incarnation: Incarnation(*incarnation), ..log_of(owner) }, seq: *seq, count: 1, digest: 2,
+                log: LogId { incarnation: Incarnation(*incarnation), ..log_of(owner) }, seq: *seq, count: 1, digest: 2, blank_from: None,
             });
             link.receive(now, Frame::Cursors { cursors: cursors.collect(), nodes: Vec::new() }, &mut a).unwrap();
             pumped(&mut link, now, room, &a);
@@ -346,7 +349,7 @@ fn a_node_learns_of_a_life_that_it_forgot_whoever_knows_of_it_and_believes_no_im
     publish(&mut me, START, 1, LiveState::Connected);
     let cursor = |owner, life, seq| {
         let log = LogId { incarnation: Incarnation(life), ..log_of(owner) };
-        Cursor { log, seq, count: 0, digest: 0 }
+        Cursor { log, seq, count: 0, digest: 0, blank_from: None }
     };
     for (known, learned) in [
         (vec![cursor("a", 1, 0), cursor("a", 1, 1), cursor("a", 0, 99), cursor("x", 7, 1)], None),
@@ -358,7 +361,7 @@ fn a_node_learns_of_a_life_that_it_forgot_whoever_knows_of_it_and_believes_no_im
     ] {
         let learned = learned.map(Incarnation);
         let mut link = Link::new(START);
-        let hello = Frame::Hello { node: info("b", 1), cursors: known.clone() };
+        let hello = Frame::Hello { node: info("b", 1), cursors: known.clone(), kept: None };
         assert_eq!(link.receive(START, hello, &mut me).unwrap().outlived, learned, "{known:?}");
         let later = Frame::Cursors { cursors: known, nodes: Vec::new() };
         assert_eq!(link.receive(START, later, &mut me).unwrap().outlived, learned);
@@ -370,14 +373,17 @@ fn what_a_later_version_says_of_an_entry_is_passed_on_as_it_came() {
     let (mut b, mut c, mut now) = (view("b"), view("c"), START);
     let mut a = view("a");
     publish(&mut a, START, 1, LiveState::Connected);
-    let mut entries =
-        crate::sync::frame::aged(START, a.log(&log_of("a")).unwrap().suffix(0, 9).entries, Default::default());
+    let mut entries = crate::sync::frame::aged(
+        START,
+        a.log(&log_of("a")).unwrap().suffix(0, 9, &Part::Whole).entries,
+        Default::default(),
+    );
     let rest = Rest { cause: 900, cell: 7, fields: Box::from([0x62, 1, 5]) };
     entries[0].rest = Some(Box::new(rest.clone()));
     let owner = NodeInfo { rest: Box::from([0x3a, 1, 2]), ..info("a", 1) };
-    let batch = Batch { owner: owner.clone(), from: 0, to: 1, entries, snapshot_end: None };
+    let batch = Batch { owner: owner.clone(), scope: Scope::Detail, from: 0, to: 1, entries, snapshot_end: None };
     let mut from_a = Link::new(START);
-    from_a.receive(START, Frame::Hello { node: owner.clone(), cursors: Vec::new() }, &mut b).unwrap();
+    from_a.receive(START, Frame::Hello { node: owner.clone(), cursors: Vec::new(), kept: None }, &mut b).unwrap();
     from_a.receive(START, Frame::Batch(Box::new(batch)), &mut b).unwrap();
     let mut stream = Stream::open(now);
     let mut relayed = Vec::new();

@@ -4,158 +4,22 @@
 //! that is not a tombstone. What an operator is shown is decided when it is read, from the winner, the
 //! liveness of its owner and the age of the contact; nothing is rewritten when an owner is lost.
 
-use crate::cause::DetachCause;
-use crate::cell::Cell;
+mod node;
+mod sight;
+
+pub use node::{Liveness, NodeInfo, NodeStatus};
+pub use sight::{AgeKind, Known, Sight, StaleWhy, Tally};
+
 use crate::epoch::Epoch;
-use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
-use crate::log::{Entry, Gap, LiveState, Log, LogId, Piece, Slot, Suffix};
+use crate::homes::{HomeRegions, Interest};
+use crate::id::{Incarnation, NodeId, VehicleId};
+use crate::log::{Entry, Gap, LiveState, Log, LogId, Piece, Scope, Slot, Suffix};
 use crate::membership::Standing;
+use crate::sync::Kept;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
-use crate::wake::WakeChannels;
-use std::collections::BTreeMap;
-use std::ops::{Bound, RangeInclusive};
-
-/// A gateway node, as it speaks of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeInfo {
-    /// Its name.
-    pub id: NodeId,
-    /// Its region.
-    pub region: RegionId,
-    /// Its present life.
-    pub incarnation: Incarnation,
-    /// Where vehicles attach, `ws://…/v1/obu`.
-    pub vehicles_url: String,
-    /// Where operators and peers ask, `http://…`.
-    pub operators_url: String,
-    /// Whether it is about to stop, so that no vehicle should go there.
-    pub draining: bool,
-    /// What its later version says of itself that this one cannot read, as it stood on the wire: passed on.
-    pub rest: Box<[u8]>,
-}
-
-/// Whether a node can be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
-    /// This node itself.
-    Own,
-    /// Heard from directly, lately.
-    Alive {
-        /// When.
-        heard: Mono,
-    },
-    /// Its stream is lost.
-    Lost {
-        /// When it was last heard.
-        since: Mono,
-    },
-    /// Known only by what others relayed or what an earlier life of this node stored.
-    Unmet {
-        /// When it was first mentioned.
-        since: Mono,
-    },
-}
-
-/// A node and whether it can be believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeStatus {
-    /// What it says of itself, in its highest incarnation seen.
-    pub info: NodeInfo,
-    /// Whether it can be believed.
-    pub liveness: Liveness,
-    /// What the cluster thinks of that life of it, if it was told.
-    pub standing: Option<Standing>,
-}
-
-/// What a state is called once it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Known {
-    /// Connected, in the owner's present life.
-    Online,
-    /// Without a socket, within the time it has to report.
-    Idle,
-    /// Asleep, within the time it said.
-    Asleep,
-    /// It did not report in time.
-    Unreachable,
-    /// Detached.
-    Offline,
-}
-
-/// Why a vehicle is shown as stale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StaleWhy {
-    /// The stream of its gateway is lost.
-    OwnerLost,
-    /// Its gateway has stopped, and said so.
-    OwnerLeft,
-    /// Its gateway restarted and has not confirmed it.
-    OwnerRestarted,
-    /// This gateway has never heard its gateway directly.
-    ViewCutOff,
-}
-
-/// Where an age comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgeKind {
-    /// Counted from the last contact known.
-    Measured,
-    /// The longest the contact can be past, as its gateway would have said otherwise.
-    Bound,
-}
-
-/// What an operator is shown of one vehicle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// Which.
-    pub vehicle: VehicleId,
-    /// Its state, or the last known one if stale.
-    pub known: Known,
-    /// Set if that state is not to be trusted.
-    pub stale: Option<StaleWhy>,
-    /// Why, for a detached one.
-    pub cause: Option<DetachCause>,
-    /// Its gateway.
-    pub owner: NodeId,
-    /// Its gateway's region.
-    pub region: Option<RegionId>,
-    /// The attach.
-    pub epoch: Epoch,
-    /// The session.
-    pub session: SessionId,
-    /// The last known tracking area.
-    pub cell: Option<Cell>,
-    /// Since its last contact; never too young.
-    pub age: Millis,
-    /// How the age is known.
-    pub age_kind: AgeKind,
-    /// Since its gateway was last heard.
-    pub view_age: Millis,
-    /// Until the periodic update of an idle one, or the end of the sleep of one that sleeps.
-    pub update_expected: Option<Millis>,
-    /// How it can be woken when it has no socket.
-    pub wake: WakeChannels,
-    /// Whether two units seem to use its identity.
-    pub cloned: bool,
-}
-
-/// How many vehicles of one owner are in which state, as shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Connected.
-    pub online: u64,
-    /// Idle.
-    pub idle: u64,
-    /// Asleep.
-    pub asleep: u64,
-    /// Unreachable.
-    pub unreachable: u64,
-    /// Detached.
-    pub offline: u64,
-    /// Any of these, of an owner that cannot be believed.
-    pub stale: u64,
-}
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// Lives of one owner that are held beside each other; more are dropped, oldest first.
 const LIVES_MAX: usize = 4;
@@ -171,12 +35,24 @@ pub struct View {
     winning: BTreeMap<LogId, BTreeMap<LiveState, u64>>,
     /// The life of each owner that is held whole: what earlier ones said is void.
     whole: BTreeMap<NodeId, Incarnation>,
+    homes: Option<Homes>,
+    contested: BTreeSet<VehicleId>,
+    /// What gateways of this region, this one among them, say for other regions: passed on, and not shown, for their
+    /// detail is here.
+    outbound: BTreeMap<LogId, Log>,
+}
+
+/// Where home regions are configured: the list, and what this region keeps of the vehicles of others.
+#[derive(Clone, Debug)]
+struct Homes {
+    regions: HomeRegions,
+    interest: Interest,
 }
 
 impl View {
     /// A view that holds nothing but this node's own, empty log.
     pub fn new(me: NodeInfo, timers: Timers) -> Self {
-        let id = LogId { owner: me.id.clone(), incarnation: me.incarnation };
+        let id = LogId::detail(me.id.clone(), me.incarnation);
         Self {
             whole: BTreeMap::from([(me.id.clone(), me.incarnation)]),
             me: me.id.clone(),
@@ -185,7 +61,29 @@ impl View {
             nodes: BTreeMap::from([(me.id.clone(), NodeStatus { info: me, liveness: Liveness::Own, standing: None })]),
             winners: BTreeMap::new(),
             winning: BTreeMap::new(),
+            homes: None,
+            contested: BTreeSet::new(),
+            outbound: BTreeMap::new(),
         }
+    }
+
+    /// Other regions are told, and tell, no more than the directory, and only of the vehicles that they are home of. Set
+    /// before anything is published.
+    pub fn set_homes(&mut self, regions: HomeRegions) {
+        let interest = regions.interest(&self.me().region);
+        self.homes = Some(Homes { regions, interest });
+        let id = LogId::directory(self.me.clone(), self.me().incarnation);
+        self.outbound.insert(id.clone(), Log::new(id));
+    }
+
+    /// The home regions, if any are configured.
+    pub fn homes(&self) -> Option<&HomeRegions> {
+        self.homes.as_ref().map(|homes| &homes.regions)
+    }
+
+    /// What is kept here of the vehicles of other regions; `None` for all that there is, in detail.
+    pub fn interest(&self) -> Option<&Interest> {
+        self.homes.as_ref().map(|homes| &homes.interest)
     }
 
     /// This node.
@@ -202,17 +100,23 @@ impl View {
 
     /// The id of this node's own log.
     pub fn own_log_id(&self) -> LogId {
-        LogId { owner: self.me.clone(), incarnation: self.me().incarnation }
+        LogId::detail(self.me.clone(), self.me().incarnation)
     }
 
     /// Every log held.
     pub fn logs(&self) -> impl Iterator<Item = &Log> {
-        self.logs.values()
+        self.logs.values().chain(self.outbound.values())
     }
 
     /// One log.
     pub fn log(&self, id: &LogId) -> Option<&Log> {
-        self.logs.get(id)
+        self.logs.get(id).or_else(|| self.outbound.get(id))
+    }
+
+    /// Whether a log is only passed on: its owner's detail is here.
+    fn is_outbound(&self, id: &LogId) -> bool {
+        let here = |owner: &NodeStatus| owner.info.region == self.me().region;
+        id.scope == Scope::Directory && (self.outbound.contains_key(id) || self.nodes.get(&id.owner).is_some_and(here))
     }
 
     /// Every node known, this one included.
@@ -236,9 +140,15 @@ impl View {
         self.logs.get(id)?.slot(vehicle).map(|slot| (id, slot))
     }
 
+    /// What this node says that it keeps, where home regions are configured.
+    pub fn kept(&self) -> Option<Kept> {
+        self.homes.as_ref().map(|homes| Kept { interest: homes.interest.clone(), homes: homes.regions.fingerprint() })
+    }
+
     /// Publishes in this node's own log. Returns whether the shown winner may have changed.
     pub fn publish(&mut self, now: Mono, vehicle: VehicleId, entry: Entry) {
         let id = self.own_log_id();
+        self.publish_abroad(now, &vehicle, &entry);
         if let Some(log) = self.logs.get_mut(&id) {
             let before = self.winners.get(&vehicle).filter(|w| **w == id).and_then(|_| log.slot(&vehicle)).cloned();
             log.publish(now, vehicle.clone(), entry);
@@ -246,8 +156,36 @@ impl View {
         }
     }
 
+    /// Says in the directory what it should know of an entry, if that is news there.
+    fn publish_abroad(&mut self, now: Mono, vehicle: &VehicleId, entry: &Entry) {
+        let id = LogId::directory(self.me.clone(), self.me().incarnation);
+        if let Some(log) = self.outbound.get_mut(&id) {
+            let entry = entry.clone().for_directory();
+            let said = log.slot(vehicle).map(|slot| &slot.entry);
+            let news = said.map_or(entry.state != LiveState::Removed, |said| !said.says_the_same(&entry));
+            if news {
+                log.publish(now, vehicle.clone(), entry);
+            }
+        }
+    }
+
+    /// Nothing that is kept here of a log stands in `(from, to]`.
+    pub fn skip(&mut self, id: &LogId, from: u64, to: u64) {
+        if let Some(log) = self.logs.get_mut(id).or_else(|| self.outbound.get_mut(id)) {
+            log.skip(from, to);
+        } else if from == 0 && self.nodes.contains_key(&id.owner) {
+            let held = if self.is_outbound(id) { &mut self.outbound } else { &mut self.logs };
+            held.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).skip(from, to);
+        }
+    }
+
     /// Takes over a piece of someone's log. Returns the vehicles it changed.
     pub fn apply(&mut self, now: Mono, id: &LogId, suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
+        if self.is_outbound(id) {
+            let applied = self.outbound.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).apply(now, suffix);
+            self.drop_old_lives(&id.owner);
+            return applied.map(|_| Vec::new());
+        }
         let mut log = self.logs.remove(id).unwrap_or_else(|| Log::new(id.clone()));
         let before: BTreeMap<_, _> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
         let applied = log.apply(now, suffix);
@@ -263,6 +201,9 @@ impl View {
 
     /// Takes over a stretch of someone's log that differs from the copy held. Returns the vehicles it changed.
     pub fn mend(&mut self, now: Mono, id: &LogId, piece: Piece) -> Vec<VehicleId> {
+        if let Some(log) = self.outbound.get_mut(id) {
+            return log.mend(now, piece).into_iter().map(|(vehicle, _)| vehicle).collect();
+        }
         let Some(mut log) = self.logs.remove(id) else { return Vec::new() };
         let changed = log.mend(now, piece);
         self.logs.insert(id.clone(), log);
@@ -278,8 +219,12 @@ impl View {
     /// Puts a whole log, read anew, in the place of the one held. Returns the vehicles of both.
     pub fn replace(&mut self, mut log: Log) -> Vec<VehicleId> {
         let id = log.id().clone();
-        if let Some(old) = self.logs.get(&id) {
+        if let Some(old) = self.log(&id) {
             log.keep_ahead_of(old);
+        }
+        if self.is_outbound(&id) {
+            self.outbound.insert(id.clone(), log);
+            return self.drop_old_lives(&id.owner);
         }
         let mut vehicles: Vec<_> = log.slots().map(|(v, _)| v.clone()).collect();
         let old = self.logs.insert(id.clone(), log);
@@ -348,6 +293,8 @@ impl View {
             return Vec::new();
         }
         self.whole.insert(owner.clone(), life);
+        // Whoever has it from here on would take the word of an earlier life for one that nobody took back.
+        self.outbound.retain(|id, _| id.owner != *owner || id.incarnation >= life);
         let earlier = self.logs.range(lives_of(owner)).filter(|(id, _)| id.incarnation < life);
         let slots = earlier.flat_map(|(id, log)| log.slots().map(|(vehicle, slot)| (id.clone(), vehicle, slot)));
         let voided: Vec<_> = slots.map(|(id, vehicle, slot)| (id, vehicle.clone(), slot.clone())).collect();
@@ -371,126 +318,10 @@ impl View {
         }
     }
 
-    /// What is shown of a vehicle; `None` if nothing is known.
-    pub fn sight(&self, now: Mono, vehicle: &VehicleId) -> Option<Sight> {
-        let (id, slot) = self.winner(vehicle)?;
-        Some(self.see(now, vehicle, id, &slot.entry))
-    }
-
-    /// Vehicles in the order of their ids after `after`, at most `scan_max` looked at. Gives each to `keep`
-    /// and returns where to go on, `None` at the end.
-    pub fn scan(
-        &self,
-        now: Mono,
-        after: Option<&VehicleId>,
-        scan_max: usize,
-        mut keep: impl FnMut(Sight),
-    ) -> Option<VehicleId> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut last = None;
-        for (seen, (vehicle, id)) in self.winners.range::<VehicleId, _>((from, Bound::Unbounded)).enumerate() {
-            if seen == scan_max {
-                return last;
-            }
-            if let Some(slot) = self.logs.get(id).and_then(|log| log.slot(vehicle)) {
-                keep(self.see(now, vehicle, id, &slot.entry));
-            }
-            last = Some(vehicle.clone());
-        }
-        None
-    }
-
-    /// How many vehicles of an owner are in which state, as shown without looking at timers.
-    pub fn tally(&self, owner: &NodeId) -> Tally {
-        let mut tally = Tally::default();
-        for (id, counts) in &self.winning {
-            if id.owner != *owner {
-                continue;
-            }
-            let stale = self.distrust(id).is_some();
-            for (&state, &count) in counts {
-                match state {
-                    _ if stale => tally.stale += count,
-                    LiveState::Connected => tally.online += count,
-                    LiveState::Idle => tally.idle += count,
-                    LiveState::Asleep => tally.asleep += count,
-                    LiveState::Unreachable => tally.unreachable += count,
-                    LiveState::Detached => tally.offline += count,
-                    LiveState::Removed => {}
-                }
-            }
-        }
-        tally
-    }
-
     /// Drops tombstones older than `life` in every log.
     pub fn expire_tombstones(&mut self, now: Mono, life: Millis) {
-        for log in self.logs.values_mut() {
+        for log in self.logs.values_mut().chain(self.outbound.values_mut()) {
             log.expire_tombstones(now, life);
-        }
-    }
-
-    fn see(&self, now: Mono, vehicle: &VehicleId, id: &LogId, entry: &Entry) -> Sight {
-        let status = self.nodes.get(&id.owner);
-        let stale = self.distrust(id);
-        let view_age = match status.map(|s| s.liveness) {
-            Some(Liveness::Own) => Millis(0),
-            Some(Liveness::Alive { heard }) => now.since(heard),
-            Some(Liveness::Lost { since } | Liveness::Unmet { since }) => now.since(since),
-            None => Millis(0),
-        };
-        let measured = now.since(entry.contact);
-        // A connected vehicle's later contacts are not told to peers; had they stopped, its gateway would have said so.
-        // That is known up to where this node heard that life of the gateway itself, and no further.
-        let told = matches!(stale, None | Some(StaleWhy::OwnerLost | StaleWhy::OwnerLeft)) && id.owner != self.me;
-        let bound = self.timers.silence_max() + view_age;
-        let bounded = entry.state == LiveState::Connected && told && bound < measured;
-        let (age, age_kind) = if bounded { (bound, AgeKind::Bound) } else { (measured, AgeKind::Measured) };
-        let known = match entry.state {
-            LiveState::Connected => Known::Online,
-            LiveState::Idle if age < self.timers.reachable + self.timers.silence_max() => Known::Idle,
-            LiveState::Asleep if age < entry.sleep + self.timers.sleep_grace + self.timers.silence_max() => {
-                Known::Asleep
-            }
-            LiveState::Idle | LiveState::Asleep | LiveState::Unreachable => Known::Unreachable,
-            LiveState::Detached | LiveState::Removed => Known::Offline,
-        };
-        let due = match known {
-            Known::Idle => Some(self.timers.periodic_update),
-            Known::Asleep => Some(entry.sleep),
-            Known::Online | Known::Unreachable | Known::Offline => None,
-        };
-        Sight {
-            vehicle: vehicle.clone(),
-            known,
-            stale,
-            cause: entry.cause,
-            owner: id.owner.clone(),
-            region: status.map(|s| s.info.region.clone()),
-            epoch: entry.epoch,
-            session: entry.session,
-            cell: entry.cell,
-            age,
-            age_kind,
-            view_age,
-            update_expected: due.map(|due| Millis(due.0.saturating_sub(age.0))),
-            wake: entry.wake,
-            cloned: entry.cloned,
-        }
-    }
-
-    fn distrust(&self, id: &LogId) -> Option<StaleWhy> {
-        let Some(status) = self.nodes.get(&id.owner) else {
-            return Some(StaleWhy::ViewCutOff);
-        };
-        if status.info.incarnation > id.incarnation {
-            return Some(StaleWhy::OwnerRestarted);
-        }
-        match status.liveness {
-            Liveness::Own | Liveness::Alive { .. } => None,
-            Liveness::Lost { .. } if status.standing == Some(Standing::Left) => Some(StaleWhy::OwnerLeft),
-            Liveness::Lost { .. } => Some(StaleWhy::OwnerLost),
-            Liveness::Unmet { .. } => Some(StaleWhy::ViewCutOff),
         }
     }
 
@@ -505,14 +336,7 @@ impl View {
             self.uncount(&winner, state);
         }
         self.void_earlier_lives(&id.owner, vehicle);
-        let winner = self
-            .logs
-            .values()
-            .filter_map(|log| log.slot(vehicle).map(|slot| (log.id(), &slot.entry)))
-            .filter(|(_, entry)| entry.state != LiveState::Removed)
-            .max_by(|(a, x), (b, y)| (x.epoch, &a.owner, a.incarnation).cmp(&(y.epoch, &b.owner, b.incarnation)))
-            .map(|(id, entry)| (id.clone(), entry.state));
-        match winner {
+        match self.succeed(id, vehicle, before.map(|old| old.entry.epoch)) {
             Some((id, state)) => {
                 *self.winning.entry(id.clone()).or_default().entry(state).or_default() += 1;
                 self.winners.insert(vehicle.clone(), id);
@@ -521,6 +345,48 @@ impl View {
                 self.winners.remove(vehicle);
             }
         }
+    }
+
+    /// The winner now. Every log is looked at only if what led is gone: otherwise it is the one that led or the one that
+    /// changed. `led` is the epoch at which the log that changed led.
+    fn succeed(&mut self, id: &LogId, vehicle: &VehicleId, led: Option<Epoch>) -> Option<(LogId, LiveState)> {
+        let stands = |log: &Log| {
+            let slot = log.slot(vehicle).filter(|slot| slot.entry.state != LiveState::Removed)?;
+            Some((slot.entry.epoch, log.id().clone(), slot.entry.state))
+        };
+        let leader = self.winners.get(vehicle).map(|id| self.logs.get(id).and_then(stands));
+        let changed = self.logs.get(id).and_then(stands);
+        let still = led.is_none_or(|led| changed.as_ref().is_some_and(|(epoch, ..)| *epoch >= led));
+        let winner = match leader {
+            Some(Some(leader)) if still => {
+                if self.homes.is_some() && changed.as_ref().is_some_and(|(_, id, _)| *id != leader.1) {
+                    self.contested.insert(vehicle.clone());
+                }
+                changed.max(Some(leader))
+            }
+            Some(_) => self.logs.values().filter_map(stands).max(),
+            None => changed,
+        };
+        winner.map(|(_, id, state)| (id, state))
+    }
+
+    /// Gateways that still speak for a vehicle that another has: what each says of it, and what the winner says.
+    pub fn losers(&self, vehicle: &VehicleId) -> Vec<(&LogId, &Entry, &LogId, &Entry)> {
+        let Some((winner, slot)) = self.winner(vehicle) else { return Vec::new() };
+        let others = self.logs.values().filter(|log| log.id() != winner);
+        let said = others.filter_map(|log| Some((log.id(), &log.slot(vehicle)?.entry)));
+        let open = said.filter(|(_, entry)| entry.state != LiveState::Removed);
+        open.map(|(id, entry)| (id, entry, winner, &slot.entry)).collect()
+    }
+
+    /// Vehicles that more than one gateway spoke for, where that is noted: where home regions are configured.
+    pub fn contested(&self) -> impl Iterator<Item = &VehicleId> {
+        self.contested.iter()
+    }
+
+    /// A vehicle that no more than one gateway speaks for.
+    pub fn settled(&mut self, vehicle: &VehicleId) {
+        self.contested.remove(vehicle);
     }
 
     fn uncount(&mut self, id: &LogId, state: LiveState) {
@@ -547,6 +413,10 @@ impl View {
 
     /// Forgets the oldest lives of an owner beyond those held. Returns the vehicles they spoke for.
     fn drop_old_lives(&mut self, owner: &NodeId) -> Vec<VehicleId> {
+        let abroad: Vec<LogId> = self.outbound.range(lives_of(owner)).map(|(id, _)| id.clone()).collect();
+        for id in abroad.iter().rev().skip(LIVES_MAX) {
+            self.outbound.remove(id);
+        }
         let lives: Vec<LogId> = self.logs.range(lives_of(owner)).map(|(id, _)| id.clone()).collect();
         let mut changed = Vec::new();
         for id in lives.iter().rev().skip(LIVES_MAX) {
@@ -554,7 +424,6 @@ impl View {
             self.winning.remove(id);
             for (vehicle, _) in gone.iter().flat_map(Log::slots) {
                 if self.winners.get(vehicle) == Some(id) {
-                    self.winners.remove(vehicle);
                     self.settle(id, vehicle, None);
                     changed.push(vehicle.clone());
                 }
@@ -565,8 +434,8 @@ impl View {
 }
 
 fn lives_of(owner: &NodeId) -> RangeInclusive<LogId> {
-    let life = |incarnation| LogId { owner: owner.clone(), incarnation: Incarnation(incarnation) };
-    life(0)..=life(u64::MAX)
+    let last = LogId::directory(owner.clone(), Incarnation(u64::MAX));
+    LogId::detail(owner.clone(), Incarnation(0))..=last
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::{AgeKind, Known, Liveness, NodeInfo, Sight, StaleWhy, Tally, View};
 use crate::cause::DetachCause;
 use crate::epoch::Epoch;
+use crate::homes::Part;
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
 use crate::membership::Standing;
@@ -26,7 +27,7 @@ fn info(id: &str, incarnation: u64) -> NodeInfo {
 }
 
 fn log_id(owner: &str, incarnation: u64) -> LogId {
-    LogId { owner: NodeId::new(owner).unwrap(), incarnation: Incarnation(incarnation) }
+    LogId::detail(NodeId::new(owner).unwrap(), Incarnation(incarnation))
 }
 
 fn vehicle(n: u8) -> VehicleId {
@@ -59,7 +60,7 @@ fn view_of_a(entries: &[(u8, Entry)]) -> View {
     }
     let mut view = view();
     hear(&mut view, NOW, info("a", 1));
-    view.apply(NOW, log.id(), log.suffix(0, usize::MAX)).unwrap();
+    view.apply(NOW, log.id(), log.suffix(0, usize::MAX, &Part::Whole)).unwrap();
     view
 }
 
@@ -141,7 +142,7 @@ fn read(view: &mut View, logs: &[Log], turns: &[(usize, usize, bool)]) {
         // A turn of a log that is read to its end goes to the next one.
         let behind: Vec<usize> = (0..logs.len()).filter(|&n| cursors[n] < logs[n].head()).collect();
         let n = behind[which % behind.len()];
-        let piece = logs[n].suffix(cursors[n], max);
+        let piece = logs[n].suffix(cursors[n], max, &Part::Whole);
         cursors[n] = piece.to;
         for _ in 0..=usize::from(twice) {
             view.apply(NOW, logs[n].id(), piece.clone()).unwrap();
@@ -182,13 +183,13 @@ proptest! {
             let so_far = logs_of(&written[..upto].to_vec());
             for (id, entries) in so_far.iter().filter(|_| reads[upto - 1]) {
                 let cursor = early.log(id).map_or(0, Log::head);
-                early.apply(NOW, id, replay(id, entries).suffix(cursor, usize::MAX)).unwrap();
+                early.apply(NOW, id, replay(id, entries).suffix(cursor, usize::MAX, &Part::Whole)).unwrap();
             }
         }
         let logs: Vec<Log> = logs_of(&written).iter().map(|(id, entries)| replay(id, entries)).collect();
         for log in &logs {
             let cursor = early.log(log.id()).map_or(0, Log::head);
-            early.apply(NOW, log.id(), log.suffix(cursor, usize::MAX)).unwrap();
+            early.apply(NOW, log.id(), log.suffix(cursor, usize::MAX, &Part::Whole)).unwrap();
         }
         read(&mut late, &logs, &turns);
         for v in (0..VEHICLES).map(vehicle) {
@@ -291,7 +292,7 @@ proptest! {
             _ => hear(&mut view, NOW, info("a", 2)),
         }
         prop_assume!(connected <= heard);
-        view.apply(NOW, log.id(), log.suffix(0, usize::MAX)).unwrap();
+        view.apply(NOW, log.id(), log.suffix(0, usize::MAX, &Part::Whole)).unwrap();
         let sight = view.sight(NOW, &vehicle(1)).unwrap();
         prop_assert!(sight.age >= NOW.since(last_contact), "{:?}, silent for {:?}", sight, NOW.since(last_contact));
     }
@@ -391,12 +392,12 @@ fn a_detached_vehicle_is_shown_with_its_cause() {
 fn a_removed_vehicle_does_not_rise_again_from_an_old_batch_once_its_tombstone_is_gone() {
     let mut log = Log::new(log_id("a", 1));
     log.publish(NOW, vehicle(1), entry(1, LiveState::Connected));
-    let old = log.suffix(0, 9);
+    let old = log.suffix(0, 9, &Part::Whole);
     log.publish(NOW, vehicle(2), entry(1, LiveState::Connected));
     log.publish(NOW, vehicle(1), entry(1, LiveState::Removed));
     let mut view = view_of_a(&[]);
     view.apply(NOW, log.id(), old.clone()).unwrap();
-    view.apply(NOW, log.id(), log.suffix(1, 9)).unwrap();
+    view.apply(NOW, log.id(), log.suffix(1, 9, &Part::Whole)).unwrap();
     assert_eq!(view.known_epoch(&vehicle(1)), Some(Epoch(1)), "a tombstone still tells the epoch");
     view.expire_tombstones(NOW + Millis(10), Millis(10));
     assert_eq!(view.apply(NOW, log.id(), old), Ok(Vec::new()));
@@ -437,7 +438,7 @@ fn of_an_owners_lives_the_newest_few_are_held() {
     for life in 1..=6u64 {
         hear(&mut view, NOW, info("a", life));
         let log = replay(&log_id("a", life), &[(vehicle(life as u8), entry(life, LiveState::Connected))]);
-        let changed = view.apply(NOW, log.id(), log.suffix(0, 9)).unwrap();
+        let changed = view.apply(NOW, log.id(), log.suffix(0, 9, &Part::Whole)).unwrap();
         let expected = if life > 4 { vec![life as u8, life as u8 - 4] } else { vec![life as u8] };
         assert_eq!(changed, expected.into_iter().map(vehicle).collect::<Vec<_>>(), "the vehicle that vanishes is told");
         assert_eq!(view.tally(&info("a", 1).id), recount(&view, &info("a", 1).id));

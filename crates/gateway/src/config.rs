@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. The smallest useful file names the node, its region and where its data lies.
 
+mod homes;
 mod identity;
 mod tls;
 mod wake;
@@ -244,6 +245,11 @@ pub struct ClusterConfig {
     /// Which nodes are taken for peers, `urn:waygate:node:REGION:NODE` with `*` for any; empty for every node that a CA
     /// of `[tls]` has named so.
     pub nodes: Vec<String>,
+    /// All regions of the cluster. With them gateways tell other regions no more than the directory: changes of state,
+    /// and where a vehicle is in the large. Empty: every gateway is told all detail.
+    pub regions: Vec<String>,
+    /// In how many of `regions` the directory keeps each vehicle; without it in all.
+    pub homes: Option<usize>,
 }
 
 /// The keys of one region: 32 bytes as hex each.
@@ -354,6 +360,14 @@ pub enum ConfigError {
     /// The key of wake-ups is not 32 bytes as hex.
     #[error("[cluster] wake_key: must be 64 hexadecimal digits (32 bytes)")]
     WakeKey,
+    /// The home regions cannot be used.
+    #[error("[cluster] {key}: {what}")]
+    Homes {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// Timers contradict each other.
     #[error("[timers] {0}")]
     Timers(#[from] TimerConflict),
@@ -443,7 +457,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        self.identity()?;
+        let (_, region) = self.identity()?;
+        self.cluster.home_regions(&region)?;
         self.token_keys()?;
         self.wake_key()?;
         self.wake.check()?;

@@ -195,9 +195,13 @@ impl PresenceTask {
             }
             Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
             Command::Supersede(notice, reply) => {
-                let Notice { vehicle, session, epoch, by } = notice;
+                let Notice { vehicle, session, epoch, by, recorded } = notice;
                 let before = self.state.node.registrar().session(&vehicle).is_some();
-                self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
+                if recorded {
+                    self.apply(Event::ToldOutranked { vehicle: vehicle.clone(), lost: (session, epoch), by });
+                } else {
+                    self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
+                }
                 let served = |session: &Session| !matches!(session.phase(), Phase::Yielded(..));
                 let applied = before && !self.state.node.registrar().session(&vehicle).is_some_and(served);
                 let _ = reply.send(applied);
@@ -288,6 +292,9 @@ impl PresenceTask {
             Action::VehicleChanged(vehicle) => self.show(&vehicle),
             Action::NodeChanged(node) => self.show_node(&node),
             Action::Outlived(life) => self.note_outlived(life),
+            Action::TellOutranked { node, vehicle, lost: (session, epoch), by } => {
+                self.fetch(node, Notice { vehicle, session, epoch, by, recorded: true }, None, None);
+            }
         }
     }
 
@@ -348,7 +355,8 @@ impl PresenceTask {
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),
             SessionAction::Supersede { node, vehicle, session, epoch, by, spool, conn } => {
-                self.fetch(node, Notice { vehicle, session, epoch, by }, spool, conn);
+                let notice = Notice { vehicle, session, epoch, by, recorded: false };
+                self.fetch(node, notice, Some(spool), conn);
             }
             SessionAction::ReportClone(vehicle) => {
                 metrics::counter!("waygate_cloned_identities_total").increment(1);

@@ -181,7 +181,8 @@ impl Gateway {
         let (node_id, own_region) = (me.id.clone(), me.region.clone());
         let known_as = me.clone();
         let timers = config.timers.timers();
-        let node = restore(Node::new(me, timers, keys), &clock, &reader).await?;
+        let homes = config.cluster.home_regions(&me.region)?;
+        let node = restore(Node::new(me, timers, keys).with_homes(homes), &clock, &reader).await?;
         let places = places(&reader).await?;
         let kept = crate::commands::rows::kept(&clock, &reader).await?;
 

@@ -29,7 +29,7 @@ impl Peer {
         let node = Node { id: id.to_owned(), region: "next".to_owned(), incarnation: 7, ..Node::default() };
         let node = [node.encode_to_vec(), LATER_FIELDS.to_vec()].concat();
         let (say, said) = mpsc::channel(64);
-        let hello = Hello { node: node.clone(), protocol: 2, cursors: Vec::new(), oldest_protocol: 1 };
+        let hello = Hello { node: node.clone(), protocol: 2, oldest_protocol: 1, ..Hello::default() };
         say.send(SyncFrame { frame: Some(Frame::Hello(hello)) }).await.unwrap();
         let mut client = PresenceClient::connect(format!("http://{address}")).await.unwrap();
         let hear = client.sync(ReceiverStream::new(said)).await.unwrap().into_inner();

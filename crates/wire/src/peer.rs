@@ -11,10 +11,11 @@ use crate::proto;
 use crate::rest::unknown_fields;
 use prost::Message;
 use std::collections::BTreeSet;
+use waygate_core::homes::Interest;
 use waygate_core::id::{Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_REST_BYTES_MAX};
-use waygate_core::log::LogId;
-use waygate_core::sync::{Audit, Batch, Cursor, Frame};
+use waygate_core::log::{LogId, Scope};
+use waygate_core::sync::{Audit, Batch, Cursor, Frame, Kept};
 use waygate_core::view::NodeInfo;
 
 /// The latest version of the stream that this node speaks.
@@ -50,12 +51,19 @@ pub struct ReadFrame {
 pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
     use proto::sync_frame::Frame as Wire;
     let frame = match frame {
-        Frame::Hello { node, cursors } => Wire::Hello(proto::Hello {
-            node: node_to_bytes(node),
-            protocol: PROTOCOL,
-            cursors: cursors.into_iter().map(cursor_to_proto).collect(),
-            oldest_protocol: OLDEST_PROTOCOL,
-        }),
+        Frame::Hello { node, cursors, kept } => {
+            let (cursors, directory) = cursors_to_proto(cursors);
+            let (interest, homes) = kept.map(|kept| (kept.interest.to_bytes(), kept.homes)).unwrap_or_default();
+            Wire::Hello(proto::Hello {
+                node: node_to_bytes(node),
+                protocol: PROTOCOL,
+                cursors,
+                oldest_protocol: OLDEST_PROTOCOL,
+                interest,
+                directory,
+                homes,
+            })
+        }
         Frame::Batch(batch) => Wire::Batch(proto::EntryBatch {
             owner: node_to_bytes(batch.owner),
             from: batch.from,
@@ -63,11 +71,12 @@ pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
             entries: entries_to_proto(batch.entries),
             reset: batch.snapshot_end.is_some(),
             snapshot_end: batch.snapshot_end.unwrap_or_default(),
+            scope: scope_to_proto(batch.scope).into(),
         }),
-        Frame::Cursors { cursors, nodes } => Wire::Cursors(proto::Cursors {
-            cursors: cursors.into_iter().map(cursor_to_proto).collect(),
-            nodes: nodes.into_iter().map(node_to_bytes).collect(),
-        }),
+        Frame::Cursors { cursors, nodes } => {
+            let (cursors, directory) = cursors_to_proto(cursors);
+            Wire::Cursors(proto::Cursors { cursors, nodes: nodes.into_iter().map(node_to_bytes).collect(), directory })
+        }
         Frame::Audit(audit) => Wire::Audit(audit_to_proto(*audit)),
     };
     proto::SyncFrame { frame: Some(frame) }
@@ -80,9 +89,9 @@ pub fn frame_from_proto(frame: proto::SyncFrame) -> Result<ReadFrame, FieldFault
         Some(Wire::Hello(hello)) => hello_from_proto(hello),
         Some(Wire::Cursors(cursors)) => {
             crate::error::at_most("cursors.nodes", cursors.nodes.len(), NODES_MAX)?;
-            let said = cursors.nodes.len() + cursors.cursors.len();
+            let said = cursors.nodes.len() + cursors.cursors.len() + cursors.directory.len();
             let nodes: Vec<_> = cursors.nodes.iter().filter_map(|node| node_from_bytes(node).ok()).collect();
-            let cursors = cursors_from_proto(cursors.cursors)?;
+            let cursors = cursors_from_proto(cursors.cursors, cursors.directory)?;
             let skipped = said - nodes.len() - cursors.len();
             Ok(ReadFrame { frame: Some(Frame::Cursors { cursors, nodes }), skipped, shortened: 0 })
         }
@@ -116,10 +125,18 @@ fn hello_from_proto(hello: proto::Hello) -> Result<ReadFrame, FieldFault> {
         return Err(FieldFault::at("hello.protocol", what));
     }
     let node = node_from_bytes(&hello.node).map_err(|fault| fault.under("hello.node"))?;
-    let said = hello.cursors.len();
-    let cursors = cursors_from_proto(hello.cursors)?;
+    let said = hello.cursors.len() + hello.directory.len();
+    let cursors = cursors_from_proto(hello.cursors, hello.directory)?;
     let skipped = said - cursors.len();
-    Ok(ReadFrame { frame: Some(Frame::Hello { node, cursors }), skipped, shortened: 0 })
+    let kept = match hello.interest.as_slice() {
+        [] => None,
+        bytes => {
+            let what = || FieldFault::at("hello.interest", format!("has {} bytes, not 128", bytes.len()));
+            let interest = Interest::from_bytes(bytes).ok_or_else(what)?;
+            Some(Box::new(Kept { interest, homes: hello.homes }))
+        }
+    };
+    Ok(ReadFrame { frame: Some(Frame::Hello { node, cursors, kept }), skipped, shortened: 0 })
 }
 
 fn batch_from_proto(batch: proto::EntryBatch) -> Result<ReadFrame, FieldFault> {
@@ -133,7 +150,8 @@ fn batch_from_proto(batch: proto::EntryBatch) -> Result<ReadFrame, FieldFault> {
     };
     let read = entries_from_proto(&batch.entries);
     let snapshot_end = batch.reset.then_some(batch.snapshot_end);
-    let batch = Batch { owner, from: batch.from, to: batch.to, entries: read.entries, snapshot_end };
+    let scope = scope_from_proto(batch.scope());
+    let batch = Batch { owner, scope, from: batch.from, to: batch.to, entries: read.entries, snapshot_end };
     let frame = Some(Frame::Batch(Box::new(batch)));
     Ok(ReadFrame { frame, skipped: read.skipped, shortened: read.shortened })
 }
@@ -152,15 +170,17 @@ fn audit_to_proto(audit: Audit) -> proto::Audit {
             (log, Word::Stretch(proto::AuditStretch { seq, buckets, after, through, entries }))
         }
     };
-    proto::Audit { owner: log.owner.into(), incarnation: log.incarnation.0, word: Some(word) }
+    let scope = scope_to_proto(log.scope).into();
+    proto::Audit { owner: log.owner.into(), incarnation: log.incarnation.0, scope, word: Some(word) }
 }
 
 fn audit_from_proto(audit: proto::Audit) -> Result<ReadFrame, FieldFault> {
     use proto::audit::Word;
+    let scope = scope_from_proto(audit.scope());
     let (Ok(owner), Some(word)) = (NodeId::new(&audit.owner), audit.word) else {
         return Ok(ReadFrame::default());
     };
-    let log = LogId { owner, incarnation: Incarnation(audit.incarnation) };
+    let log = LogId { owner, incarnation: Incarnation(audit.incarnation), scope };
     let (mut skipped, mut shortened) = (0, 0);
     let audit = match word {
         Word::Asked(asked) => Audit::Asked { log, buckets: asked.buckets.into_iter().collect() },
@@ -233,17 +253,46 @@ fn cursor_to_proto(cursor: Cursor) -> proto::Cursor {
         seq: cursor.seq,
         count: cursor.count,
         digest: cursor.digest,
+        blank_from: cursor.blank_from,
     }
 }
 
+/// Those of detail, and those of the directory.
+fn cursors_to_proto(cursors: Vec<Cursor>) -> (Vec<proto::Cursor>, Vec<proto::Cursor>) {
+    let (directory, detail): (Vec<_>, Vec<_>) =
+        cursors.into_iter().partition(|cursor| cursor.log.scope == Scope::Directory);
+    let write = |cursors: Vec<Cursor>| cursors.into_iter().map(cursor_to_proto).collect();
+    (write(detail), write(directory))
+}
+
 /// A log whose owner cannot be named here is not held here either.
-fn cursors_from_proto(cursors: Vec<proto::Cursor>) -> Result<Vec<Cursor>, FieldFault> {
-    crate::error::at_most("cursors", cursors.len(), CURSORS_MAX)?;
-    let read = |cursor: proto::Cursor| {
-        let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation: Incarnation(cursor.incarnation) };
-        Some(Cursor { log, seq: cursor.seq, count: cursor.count, digest: cursor.digest })
+fn cursors_from_proto(detail: Vec<proto::Cursor>, directory: Vec<proto::Cursor>) -> Result<Vec<Cursor>, FieldFault> {
+    crate::error::at_most("cursors", detail.len(), CURSORS_MAX)?;
+    crate::error::at_most("directory", directory.len(), CURSORS_MAX)?;
+    let read = |scope: Scope, cursor: proto::Cursor| {
+        let incarnation = Incarnation(cursor.incarnation);
+        let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation, scope };
+        let proto::Cursor { seq, count, digest, blank_from, .. } = cursor;
+        Some(Cursor { log, seq, count, digest, blank_from })
     };
-    Ok(cursors.into_iter().filter_map(read).collect())
+    let detail = detail.into_iter().filter_map(|cursor| read(Scope::Detail, cursor));
+    let directory = directory.into_iter().filter_map(|cursor| read(Scope::Directory, cursor));
+    Ok(detail.chain(directory).collect())
+}
+
+/// Writes which of its logs an owner speaks in.
+pub fn scope_to_proto(scope: Scope) -> proto::LogScope {
+    match scope {
+        Scope::Detail => proto::LogScope::Detail,
+        Scope::Directory => proto::LogScope::Directory,
+    }
+}
+
+fn scope_from_proto(scope: proto::LogScope) -> Scope {
+    match scope {
+        proto::LogScope::Detail => Scope::Detail,
+        proto::LogScope::Directory => Scope::Directory,
+    }
 }
 
 #[cfg(test)]

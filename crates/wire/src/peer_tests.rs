@@ -4,11 +4,14 @@ use proptest::prelude::*;
 use prost::Message;
 use std::collections::BTreeSet;
 use waygate_core::cause::DetachCause;
+use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
+use waygate_core::homes::HomeRegions;
 use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use waygate_core::limits::SYNC_REST_BYTES_MAX;
-use waygate_core::log::{LiveState, LogId, Rest};
-use waygate_core::sync::{AgedEntry, Audit, Batch, Cursor, Frame};
+use waygate_core::log::{LiveState, LogId, Rest, Scope};
+use waygate_core::record::Position;
+use waygate_core::sync::{AgedEntry, Audit, Batch, Cursor, Frame, Kept};
 use waygate_core::time::Millis;
 use waygate_core::view::NodeInfo;
 use waygate_core::wake::WakeChannels;
@@ -43,11 +46,18 @@ fn entry(seq: u64) -> AgedEntry {
 }
 
 fn batch(entries: Vec<AgedEntry>) -> Frame {
-    Frame::Batch(Box::new(Batch { owner: node(), from: 4, to: 9, entries, snapshot_end: Some(12) }))
+    Frame::Batch(Box::new(Batch {
+        owner: node(),
+        scope: Scope::Detail,
+        from: 4,
+        to: 9,
+        entries,
+        snapshot_end: Some(12),
+    }))
 }
 
 fn log() -> LogId {
-    LogId { owner: node().id, incarnation: Incarnation(3) }
+    LogId::detail(node().id, Incarnation(3))
 }
 
 fn whole(frame: Frame) -> ReadFrame {
@@ -84,7 +94,7 @@ fn entries_of(read: &ReadFrame) -> &[AgedEntry] {
 
 #[test]
 fn frames_survive_the_wire() {
-    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: u64::MAX };
+    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: u64::MAX, blank_from: None };
     let rest = Rest { cause: 900, cell: 1, fields: Box::from([0x62, 1, 5]) };
     let later = AgedEntry { rest: Some(Box::new(rest)), cause: None, ..entry(6) };
     let some = VehicleId::new("LUX-1").ok();
@@ -92,9 +102,19 @@ fn frames_survive_the_wire() {
     let stretch = |after, through, buckets, entries| {
         Frame::Audit(Box::new(Audit::Stretch { log: log(), seq: 9, buckets, after, through, entries }))
     };
+    let homes = HomeRegions::new(vec![node().region, RegionId::new("mid").unwrap()], Some(1)).unwrap();
+    let kept = Kept { interest: homes.interest(&node().region), homes: homes.fingerprint() };
+    let log_abroad = LogId::directory(node().id, Incarnation(3));
+    let elsewhere = Cursor { log: log_abroad, blank_from: Some(0), ..cursor.clone() };
+    let coarse = Cell::of(Position::from_degrees(49.6, 6.1)).map(Cell::coarse);
+    let coarse = AgedEntry { cell: coarse, ..entry(5) };
+    let mut directory = batch(vec![coarse]);
+    if let Frame::Batch(batch) = &mut directory {
+        batch.scope = Scope::Directory;
+    }
     for frame in [
-        Frame::Hello { node: node(), cursors: vec![cursor.clone()] },
-        Frame::Hello { node: NodeInfo { rest: Box::from([0x38, 1]), ..node() }, cursors: Vec::new() },
+        Frame::Hello { node: node(), cursors: vec![cursor.clone()], kept: None },
+        Frame::Hello { node: NodeInfo { rest: Box::from([0x38, 1]), ..node() }, cursors: Vec::new(), kept: None },
         batch(vec![entry(5), later.clone(), entry(9)]),
         Frame::Cursors { cursors: vec![cursor], nodes: vec![NodeInfo { draining: true, ..node() }] },
         Frame::Audit(Box::new(Audit::Asked { log: log(), buckets: BTreeSet::new() })),
@@ -102,9 +122,28 @@ fn frames_survive_the_wire() {
         Frame::Audit(Box::new(Audit::Hashes { log: log(), seq: 9, hashes: (0..256).collect() })),
         stretch(None, some.clone(), asked, vec![entry(3), later]),
         stretch(some, None, all, Vec::new()),
+        Frame::Hello { node: node(), cursors: vec![elsewhere.clone()], kept: Some(Box::new(kept)) },
+        Frame::Cursors { cursors: vec![elsewhere.clone()], nodes: Vec::new() },
+        Frame::Audit(Box::new(Audit::Asked { log: elsewhere.log, buckets: BTreeSet::new() })),
+        directory,
     ] {
         assert_eq!(crossed(frame_to_proto(frame.clone())), whole(frame));
     }
+}
+
+#[test]
+fn who_knows_no_directory_reads_nothing_of_it() {
+    let homes = HomeRegions::new(vec![node().region], None).unwrap();
+    let kept = Some(Box::new(Kept { interest: homes.interest(&node().region), homes: homes.fingerprint() }));
+    let log = LogId::directory(node().id, Incarnation(3));
+    let cursors = vec![Cursor { log, seq: 5, count: 4, digest: 1, blank_from: None }];
+    let wire = frame_to_proto(Frame::Hello { node: node(), cursors, kept });
+    let Some(proto::sync_frame::Frame::Hello(hello)) = wire.frame else { panic!() };
+    assert!(hello.cursors.is_empty() && hello.directory.len() == 1, "an earlier version would take it for the detail");
+    let short = proto::Hello { interest: vec![1; 127], ..hello };
+    let wire = proto::SyncFrame { frame: Some(proto::sync_frame::Frame::Hello(short)) };
+    let fault = frame_from_proto(wire).unwrap_err().to_string();
+    assert!(fault.contains("hello.interest") && fault.contains("127"), "{fault}");
 }
 
 #[test]
@@ -198,7 +237,7 @@ fn a_frame_of_a_later_kind_has_no_effect_and_ends_no_stream() {
 #[test]
 fn cursors_batches_and_nodes_that_cannot_be_named_here_are_skipped_alone() {
     let nameless = proto::Cursor { owner: "no such/node".to_owned(), ..proto::Cursor::default() };
-    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: 1 };
+    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: 1, blank_from: None };
     let mut wire = frame_to_proto(Frame::Cursors { cursors: vec![cursor.clone()], nodes: Vec::new() });
     if let Some(proto::sync_frame::Frame::Cursors(cursors)) = &mut wire.frame {
         cursors.cursors.push(nameless);
@@ -214,7 +253,7 @@ fn cursors_batches_and_nodes_that_cannot_be_named_here_are_skipped_alone() {
 }
 
 fn hello(protocol: u32, oldest: u32) -> proto::SyncFrame {
-    let mut wire = frame_to_proto(Frame::Hello { node: node(), cursors: Vec::new() });
+    let mut wire = frame_to_proto(Frame::Hello { node: node(), cursors: Vec::new(), kept: None });
     if let Some(proto::sync_frame::Frame::Hello(hello)) = &mut wire.frame {
         (hello.protocol, hello.oldest_protocol) = (protocol, oldest);
     }
@@ -226,7 +265,7 @@ fn a_peer_of_the_next_version_is_welcome_if_it_speaks_this_one_too() {
     assert_eq!(greeter(&hello(2, 1)), Some(node().id));
     for (protocol, oldest) in [(1, 0), (1, 1), (2, 1), (900, 1), (2, 0)] {
         let read = crossed(hello(protocol, oldest));
-        assert_eq!(read, whole(Frame::Hello { node: node(), cursors: Vec::new() }));
+        assert_eq!(read, whole(Frame::Hello { node: node(), cursors: Vec::new(), kept: None }));
     }
 }
 

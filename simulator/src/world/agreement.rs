@@ -3,6 +3,7 @@
 use super::check::{Check, Violation};
 use super::run::World;
 use std::collections::{BTreeMap, BTreeSet};
+use waygate_core::homes::Part;
 use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::log::{LiveState, LogId};
 use waygate_core::registrar::Registrar;
@@ -186,7 +187,7 @@ impl World {
         let mut again = View::new(view.me().clone(), self.settings.timers);
         let own = view.own_log_id();
         let mut ids: Vec<LogId> = view.logs().map(|log| log.id().clone()).filter(|id| *id != own).collect();
-        for entry in view.log(&own).iter().flat_map(|log| log.suffix(0, usize::MAX).entries) {
+        for entry in view.log(&own).iter().flat_map(|log| log.suffix(0, usize::MAX, &Part::Whole).entries) {
             again.publish(mono, entry.0, entry.1.entry);
         }
         let mut pieces = Vec::new();
@@ -195,7 +196,7 @@ impl World {
             let Some(log) = view.log(&id) else { continue };
             let mut cursor = 0;
             while cursor < log.head() {
-                let piece = log.suffix(cursor, self.dice.between(1, 3) as usize);
+                let piece = log.suffix(cursor, self.dice.between(1, 3) as usize, &Part::Whole);
                 cursor = piece.to;
                 pieces.push((id.clone(), piece));
             }

@@ -176,7 +176,7 @@ impl World {
             None => by_clock,
         };
         // The judge knows logs by their names. That one is given out again is shown by the core's own tests.
-        let taken = |life| self.oracle.logs.contains_key(&LogId { owner: gateway.id.clone(), incarnation: life });
+        let taken = |life| self.oracle.logs.contains_key(&LogId::detail(gateway.id.clone(), life));
         let reused = plant == Some(Plant::ReuseIncarnation);
         let incarnation =
             (incarnation.0..).map(Incarnation).find(|life| reused || !taken(*life)).unwrap_or(incarnation);
@@ -338,6 +338,10 @@ impl World {
                     {
                         self.schedule(self.now, Event::Outlived(g, number, life));
                     }
+                }
+                Action::TellOutranked { node, vehicle, lost: (session, epoch), by } => {
+                    self.trace.reach("told by a home region");
+                    self.call_supersede(g, &node, RegistrarEvent::Superseded { vehicle, session, epoch, by });
                 }
                 Action::VehicleChanged(_) | Action::NodeChanged(_) => {}
             }

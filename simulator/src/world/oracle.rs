@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
+use waygate_core::homes::Part;
 use waygate_core::id::{Incarnation, NodeId, SessionId, VehicleId};
 use waygate_core::log::{LiveState, LogId, Slot};
 use waygate_core::node::{Action, Node};
@@ -163,7 +164,11 @@ impl Oracle {
             match action {
                 Action::VehicleChanged(vehicle) => changed.push(vehicle),
                 Action::NodeChanged(id) => nodes.push(id),
-                Action::Session(_) | Action::SendFrame(..) | Action::HangUp(..) | Action::Outlived(_) => {}
+                Action::Session(_)
+                | Action::SendFrame(..)
+                | Action::HangUp(..)
+                | Action::TellOutranked { .. }
+                | Action::Outlived(_) => {}
             }
         }
         for vehicle in &changed {
@@ -192,7 +197,7 @@ impl Oracle {
         if log.head() == known {
             return;
         }
-        let suffix = log.suffix(known, usize::MAX);
+        let suffix = log.suffix(known, usize::MAX, &Part::Whole);
         let mut last = known;
         for (vehicle, slot) in &suffix.entries {
             let seq = slot.seq;

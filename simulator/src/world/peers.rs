@@ -169,7 +169,14 @@ impl World {
         }
         let entries = batch.entries.split_off(self.dice.between(1, last as u64) as usize);
         let middle = batch.entries.last().map_or(batch.from, |entry| entry.seq);
-        let rest = Batch { owner: batch.owner.clone(), from: middle, to: batch.to, entries, snapshot_end: None };
+        let rest = Batch {
+            owner: batch.owner.clone(),
+            scope: batch.scope,
+            from: middle,
+            to: batch.to,
+            entries,
+            snapshot_end: None,
+        };
         batch.to = middle;
         vec![Frame::Batch(batch), Frame::Batch(Box::new(rest))]
     }
@@ -186,7 +193,7 @@ impl World {
             // Of a sleep, the judge knows by session who said so; tombstones are not compared.
             LiveState::Asleep | LiveState::Removed => return Frame::Batch(batch),
         }
-        let log = LogId { owner: batch.owner.id.clone(), incarnation: batch.owner.incarnation };
+        let log = LogId { owner: batch.owner.id.clone(), incarnation: batch.owner.incarnation, scope: batch.scope };
         self.trace.note(self.now, format_args!("entry {} of {log:?} is corrupted on its way", entry.seq));
         self.oracle.corrupted.insert((log, entry.seq));
         Frame::Batch(batch)

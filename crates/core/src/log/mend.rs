@@ -2,6 +2,7 @@
 
 use super::{LiveState, Log, Rest, Slot};
 use crate::digest::{bucket, hash};
+use crate::homes::Part;
 use crate::id::VehicleId;
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,15 +26,22 @@ pub struct Piece {
 }
 
 impl Log {
-    /// The next stretch of these buckets: at most `max` entries, with at most `scan_max` slots looked at.
-    pub fn piece(&self, buckets: &BTreeSet<u8>, after: Option<&VehicleId>, max: usize, scan_max: usize) -> Piece {
+    /// The next stretch of these buckets of a part of it: at most `max` entries, with at most `scan_max` slots looked at.
+    pub fn piece(
+        &self,
+        buckets: &BTreeSet<u8>,
+        after: Option<&VehicleId>,
+        part: &Part,
+        (max, scan_max): (usize, usize),
+    ) -> Piece {
         let (mut entries, mut rests, mut through) = (Vec::new(), BTreeMap::new(), None);
         for (seen, (vehicle, slot)) in self.slots.range::<VehicleId, _>(beyond(after)).enumerate() {
             if seen == scan_max || entries.len() == max {
                 break;
             }
             through = Some(vehicle);
-            if buckets.contains(&bucket(vehicle)) && slot.entry.state != LiveState::Removed {
+            let asked = buckets.contains(&bucket(vehicle)) && part.has(vehicle);
+            if asked && slot.entry.state != LiveState::Removed {
                 rests.extend(self.rests.get(&slot.seq).map(|rest| (slot.seq, rest.clone())));
                 entries.push((vehicle.clone(), slot.clone()));
             }

@@ -1,6 +1,7 @@
 use super::Piece;
 use crate::digest::bucket;
 use crate::epoch::Epoch;
+use crate::homes::Part;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, Log, LogId, Suffix};
 use crate::time::{Millis, Mono};
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 const NOW: Mono = Mono(1_000_000);
 
 fn log() -> Log {
-    Log::new(LogId { owner: NodeId::new("west-1").unwrap(), incarnation: Incarnation(1) })
+    Log::new(LogId::detail(NodeId::new("west-1").unwrap(), Incarnation(1)))
 }
 
 fn vehicle(n: u64) -> VehicleId {
@@ -42,7 +43,7 @@ fn owned(count: u64) -> Log {
 
 /// A copy in which the entries of some vehicles were changed on their way, or dropped from it.
 fn spoiled(log: &Log, changed: &[u64], dropped: &[u64]) -> Log {
-    let mut suffix = log.suffix(0, usize::MAX);
+    let mut suffix = log.suffix(0, usize::MAX, &Part::Whole);
     suffix.entries.retain(|(at, _)| !dropped.iter().any(|n| vehicle(*n) == *at));
     for (at, slot) in &mut suffix.entries {
         if changed.iter().any(|n| vehicle(*n) == *at) {
@@ -55,8 +56,8 @@ fn spoiled(log: &Log, changed: &[u64], dropped: &[u64]) -> Log {
 }
 
 fn unlike(a: &Log, b: &Log) -> BTreeSet<u8> {
-    let differs = |n: &usize| a.buckets()[*n] != b.buckets()[*n];
-    (0..a.buckets().len()).filter(differs).map(|n| n as u8).collect()
+    let differs = |n: &usize| a.buckets(&Part::Whole)[*n] != b.buckets(&Part::Whole)[*n];
+    (0..a.buckets(&Part::Whole).len()).filter(differs).map(|n| n as u8).collect()
 }
 
 /// Every stretch of the buckets in which the copy differs, taken over; how many, and how many entries they held.
@@ -64,7 +65,7 @@ fn mended(log: &Log, copy: &mut Log, max: usize, scan_max: usize) -> (usize, usi
     let (buckets, mut after) = (unlike(log, copy), None);
     let (mut pieces, mut entries) = (0, 0);
     loop {
-        let piece = log.piece(&buckets, after.as_ref(), max, scan_max);
+        let piece = log.piece(&buckets, after.as_ref(), &Part::Whole, (max, scan_max));
         assert!(piece.entries.len() <= max);
         (pieces, entries) = (pieces + 1, entries + piece.entries.len());
         after = piece.through.clone();
@@ -103,9 +104,9 @@ fn a_stretch_of_another_moment_changes_nothing() {
     let mut log = owned(10);
     let mut copy = spoiled(&log, &[5], &[]);
     let before = copy.digest();
-    let piece = log.piece(&BTreeSet::from([bucket(&vehicle(5))]), None, 512, 4096);
+    let piece = log.piece(&BTreeSet::from([bucket(&vehicle(5))]), None, &Part::Whole, (512, 4096));
     log.publish(NOW, vehicle(5), entry(50, LiveState::Idle));
-    copy.apply(NOW, log.suffix(10, 9)).unwrap();
+    copy.apply(NOW, log.suffix(10, 9, &Part::Whole)).unwrap();
     let later = copy.digest();
     assert_ne!(before, later);
     assert!(copy.mend(NOW, piece).is_empty());

@@ -6,6 +6,7 @@
 //! happens unless something is broken, and it ends even if that cannot be mended.
 
 use super::frame::{AgedEntry, Audit, Cursor, aged, unaged};
+use super::sharing::Sharing;
 use crate::digest::BUCKETS;
 use crate::id::{Incarnation, NodeId, VehicleId};
 use crate::limits::SYNC_BATCH_ENTRIES_MAX;
@@ -51,7 +52,14 @@ pub(super) struct Auditor {
 
 impl Auditor {
     /// Compares the copies here with what the peer says of its own. Returns how many differ that did not before.
-    pub fn compare(&mut self, now: Mono, peer: &NodeInfo, cursors: &[Cursor], view: &View) -> u64 {
+    pub fn compare(
+        &mut self,
+        now: Mono,
+        peer: &NodeInfo,
+        cursors: &[Cursor],
+        view: &View,
+        sharing: Sharing<'_>,
+    ) -> u64 {
         let mut lives: BTreeMap<&NodeId, Incarnation> = BTreeMap::new();
         for cursor in cursors {
             let life = lives.entry(&cursor.log.owner).or_insert(cursor.log.incarnation);
@@ -64,7 +72,8 @@ impl Auditor {
             let Some(log) = view.log(&cursor.log).filter(|log| comparable && log.head() == cursor.seq) else {
                 continue;
             };
-            let key = (log.digest() ^ cursor.digest, (log.live() as u64).wrapping_sub(cursor.count));
+            let Some(sum) = sharing.of_both(&cursor.log).map(|part| log.sum(&part)) else { continue };
+            let key = (sum.xor ^ cursor.digest, sum.count.wrapping_sub(cursor.count));
             if key == (0, 0) {
                 self.differing.remove(&cursor.log);
                 continue;
@@ -87,10 +96,10 @@ impl Auditor {
     }
 
     /// Takes what the peer says. Returns a stretch to take over.
-    pub fn receive(&mut self, now: Mono, audit: Audit, view: &View) -> Option<(LogId, Piece)> {
+    pub fn receive(&mut self, now: Mono, audit: Audit, view: &View, sharing: Sharing<'_>) -> Option<(LogId, Piece)> {
         match audit {
             Audit::Asked { log, buckets } => {
-                if may_answer(&log, view) {
+                if may_answer(&log, view) && sharing.to_send(&log).is_some() {
                     let contents = !buckets.is_empty();
                     let contents = contents.then_some(Answer::Stretches { buckets, after: None });
                     self.answers.insert(log, contents.unwrap_or(Answer::Hashes));
@@ -99,7 +108,8 @@ impl Auditor {
             }
             Audit::Hashes { log, seq, hashes } => {
                 let held = view.log(&log).filter(|held| held.head() == seq && hashes.len() == BUCKETS)?;
-                let unlike = (0u8..=u8::MAX).zip(held.buckets()).zip(&hashes);
+                let kept = held.buckets(&sharing.of_both(&log)?);
+                let unlike = (0u8..=u8::MAX).zip(kept.iter()).zip(&hashes);
                 let buckets: BTreeSet<u8> = unlike.filter(|((_, a), b)| a != b).map(|((n, _), _)| n).collect();
                 if self.differing.contains_key(&log) && !buckets.is_empty() {
                     self.asks.insert(log, buckets);
@@ -108,14 +118,22 @@ impl Auditor {
             }
             Audit::Stretch { log, seq, buckets, after, through, entries } => {
                 self.differing.get(&log)?;
-                let (entries, rests) = unaged(now, entries);
+                let (mut entries, rests) = unaged(now, entries);
+                let part = sharing.of_both(&log)?;
+                entries.retain(|(vehicle, _)| part.has(vehicle));
                 Some((log, Piece { seq, buckets, after, through, entries, rests }))
             }
         }
     }
 
     /// What is to be asked or answered next. `has_all` says whether the peer was sent all of a log.
-    pub fn next(&mut self, now: Mono, view: &View, has_all: impl Fn(&Log) -> bool) -> Option<Audit> {
+    pub fn next(
+        &mut self,
+        now: Mono,
+        view: &View,
+        sharing: Sharing<'_>,
+        has_all: impl Fn(&Log) -> bool,
+    ) -> Option<Audit> {
         if let Some((log, buckets)) = self.asks.pop_first() {
             return Some(Audit::Asked { log, buckets });
         }
@@ -123,10 +141,11 @@ impl Auditor {
         self.answers.retain(|id, _| !gone(id));
         let ready = self.answers.keys().filter_map(|id| view.log(id)).find(|log| has_all(log))?;
         let (id, answer) = self.answers.remove_entry(ready.id())?;
+        let part = sharing.to_send(&id)?;
         match answer {
-            Answer::Hashes => Some(Audit::Hashes { log: id, seq: ready.head(), hashes: ready.buckets().to_vec() }),
+            Answer::Hashes => Some(Audit::Hashes { log: id, seq: ready.head(), hashes: ready.buckets(&part).to_vec() }),
             Answer::Stretches { buckets, after } => {
-                let piece = ready.piece(&buckets, after.as_ref(), SYNC_BATCH_ENTRIES_MAX, SCAN_MAX);
+                let piece = ready.piece(&buckets, after.as_ref(), &part, (SYNC_BATCH_ENTRIES_MAX, SCAN_MAX));
                 if piece.through.is_some() {
                     self.answers.insert(id.clone(), Answer::Stretches { buckets, after: piece.through.clone() });
                 }

@@ -3,8 +3,9 @@
 use crate::cause::DetachCause;
 use crate::cell::Cell;
 use crate::epoch::Epoch;
+use crate::homes::Interest;
 use crate::id::{SessionId, VehicleId};
-use crate::log::{Entry, LiveState, LogId, Rest, Slot};
+use crate::log::{Entry, LiveState, LogId, Rest, Scope, Slot};
 use crate::time::{Millis, Mono};
 use crate::view::NodeInfo;
 use crate::wake::WakeChannels;
@@ -19,6 +20,8 @@ pub enum Frame {
         node: NodeInfo,
         /// What it holds.
         cursors: Vec<Cursor>,
+        /// What it keeps of other regions' vehicles; `None` for all that there is, in detail.
+        kept: Option<Box<Kept>>,
     },
     /// A piece of a log.
     Batch(Box<Batch>),
@@ -31,6 +34,15 @@ pub enum Frame {
     },
     /// Two copies of a log are compared.
     Audit(Box<Audit>),
+}
+
+/// What a gateway keeps where home regions are configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Of the vehicles of other regions.
+    pub interest: Interest,
+    /// Which home regions are configured there: [`HomeRegions::fingerprint`](crate::homes::HomeRegions::fingerprint).
+    pub homes: u64,
 }
 
 /// What is said to find out where two copies that are as far differ, and to mend one of them.
@@ -69,7 +81,7 @@ pub enum Audit {
     },
 }
 
-/// Everything of a log up to `seq` is held.
+/// Everything that the sender keeps of a log up to `seq` is held. What the receiver does not keep is left out of the sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Which log.
@@ -80,6 +92,8 @@ pub struct Cursor {
     pub count: u64,
     /// The xor of their hashes.
     pub digest: u64,
+    /// Nothing that the receiver keeps stands in `(blank_from, seq]`: whoever holds it up to there holds it up to `seq`.
+    pub blank_from: Option<u64>,
 }
 
 /// A piece of an owner's log. One that covers nothing, `from` and `to` being equal, sends fresh entries ahead.
@@ -87,6 +101,8 @@ pub struct Cursor {
 pub struct Batch {
     /// The owner, in the life whose log it is.
     pub owner: NodeInfo,
+    /// Which of its logs.
+    pub scope: Scope,
     /// Not included.
     pub from: u64,
     /// Included.

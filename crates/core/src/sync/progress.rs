@@ -2,6 +2,7 @@
 
 use super::frame::{Batch, aged};
 use super::{RELAY_AFTER, REWIND_AFTER};
+use crate::homes::Part;
 use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
 use crate::log::{Log, Suffix};
 use crate::time::Mono;
@@ -99,8 +100,8 @@ impl Progress {
         }
     }
 
-    /// The next piece in sequence. A snapshot begins below the floor.
-    pub fn next(&mut self, now: Mono, log: &Log, owner: NodeInfo) -> Batch {
+    /// The next piece in sequence. A snapshot begins below the floor. Of a part in which nothing stands, only cursors tell.
+    pub fn next(&mut self, now: Mono, log: &Log, owner: NodeInfo, part: &Part) -> Option<Batch> {
         let begins = self.snapshot_end.is_none() && self.sent < log.floor();
         if begins {
             (self.sent, self.snapshot_end) = (0, Some(log.head()));
@@ -109,25 +110,39 @@ impl Progress {
             // A snapshot is not acked piece by piece: the stream's own room is what slows it.
             self.moved = now;
         }
-        let suffix = log.suffix(self.sent, SYNC_BATCH_ENTRIES_MAX);
+        let suffix = log.suffix(self.sent, SYNC_BATCH_ENTRIES_MAX, part);
+        if suffix.entries.is_empty() && self.snapshot_end.is_none() && *part != Part::Whole {
+            return None;
+        }
         self.sent = suffix.to;
         let snapshot_end = self.snapshot_end.filter(|_| begins);
-        batch(now, owner, suffix, snapshot_end)
+        Some(batch(now, log, owner, suffix, snapshot_end))
     }
 
     /// Fresh entries that would wait behind all that the peer still lacks, sent ahead of it.
-    pub fn ahead(&mut self, now: Mono, log: &Log, owner: NodeInfo) -> Option<Batch> {
+    pub fn ahead(&mut self, now: Mono, log: &Log, owner: NodeInfo, part: &Part) -> Option<Batch> {
         let ahead = self.ahead.filter(|ahead| log.head() > *ahead)?;
-        let suffix = log.suffix(ahead, SYNC_BATCH_ENTRIES_MAX);
+        let suffix = log.suffix(ahead, SYNC_BATCH_ENTRIES_MAX, part);
         self.ahead = Some(suffix.to);
         let fresh = Suffix { from: 0, to: 0, ..suffix };
-        (!fresh.entries.is_empty()).then(|| batch(now, owner, fresh, None))
+        (!fresh.entries.is_empty()).then(|| batch(now, log, owner, fresh, None))
+    }
+
+    /// Nothing of the part stands after what was sent: passes over it. Returns from where.
+    pub fn pass_over(&mut self, log: &Log, part: &Part) -> Option<u64> {
+        let idle = self.snapshot_end.is_none() && self.sent >= self.held && self.sent >= log.floor();
+        let from = self.sent;
+        let blank = idle && from < log.head() && log.is_blank(from, part);
+        blank.then(|| {
+            self.sent = log.head();
+            from
+        })
     }
 }
 
-fn batch(now: Mono, owner: NodeInfo, suffix: Suffix, snapshot_end: Option<u64>) -> Batch {
+fn batch(now: Mono, log: &Log, owner: NodeInfo, suffix: Suffix, snapshot_end: Option<u64>) -> Batch {
     let Suffix { from, to, entries, rests } = suffix;
-    Batch { owner, from, to, entries: aged(now, entries, rests), snapshot_end }
+    Batch { owner, scope: log.id().scope, from, to, entries: aged(now, entries, rests), snapshot_end }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
+use crate::homes::Part;
 use crate::id::RegionId;
 use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, SYNC_BATCH_ENTRIES_MAX};
-use crate::log::LiveState;
+use crate::log::{LiveState, Scope};
 use crate::sync::rig::{PUMP, START, Stream, agree, info, log_of, publish, pumped, vehicle, view};
 use crate::sync::{Batch, FLUSH_BETWEEN_REGIONS, Frame, Link};
 use crate::time::{Millis, Mono};
@@ -131,7 +132,7 @@ fn a_copy_with_entries_sent_ahead_claims_no_more_than_it_holds() {
     assert_eq!(b.sight(now, &vehicle(4)), None, "it is gone for whoever looks");
     let known = |view: &View, n: u64| view.log(&log_of("a")).unwrap().slot(&vehicle(n)).map(|slot| slot.entry.state);
     assert_eq!((known(&b, 3), known(&b, LONG - 3)), (Some(LiveState::Idle), Some(LiveState::Idle)));
-    let whole = copy.suffix(0, usize::MAX);
+    let whole = copy.suffix(0, usize::MAX, &Part::Whole);
     assert_eq!(whole.to, copy.head());
     assert!(whole.entries.iter().all(|(_, slot)| slot.seq <= copy.head()));
     let passed_on = whole.entries.iter().find(|(at, _)| *at == vehicle(3)).unwrap();
@@ -147,14 +148,14 @@ fn a_copy_with_entries_sent_ahead_claims_no_more_than_it_holds() {
 fn what_is_kept_of_entries_sent_ahead_is_bounded() {
     let mut b = view("b");
     let mut link = Link::new(START);
-    link.receive(START, Frame::Hello { node: info("a", 1), cursors: Vec::new() }, &mut b).unwrap();
+    link.receive(START, Frame::Hello { node: info("a", 1), cursors: Vec::new(), kept: None }, &mut b).unwrap();
     let (mut a, mut seq) = (view("a"), 0);
     (0..SYNC_AHEAD_ENTRIES_MAX as u64 + 600).for_each(|n| publish(&mut a, START, n, LiveState::Connected));
     while seq < SYNC_AHEAD_ENTRIES_MAX as u64 + 600 {
-        let suffix = a.log(&log_of("a")).unwrap().suffix(seq, SYNC_BATCH_ENTRIES_MAX);
+        let suffix = a.log(&log_of("a")).unwrap().suffix(seq, SYNC_BATCH_ENTRIES_MAX, &Part::Whole);
         seq = suffix.to;
         let entries = crate::sync::frame::aged(START, suffix.entries, suffix.rests);
-        let batch = Batch { owner: info("a", 1), from: 0, to: 0, entries, snapshot_end: None };
+        let batch = Batch { owner: info("a", 1), scope: Scope::Detail, from: 0, to: 0, entries, snapshot_end: None };
         link.receive(START, Frame::Batch(Box::new(batch)), &mut b).unwrap();
     }
     let copy = b.log(&log_of("a")).unwrap();

@@ -11,7 +11,7 @@ use waygate_wire::operator::{
     self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, SeenGateway,
     StateCounts, U64Text, ViewStatus,
 };
-use waygate_wire::peer::node_to_proto;
+use waygate_wire::peer::{node_to_proto, scope_to_proto};
 use waygate_wire::proto;
 
 /// All of it but what the store knows.
@@ -107,6 +107,7 @@ fn held(log: &Log) -> proto::HeldLog {
         live: log.live() as u64,
         tombstones: (log.len() - log.live()) as u64,
         digest: log.digest(),
+        scope: scope_to_proto(log.id().scope).into(),
     }
 }
 

@@ -16,6 +16,7 @@ use waygate_core::epoch::Epoch;
 use waygate_core::id::{NodeId, SessionId, SpoolId, VehicleId};
 use waygate_core::ranges::SeqRanges;
 use waygate_wire::proto::handover_client::HandoverClient;
+use waygate_wire::proto::presence_client::PresenceClient;
 use waygate_wire::proto::{ContextReply, ContextRequest, SupersedeRequest};
 
 /// Errands that may wait; of more, telemetry is taken without asking, and the old session is left to gossip.
@@ -38,6 +39,20 @@ pub struct Notice {
     pub epoch: Epoch,
     /// The winner's.
     pub by: Epoch,
+    /// Whether the directory has the winner's word, so that no one has to wait for it.
+    pub recorded: bool,
+}
+
+impl Notice {
+    fn to_proto(&self) -> SupersedeRequest {
+        SupersedeRequest {
+            vehicle: self.vehicle.as_str().to_owned(),
+            session: self.session.0,
+            epoch: self.epoch.0,
+            by_epoch: self.by.0,
+            recorded: self.recorded,
+        }
+    }
 }
 
 /// One question to another gateway.
@@ -47,8 +62,8 @@ pub struct Errand {
     pub node: NodeId,
     /// What it is told.
     pub notice: Notice,
-    /// What it is asked about.
-    pub spool: SpoolId,
+    /// What it is asked about; `None` if it is only told.
+    pub spool: Option<SpoolId>,
     /// Whose telemetry waits for the answer; it gets one, whatever happens.
     pub waiting: Option<Arc<Mailbox>>,
     /// Until when.
@@ -86,14 +101,15 @@ impl Errand {
             state.node.view().node(&node).filter(|_| linked).map(|status| status.info.operators_url.clone())
         });
         let channel = channels.to(&url.await.flatten()?)?;
-        let notice = &self.notice;
-        let lost = SupersedeRequest {
-            vehicle: notice.vehicle.as_str().to_owned(),
-            session: notice.session.0,
-            epoch: notice.epoch.0,
-            by_epoch: notice.by.0,
+        let lost = self.notice.to_proto();
+        let Some(spool) = self.spool else {
+            let told = PresenceClient::new(channel).supersede(lost).await;
+            let reply = told.inspect_err(|status| {
+                tracing::debug!(node = %self.node, message = status.message(), "a gateway was not told that a session of it lost");
+            });
+            return Some(ContextReply { applied: reply.ok()?.into_inner().applied, settled: Vec::new() });
         };
-        let request = ContextRequest { lost: Some(lost), spool: self.spool.0 };
+        let request = ContextRequest { lost: Some(lost), spool: spool.0 };
         match HandoverClient::new(channel).fetch_context(request).await {
             Ok(reply) => Some(reply.into_inner()),
             Err(status) => {

@@ -279,6 +279,7 @@ fn notice(request: proto::SupersedeRequest) -> Result<Notice, Status> {
         session: SessionId(request.session),
         epoch: Epoch(request.epoch),
         by: Epoch(request.by_epoch),
+        recorded: request.recorded,
     })
 }
 

@@ -54,7 +54,7 @@ impl PresenceTask {
     }
 
     /// Asks the gateway that served the vehicle before.
-    pub(super) fn fetch(&mut self, node: NodeId, notice: Notice, spool: SpoolId, conn: Option<ConnId>) {
+    pub(super) fn fetch(&mut self, node: NodeId, notice: Notice, spool: Option<SpoolId>, conn: Option<ConnId>) {
         let waiting = conn.and_then(|conn| self.state.mailboxes.get(&conn).cloned());
         let until = tokio::time::Instant::now() + BUDGET;
         let errand = Errand { node, notice, spool, waiting, until };
@@ -82,7 +82,7 @@ impl PresenceTask {
             }
             return;
         }
-        let ContextRequest { notice: Notice { vehicle, session, epoch, by }, spool, reply } = request;
+        let ContextRequest { notice: Notice { vehicle, session, epoch, by, .. }, spool, reply } = request;
         self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
         if self.state.node.registrar().session(&vehicle).is_some_and(|session| session.epoch() > by) {
             let _ = reply.send(None);

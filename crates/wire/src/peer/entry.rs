@@ -80,7 +80,7 @@ fn entry_to_proto(entry: AgedEntry) -> Bytes {
 
 /// The entry, and whether all that it says is kept; `None` if it cannot be read.
 fn entry_from_proto(bytes: &[u8], wire: proto::Entry) -> Option<(AgedEntry, bool)> {
-    let (cause, cell) = (DetachCause::from_number(wire.cause), Cell::from_index(wire.cell));
+    let (cause, cell) = (DetachCause::from_number(wire.cause), Cell::from_told(wire.cell));
     let (rest, whole) = rest_of(bytes, &wire, cause, cell);
     let entry = AgedEntry {
         vehicle: VehicleId::new(&wire.vehicle).ok()?,
