@@ -349,7 +349,8 @@ impl Node {
     }
 
     fn forget(&mut self, id: LinkId) -> Option<Stream> {
-        let stream = self.streams.remove(&id)?;
+        let mut stream = self.streams.remove(&id)?;
+        stream.link.abandon(&mut self.view);
         // Before its hello nothing is counted.
         if let Some(peer) = stream.link.peer() {
             let ended = self.ended.entry(peer.id.clone()).or_default();

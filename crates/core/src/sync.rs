@@ -209,6 +209,7 @@ impl Link {
         if self.refused.is_some() {
             return Ok(Received::default());
         }
+        self.drop_overtaken(view);
         match frame {
             Frame::Hello { node, cursors } => self.greet(now, node, cursors, view),
             Frame::Batch(batch) => {
@@ -403,28 +404,57 @@ impl Link {
         let (entries, rests) = unaged(now, batch.entries);
         let suffix = Suffix { from: batch.from, to: batch.to, entries, rests };
         if let Some(end) = batch.snapshot_end {
+            self.give_up(&id, view);
             self.shadows.insert(id.clone(), (Log::new(id.clone()), end));
+            self.drop_overtaken(view);
         }
         // What is sent ahead is shown at once, whatever is being built beside it.
         let ahead = suffix.from == suffix.to && batch.snapshot_end.is_none();
         let shadow = if ahead { None } else { self.shadows.remove(&id) };
+        let was = shadow.as_ref().map_or(0, |(shadow, _)| shadow.head());
         let changed = match shadow {
             Some((mut shadow, end)) => match shadow.apply(now, suffix) {
                 // Swapped in when it is whole, so that no vehicle vanishes meanwhile.
-                Ok(_) if shadow.head() >= end && view.log(&id).is_none_or(|log| log.head() <= shadow.head()) => {
+                Ok(_) if shadow.head() >= end => {
                     // The snapshot came without the tombstones that were gone at the sender: not to be passed on as whole.
                     shadow.raise_floor(shadow.head());
                     view.replace(shadow)
                 }
                 Ok(_) => {
+                    view.note_rebuilding(&id, was, shadow.head());
                     self.shadows.insert(id, (shadow, end));
                     Vec::new()
                 }
-                Err(_) => self.gap(),
+                Err(_) => {
+                    view.note_rebuilding(&id, was, 0);
+                    self.gap()
+                }
             },
             None => view.apply(now, &id, suffix).unwrap_or_else(|_| self.gap()),
         };
         Received { changed, nodes_changed, outlived: None }
+    }
+
+    /// Gives up all copies that are not whole: the stream has ended.
+    pub fn abandon(&mut self, view: &mut View) {
+        for id in Vec::from_iter(self.shadows.keys().cloned()) {
+            self.give_up(&id, view);
+        }
+    }
+
+    /// Gives up copies of what came whole in another way. Their sender ends, too, and what follows joins on to that.
+    fn drop_overtaken(&mut self, view: &mut View) {
+        let whole = |id: &LogId, end: u64| view.log(id).is_some_and(|log| log.head() >= end);
+        let over = self.shadows.iter().filter(|(id, (_, end))| whole(id, *end)).map(|(id, _)| id.clone());
+        for id in Vec::from_iter(over) {
+            self.give_up(&id, view);
+        }
+    }
+
+    fn give_up(&mut self, id: &LogId, view: &mut View) {
+        if let Some((shadow, _)) = self.shadows.remove(id) {
+            view.note_rebuilding(id, shadow.head(), 0);
+        }
     }
 
     fn gap(&mut self) -> Vec<VehicleId> {
@@ -446,7 +476,11 @@ impl Link {
             if its_own(&cursor.log) {
                 head = cursor.seq;
             }
-            self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);
+            self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(
+                cursor.seq,
+                cursor.rebuilding,
+                now,
+            );
             let own = view.log(&cursor.log).filter(|_| cursor.log == view.own_log_id());
             if own.is_some_and(|log| {
                 (log.head(), log.live() as u64, log.digest()) == (cursor.seq, cursor.count, cursor.digest)
@@ -486,8 +520,10 @@ fn log_and_owner<'a>(view: &'a View, id: &LogId) -> Option<(&'a Log, NodeInfo)> 
 }
 
 fn cursors(view: &View) -> Vec<Cursor> {
-    let cursor =
-        |log: &Log| Cursor { log: log.id().clone(), seq: log.head(), count: log.live() as u64, digest: log.digest() };
+    let cursor = |log: &Log| {
+        let (seq, count, rebuilding) = (log.head(), log.live() as u64, log.rebuilding());
+        Cursor { log: log.id().clone(), seq, count, digest: log.digest(), rebuilding }
+    };
     view.logs().map(cursor).collect()
 }
 
@@ -496,7 +532,7 @@ fn cursors(view: &View) -> Vec<Cursor> {
 fn known_logs(view: &View) -> Vec<Cursor> {
     let life = |info: &NodeInfo| LogId { owner: info.id.clone(), incarnation: info.incarnation };
     let silent = view.nodes().map(|node| life(&node.info)).filter(|id| view.log(id).is_none());
-    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0 });
+    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0 });
     cursors(view).into_iter().chain(nothing).collect()
 }
 

@@ -233,6 +233,7 @@ fn cursor_to_proto(cursor: Cursor) -> proto::Cursor {
         seq: cursor.seq,
         count: cursor.count,
         digest: cursor.digest,
+        rebuilding: cursor.rebuilding,
     }
 }
 
@@ -241,7 +242,8 @@ fn cursors_from_proto(cursors: Vec<proto::Cursor>) -> Result<Vec<Cursor>, FieldF
     crate::error::at_most("cursors", cursors.len(), CURSORS_MAX)?;
     let read = |cursor: proto::Cursor| {
         let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation: Incarnation(cursor.incarnation) };
-        Some(Cursor { log, seq: cursor.seq, count: cursor.count, digest: cursor.digest })
+        let proto::Cursor { seq, count, digest, rebuilding, .. } = cursor;
+        Some(Cursor { log, seq, count, digest, rebuilding })
     };
     Ok(cursors.into_iter().filter_map(read).collect())
 }

@@ -84,7 +84,7 @@ fn entries_of(read: &ReadFrame) -> &[AgedEntry] {
 
 #[test]
 fn frames_survive_the_wire() {
-    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: u64::MAX };
+    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: u64::MAX, rebuilding: 3 };
     let rest = Rest { cause: 900, cell: 1, fields: Box::from([0x62, 1, 5]) };
     let later = AgedEntry { rest: Some(Box::new(rest)), cause: None, ..entry(6) };
     let some = VehicleId::new("LUX-1").ok();
@@ -198,7 +198,7 @@ fn a_frame_of_a_later_kind_has_no_effect_and_ends_no_stream() {
 #[test]
 fn cursors_batches_and_nodes_that_cannot_be_named_here_are_skipped_alone() {
     let nameless = proto::Cursor { owner: "no such/node".to_owned(), ..proto::Cursor::default() };
-    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: 1 };
+    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: 1, rebuilding: 0 };
     let mut wire = frame_to_proto(Frame::Cursors { cursors: vec![cursor.clone()], nodes: Vec::new() });
     if let Some(proto::sync_frame::Frame::Cursors(cursors)) = &mut wire.frame {
         cursors.cursors.push(nameless);

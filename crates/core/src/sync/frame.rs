@@ -80,6 +80,8 @@ pub struct Cursor {
     pub count: u64,
     /// The xor of their hashes.
     pub digest: u64,
+    /// How far the furthest copy is that is being read anew to take the place of this one; 0 if there is none.
+    pub rebuilding: u64,
 }
 
 /// A piece of an owner's log. One that covers nothing, `from` and `to` being equal, sends fresh entries ahead.
