@@ -9,7 +9,7 @@ use crate::log::LiveState;
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
-use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
+use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -34,12 +34,12 @@ pub enum Event {
     },
     /// A frame came.
     FrameReceived(LinkId, Frame),
-    /// A stream can take so many frames.
+    /// A stream can take frames.
     FlushDue {
         /// Which.
         link: LinkId,
         /// How many.
-        room: usize,
+        room: Room,
     },
     /// A stream ended.
     LinkLost(LinkId),

@@ -8,19 +8,23 @@
 mod audit;
 mod frame;
 mod progress;
+mod room;
 
 pub use audit::AUDIT_EVERY;
 pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame};
+pub use room::Room;
 
 use self::audit::Auditor;
 use self::frame::unaged;
 use self::progress::{Due, Progress};
+use self::room::Waiting;
 use crate::id::{Incarnation, VehicleId};
 use crate::limits::{INCARNATION_MAX, SYNC_BATCH_ENTRIES_MAX};
 use crate::log::{Log, LogId, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// How often a node shows a sign of life and what it holds.
 pub const HEARTBEAT: Millis = Millis::secs(1);
@@ -113,6 +117,7 @@ pub struct Link {
     turn: Option<LogId>,
     /// Whether what is long found no room beside what is fresh.
     bulk_waits: bool,
+    waiting: Waiting,
     /// Whether the peer was told that this node drains.
     drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
@@ -138,6 +143,7 @@ impl Link {
             flushed: now.before(FLUSH_BETWEEN_REGIONS),
             turn: None,
             bulk_waits: false,
+            waiting: Waiting::default(),
             drain_told: false,
             progress: BTreeMap::new(),
             shadows: BTreeMap::new(),
@@ -255,9 +261,20 @@ impl Link {
         Ok(Received { nodes_changed: view.mention(now, node), outlived, ..Received::default() })
     }
 
-    /// At most `room` frames that the peer should have now.
-    pub fn pump(&mut self, now: Mono, room: usize, view: &View, out: &mut Vec<Frame>) {
-        let mut left = room;
+    /// The frames that the peer should have now and for which there is room.
+    pub fn pump(&mut self, now: Mono, room: Room, view: &View, out: &mut Vec<Frame>) {
+        self.waiting.settle(room);
+        let begun = out.len();
+        let long = self.speak(now, room, view, out);
+        let last = out.len() - long.end;
+        for (frames, long) in [(long.start - begun, false), (long.len(), true), (last, false)] {
+            self.waiting.push(frames, long);
+        }
+    }
+
+    /// Returns which of the frames are long.
+    fn speak(&mut self, now: Mono, room: Room, view: &View, out: &mut Vec<Frame>) -> Range<usize> {
+        let mut left = room.free;
         if !self.hello_sent && left > 0 {
             out.push(Frame::Hello { node: view.me().clone(), cursors: known_logs(view) });
             self.hello_sent = true;
@@ -266,7 +283,7 @@ impl Link {
             left -= 1;
         }
         let Some(peer) = self.peer.clone() else {
-            return;
+            return out.len()..out.len();
         };
         if self.lag(view) == 0 {
             self.abreast = Some(now);
@@ -278,24 +295,28 @@ impl Link {
         left -= kept;
         let ids = self.in_turn(&peer, view);
         // However much is fresh, what is long goes on as well.
-        let bulk_kept = usize::from(self.bulk_waits && left > 0);
+        let long_max = self.waiting.left_for_long(room);
+        let bulk_kept = usize::from(self.bulk_waits && left > 0 && long_max > 0);
         left -= bulk_kept;
         let paced = now.since(self.flushed) + JITTER >= pace;
         let bulk = self.send_news(now, paced, &ids, view, &mut left, out);
         left += bulk_kept;
-        self.send_bulk(now, room, &bulk, view, &mut left, out);
-        while left > 0 {
+        let first = out.len();
+        self.send_bulk(now, long_max, &bulk, view, &mut left, out);
+        while left > 0 && out.len() - first < long_max {
             let has_all = |log: &Log| self.progress.get(log.id()).is_some_and(|progress| progress.has_all(log));
             let Some(audit) = self.auditor.next(now, view, has_all) else { break };
             out.push(Frame::Audit(Box::new(audit)));
             left -= 1;
         }
+        let long = first..out.len();
         if kept > 0 {
             let draining = view.me().draining;
             let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
             out.push(Frame::Cursors { cursors: cursors(view), nodes });
             (self.drain_told, self.cursors_sent, self.unacked) = (draining, now, 0);
         }
+        long
     }
 
     /// Whether it is time to say what is held.
@@ -355,17 +376,17 @@ impl Link {
         bulk
     }
 
-    /// Sends a piece of each long log in turn, at most half of what there was room for: the rest is for what is fresh.
+    /// Sends a piece of each long log in turn, at most `most`: the rest of the room is for what is fresh.
     fn send_bulk(
         &mut self,
         now: Mono,
-        room: usize,
+        most: usize,
         ids: &[LogId],
         view: &View,
         left: &mut usize,
         out: &mut Vec<Frame>,
     ) {
-        let mut share = room.div_ceil(2).min(*left);
+        let mut share = most.min(*left);
         self.bulk_waits = !ids.is_empty() && share == 0;
         let mut sent = true;
         while std::mem::take(&mut sent) {

@@ -66,7 +66,9 @@ impl Progress {
         let due = self.look(now, log, relayed);
         match due {
             Due::Nothing | Due::News => self.ahead = None,
-            Due::Bulk | Due::Full => self.ahead = self.ahead.or(Some(log.head())),
+            Due::Bulk => self.ahead = self.ahead.or(Some(log.head())),
+            // All there was is on its way, and much of it not acked: whatever came since is fresh.
+            Due::Full => self.ahead = self.ahead.or(Some(self.sent)),
         }
         due
     }
