@@ -56,6 +56,7 @@ pub struct Log {
     rests: BTreeMap<u64, Rest>,
     /// What was sent ahead of the head, until the head has passed it: shown, never passed on, not in the digest.
     ahead: BTreeMap<VehicleId, Slot>,
+    rebuilding: u64,
     digest: Digest,
 }
 
@@ -76,6 +77,7 @@ impl Log {
             tombstones: BTreeMap::new(),
             rests: BTreeMap::new(),
             ahead: BTreeMap::new(),
+            rebuilding: 0,
             digest,
         }
     }
@@ -103,6 +105,17 @@ impl Log {
     /// Tombstones up to here were not seen, as the log was read from a snapshot.
     pub fn raise_floor(&mut self, floor: u64) {
         self.floor = self.floor.max(floor);
+    }
+
+    /// How far the furthest copy is that is being read anew to take the place of this one; 0 if there is none.
+    pub fn rebuilding(&self) -> u64 {
+        self.rebuilding
+    }
+
+    /// One such copy came on from `was` to `is`; to 0 if it was given up.
+    pub fn note_rebuilding(&mut self, was: u64, is: u64) {
+        let furthest = self.rebuilding == was;
+        self.rebuilding = if furthest { is } else { self.rebuilding.max(is) };
     }
 
     /// Slots up to the head, tombstones included.

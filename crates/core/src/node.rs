@@ -11,7 +11,7 @@ use crate::log::LiveState;
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::{Action as SessionAction, Phase, Session};
-use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link};
+use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -36,12 +36,12 @@ pub enum Event {
     },
     /// A frame came.
     FrameReceived(LinkId, Frame),
-    /// A stream can take so many frames.
+    /// A stream can take frames.
     FlushDue {
         /// Which.
         link: LinkId,
         /// How many.
-        room: usize,
+        room: Room,
     },
     /// A stream ended.
     LinkLost(LinkId),
@@ -395,7 +395,8 @@ impl Node {
     }
 
     fn forget(&mut self, id: LinkId) -> Option<Stream> {
-        let stream = self.streams.remove(&id)?;
+        let mut stream = self.streams.remove(&id)?;
+        stream.link.abandon(&mut self.view);
         // Before its hello nothing is counted.
         if let Some(peer) = stream.link.peer() {
             let ended = self.ended.entry(peer.id.clone()).or_default();

@@ -5,7 +5,7 @@ use crate::epoch::Epoch;
 use crate::homes::Shard;
 use crate::id::{Incarnation, SessionId};
 use crate::log::{LiveState, Scope};
-use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, LOST_AFTER};
+use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, LOST_AFTER, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -410,7 +410,7 @@ fn a_node_that_stood_still_shows_no_sign_of_life_before_it_has_looked_at_what_it
     let mut node = Node::new(me, Timers::default(), KeyRing::default());
     let flush = |node: &mut Node, now| {
         let mut out = Vec::new();
-        node.apply(now, Event::FlushDue { link: LinkId(1), room: 8 }, &mut out);
+        node.apply(now, Event::FlushDue { link: LinkId(1), room: Room::empty(8) }, &mut out);
         out.len()
     };
     let begun = Mono(1 << 40);
@@ -438,7 +438,7 @@ fn a_peer_that_forgot_its_life_is_told_of_it_hung_up_on_and_asked_to_begin_a_lat
     };
     let hello_of = |node: &mut Node, link| {
         does(node, begun, Event::LinkOpened { link: LinkId(link), dialled: true });
-        match does(node, begun, Event::FlushDue { link: LinkId(link), room: 8 }).pop() {
+        match does(node, begun, Event::FlushDue { link: LinkId(link), room: Room::empty(8) }).pop() {
             Some(Action::SendFrame(_, frame)) => frame,
             other => panic!("{other:?}"),
         }
@@ -451,7 +451,8 @@ fn a_peer_that_forgot_its_life_is_told_of_it_hung_up_on_and_asked_to_begin_a_lat
     let greeting = hello_of(&mut b, 2);
     does(&mut a, begun, Event::LinkOpened { link: LinkId(2), dialled: false });
     assert_eq!(does(&mut a, begun, Event::FrameReceived(LinkId(2), greeting)), [], "not hung up on before the answer");
-    let Some(Action::SendFrame(_, answer)) = does(&mut a, begun, Event::FlushDue { link: LinkId(2), room: 8 }).pop()
+    let Some(Action::SendFrame(_, answer)) =
+        does(&mut a, begun, Event::FlushDue { link: LinkId(2), room: Room::empty(8) }).pop()
     else {
         panic!("it is answered")
     };

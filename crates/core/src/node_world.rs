@@ -13,7 +13,7 @@ use crate::ranges::SeqRanges;
 use crate::record::SpoolReport;
 use crate::registrar::Event as RegistrarEvent;
 use crate::session::{Action as SessionAction, Phase};
-use crate::sync::{Frame, LOST_AFTER};
+use crate::sync::{Frame, LOST_AFTER, Room};
 use crate::time::{Millis, Mono, Wall};
 use crate::timers::Timers;
 use crate::token::KeyRing;
@@ -364,7 +364,8 @@ impl World {
         }
         self.dial();
         self.deliver();
-        let room = |wire: &Wire, end: usize| ROOM.saturating_sub(wire.on_the_way[end].len());
+        let free = |wire: &Wire, end: usize| ROOM.saturating_sub(wire.on_the_way[end].len());
+        let room = |wire: &Wire, end: usize| Room { free: free(wire, end), capacity: ROOM };
         let flush = |wire: &Wire| [0, 1].map(|end| (wire.open[end], wire.ends[end], room(wire, end)));
         let flushes: Vec<_> = self.wires.iter().flat_map(flush).collect();
         for (_, (g, link), room) in flushes.into_iter().filter(|(open, ..)| *open) {

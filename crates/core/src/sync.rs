@@ -8,14 +8,17 @@
 mod audit;
 mod frame;
 mod progress;
+mod room;
 mod sharing;
 
 pub use audit::AUDIT_EVERY;
 pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame, Kept};
+pub use room::Room;
 
 use self::audit::Auditor;
 use self::frame::unaged;
 use self::progress::{Due, Progress};
+use self::room::Waiting;
 use self::sharing::Sharing;
 use crate::homes::Part;
 use crate::id::{Incarnation, VehicleId};
@@ -24,6 +27,7 @@ use crate::log::{Log, LogId, Scope, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// How often a node shows a sign of life and what it holds.
 pub const HEARTBEAT: Millis = Millis::secs(1);
@@ -118,6 +122,7 @@ pub struct Link {
     turn: Option<LogId>,
     /// Whether what is long found no room beside what is fresh.
     bulk_waits: bool,
+    waiting: Waiting,
     /// Whether the peer was told that this node drains.
     drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
@@ -144,6 +149,7 @@ impl Link {
             flushed: now.before(FLUSH_BETWEEN_REGIONS),
             turn: None,
             bulk_waits: false,
+            waiting: Waiting::default(),
             drain_told: false,
             progress: BTreeMap::new(),
             shadows: BTreeMap::new(),
@@ -232,6 +238,7 @@ impl Link {
         if self.refused.is_some() {
             return Ok(Received::default());
         }
+        self.drop_overtaken(view);
         match frame {
             Frame::Hello { node, cursors, kept } => {
                 self.kept = kept.map(|kept| *kept);
@@ -284,9 +291,20 @@ impl Link {
         Ok(Received { nodes_changed, outlived, ..Received::default() })
     }
 
-    /// At most `room` frames that the peer should have now.
-    pub fn pump(&mut self, now: Mono, room: usize, view: &View, out: &mut Vec<Frame>) {
-        let mut left = room;
+    /// The frames that the peer should have now and for which there is room.
+    pub fn pump(&mut self, now: Mono, room: Room, view: &View, out: &mut Vec<Frame>) {
+        self.waiting.settle(room);
+        let begun = out.len();
+        let long = self.speak(now, room, view, out);
+        let last = out.len() - long.end;
+        for (frames, long) in [(long.start - begun, false), (long.len(), true), (last, false)] {
+            self.waiting.push(frames, long);
+        }
+    }
+
+    /// Returns which of the frames are long.
+    fn speak(&mut self, now: Mono, room: Room, view: &View, out: &mut Vec<Frame>) -> Range<usize> {
+        let mut left = room.free;
         if !self.hello_sent && left > 0 {
             out.push(Frame::Hello {
                 node: view.me().clone(),
@@ -299,7 +317,7 @@ impl Link {
             left -= 1;
         }
         let Some(peer) = self.peer.clone() else {
-            return;
+            return out.len()..out.len();
         };
         if self.lag(view) == 0 {
             self.abreast = Some(now);
@@ -313,24 +331,28 @@ impl Link {
         let sharing = Sharing::new(view, &peer, said.as_ref());
         let ids = self.in_turn(&peer, view, sharing);
         // However much is fresh, what is long goes on as well.
-        let bulk_kept = usize::from(self.bulk_waits && left > 0);
+        let long_max = self.waiting.left_for_long(room);
+        let bulk_kept = usize::from(self.bulk_waits && left > 0 && long_max > 0);
         left -= bulk_kept;
         let paced = now.since(self.flushed) + JITTER >= pace;
         let bulk = self.send_news(now, paced, &ids, view, &mut left, out);
         left += bulk_kept;
-        self.send_bulk(now, room, &bulk, view, &mut left, out);
-        while left > 0 {
+        let first = out.len();
+        self.send_bulk(now, long_max, &bulk, view, &mut left, out);
+        while left > 0 && out.len() - first < long_max {
             let has_all = |log: &Log| self.progress.get(log.id()).is_some_and(|progress| progress.has_all(log));
             let Some(audit) = self.auditor.next(now, view, sharing, has_all) else { break };
             out.push(Frame::Audit(Box::new(audit)));
             left -= 1;
         }
+        let long = first..out.len();
         if kept > 0 {
             let draining = view.me().draining;
             let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
             out.push(Frame::Cursors { cursors: self.cursors(view, sharing), nodes });
             (self.drain_told, self.cursors_sent, self.unacked) = (draining, now, 0);
         }
+        long
     }
 
     /// Whether it is time to say what is held.
@@ -393,17 +415,17 @@ impl Link {
         bulk
     }
 
-    /// Sends a piece of each long log in turn, at most half of what there was room for: the rest is for what is fresh.
+    /// Sends a piece of each long log in turn, at most `most`: the rest of the room is for what is fresh.
     fn send_bulk(
         &mut self,
         now: Mono,
-        room: usize,
+        most: usize,
         ids: &[(LogId, Part)],
         view: &View,
         left: &mut usize,
         out: &mut Vec<Frame>,
     ) {
-        let mut share = room.div_ceil(2).min(*left);
+        let mut share = most.min(*left);
         self.bulk_waits = !ids.is_empty() && share == 0;
         let mut sent = true;
         while std::mem::take(&mut sent) {
@@ -449,28 +471,57 @@ impl Link {
         }
         let suffix = Suffix { from: batch.from, to: batch.to, entries, rests };
         if let Some(end) = batch.snapshot_end {
+            self.give_up(&id, view);
             self.shadows.insert(id.clone(), (Log::new(id.clone()), end));
+            self.drop_overtaken(view);
         }
         // What is sent ahead is shown at once, whatever is being built beside it.
         let ahead = suffix.from == suffix.to && batch.snapshot_end.is_none();
         let shadow = if ahead { None } else { self.shadows.remove(&id) };
+        let was = shadow.as_ref().map_or(0, |(shadow, _)| shadow.head());
         let changed = match shadow {
             Some((mut shadow, end)) => match shadow.apply(now, suffix) {
                 // Swapped in when it is whole, so that no vehicle vanishes meanwhile.
-                Ok(_) if shadow.head() >= end && view.log(&id).is_none_or(|log| log.head() <= shadow.head()) => {
+                Ok(_) if shadow.head() >= end => {
                     // The snapshot came without the tombstones that were gone at the sender: not to be passed on as whole.
                     shadow.raise_floor(shadow.head());
                     view.replace(shadow)
                 }
                 Ok(_) => {
+                    view.note_rebuilding(&id, was, shadow.head());
                     self.shadows.insert(id, (shadow, end));
                     Vec::new()
                 }
-                Err(_) => self.gap(),
+                Err(_) => {
+                    view.note_rebuilding(&id, was, 0);
+                    self.gap()
+                }
             },
             None => view.apply(now, &id, suffix).unwrap_or_else(|_| self.gap()),
         };
         Received { changed, nodes_changed, outlived: None }
+    }
+
+    /// Gives up all copies that are not whole: the stream has ended.
+    pub fn abandon(&mut self, view: &mut View) {
+        for id in Vec::from_iter(self.shadows.keys().cloned()) {
+            self.give_up(&id, view);
+        }
+    }
+
+    /// Gives up copies of what came whole in another way. Their sender ends, too, and what follows joins on to that.
+    fn drop_overtaken(&mut self, view: &mut View) {
+        let whole = |id: &LogId, end: u64| view.log(id).is_some_and(|log| log.head() >= end);
+        let over = self.shadows.iter().filter(|(id, (_, end))| whole(id, *end)).map(|(id, _)| id.clone());
+        for id in Vec::from_iter(over) {
+            self.give_up(&id, view);
+        }
+    }
+
+    fn give_up(&mut self, id: &LogId, view: &mut View) {
+        if let Some((shadow, _)) = self.shadows.remove(id) {
+            view.note_rebuilding(id, shadow.head(), 0);
+        }
     }
 
     fn gap(&mut self) -> Vec<VehicleId> {
@@ -503,7 +554,8 @@ impl Link {
             if cursor.log == of_peer {
                 head = cursor.seq;
             }
-            self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now)).note(cursor.seq, now);
+            let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
+            progress.note(cursor.seq, cursor.rebuilding, now);
             let own = view.log(&cursor.log).filter(|log| cursor.log == of_own && log.head() == cursor.seq);
             let sum = own.zip(sharing.of_both(&cursor.log)).map(|(log, part)| log.sum(&part));
             if sum.is_some_and(|sum| (sum.count, sum.xor) == (cursor.count, cursor.digest)) {
@@ -557,16 +609,16 @@ fn log_and_owner<'a>(view: &'a View, id: &LogId) -> Option<(&'a Log, NodeInfo)> 
 /// something that they themselves may have forgotten.
 fn known_logs(view: &View) -> Vec<Cursor> {
     let life = |info: &NodeInfo| LogId::detail(info.id.clone(), info.incarnation);
-    let told =
-        |id: &LogId| view.log(id).is_some() || view.log(&LogId { scope: Scope::Directory, ..id.clone() }).is_some();
+    let abroad = |id: &LogId| LogId { scope: Scope::Directory, ..id.clone() };
+    let told = |id: &LogId| view.log(id).is_some() || view.log(&abroad(id)).is_some();
     let silent = view.nodes().map(|node| life(&node.info)).filter(|id| !told(id));
-    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, blank_from: None });
+    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0, blank_from: None });
     view.logs().map(|log| cursor(log, &Part::Whole)).chain(nothing).collect()
 }
 
 fn cursor(log: &Log, part: &Part) -> Cursor {
-    let sum = log.sum(part);
-    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, blank_from: None }
+    let (sum, rebuilding) = (log.sum(part), log.rebuilding());
+    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, rebuilding, blank_from: None }
 }
 
 /// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever

@@ -1,6 +1,6 @@
 //! Two ends of a stream, and what they say to each other.
 
-use super::{Frame, Link};
+use super::{Frame, Link, Room};
 use crate::epoch::Epoch;
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, LogId};
@@ -8,10 +8,13 @@ use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::view::{NodeInfo, View};
 use crate::wake::WakeChannels;
+use std::collections::VecDeque;
 
 pub const START: Mono = Mono(1 << 40);
 pub const PUMP: Millis = Millis(100);
 pub const ROOM: usize = 8;
+/// Frames that the queue of a slow stream takes, as that of a gateway.
+pub const QUEUE: usize = 16;
 
 pub fn info(id: &str, incarnation: u64) -> NodeInfo {
     NodeInfo {
@@ -54,7 +57,7 @@ pub fn publish(view: &mut View, now: Mono, n: u64, state: LiveState) {
 
 pub fn pumped(link: &mut Link, now: Mono, room: usize, view: &View) -> Vec<Frame> {
     let mut out = Vec::new();
-    link.pump(now, room, view, &mut out);
+    link.pump(now, Room::empty(room), view, &mut out);
     assert!(out.len() <= room, "{} frames into room for {room}", out.len());
     out
 }
@@ -95,6 +98,34 @@ impl Stream {
             batches += said.iter().filter(|frame| matches!(frame, Frame::Batch(_))).count();
         }
         (frames, batches)
+    }
+}
+
+/// A stream whose way from `a` to `b` is a queue that gives out so many frames a turn.
+pub struct SlowStream {
+    pub ends: Stream,
+    pub queue: VecDeque<Frame>,
+    pub drained: usize,
+}
+
+impl SlowStream {
+    pub fn open(now: Mono, drained: usize) -> Self {
+        Self { ends: Stream::open(now), queue: VecDeque::new(), drained }
+    }
+
+    /// What `a` has to say goes into the queue; what comes out of it is answered at once.
+    pub fn turn(&mut self, now: Mono, a: &mut View, b: &mut View) {
+        for frame in self.queue.drain(..self.drained.min(self.queue.len())) {
+            self.ends.b.receive(now, frame, b).unwrap();
+        }
+        for frame in pumped(&mut self.ends.b, now, ROOM, b) {
+            self.ends.a.receive(now, frame, a).unwrap();
+        }
+        let mut out = Vec::new();
+        let free = QUEUE - self.queue.len();
+        self.ends.a.pump(now, Room { free, capacity: QUEUE }, a, &mut out);
+        assert!(out.len() <= free, "{} frames into room for {free}", out.len());
+        self.queue.extend(out);
     }
 }
 

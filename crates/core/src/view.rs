@@ -216,6 +216,12 @@ impl View {
         vehicles
     }
 
+    /// A copy of a log that is being read anew came on from `was` to `is`; to 0 if it was given up.
+    pub fn note_rebuilding(&mut self, id: &LogId, was: u64, is: u64) {
+        let held = if self.is_outbound(id) { &mut self.outbound } else { &mut self.logs };
+        held.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).note_rebuilding(was, is);
+    }
+
     /// Puts a whole log, read anew, in the place of the one held. Returns the vehicles of both.
     pub fn replace(&mut self, mut log: Log) -> Vec<VehicleId> {
         let id = log.id().clone();

@@ -35,6 +35,7 @@ use waygate_core::node::{Action, Event, HangUp, LinkId, Node};
 use waygate_core::redirect::Territory;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::{Action as SessionAction, Phase, Session};
+use waygate_core::sync::Room;
 use waygate_core::time::{Millis, Mono, Wall};
 use waygate_core::view::Liveness;
 use waygate_core::wake::WakeChannels;
@@ -442,9 +443,10 @@ impl PresenceTask {
     }
 
     fn flush(&mut self) {
-        let rooms: Vec<_> = self.state.links.iter().map(|(id, link)| (*id, link.frames.capacity())).collect();
+        let room = |link: &Link| Room { free: link.frames.capacity(), capacity: link.frames.max_capacity() };
+        let rooms: Vec<_> = self.state.links.iter().map(|(id, link)| (*id, room(link))).collect();
         for (link, room) in rooms {
-            if room > 0 {
+            if room.free > 0 {
                 self.apply(Event::FlushDue { link, room });
             }
         }

@@ -11,7 +11,7 @@ use waygate_core::epoch::Epoch;
 use waygate_core::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use waygate_core::log::{Entry, LiveState};
 use waygate_core::record::Position;
-use waygate_core::sync::{Frame, Link};
+use waygate_core::sync::{Frame, Link, Room};
 use waygate_core::time::{Millis, Mono};
 use waygate_core::timers::Timers;
 use waygate_core::view::{NodeInfo, View};
@@ -64,7 +64,7 @@ fn exchange(here: &mut Link, there: &mut Link, owner: &mut View, peer: &mut View
     while peer.log(&log).map_or(0, |log| log.head()) < owner.log(&log).unwrap().head() {
         now = now + Millis::secs(1);
         let (mut frames, started) = (Vec::new(), Instant::now());
-        here.pump(now, 16, owner, &mut frames);
+        here.pump(now, Room::empty(16), owner, &mut frames);
         let batches = frames.iter().filter(|frame| matches!(frame, Frame::Batch(_))).count();
         let written: Vec<_> = frames.into_iter().map(|frame| frame_to_proto(frame).encode_to_vec()).collect();
         sent.writing += started.elapsed().as_secs_f64();
@@ -79,7 +79,7 @@ fn exchange(here: &mut Link, there: &mut Link, owner: &mut View, peer: &mut View
             }
         }
         let mut answers = Vec::new();
-        there.pump(now, 16, peer, &mut answers);
+        there.pump(now, Room::empty(16), peer, &mut answers);
         for frame in answers {
             here.receive(now, frame, owner).unwrap();
         }

@@ -9,7 +9,7 @@ use waygate_core::log::{LiveState, LogId};
 use waygate_core::node::{Event as NodeEvent, LinkId, Node};
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Session;
-use waygate_core::sync::{Batch, Frame};
+use waygate_core::sync::{Batch, Frame, Room};
 
 impl World {
     /// Once a second: keepalives, silence, dials.
@@ -66,8 +66,9 @@ impl World {
         for link in life.links.keys().copied().collect::<Vec<_>>() {
             let under_way = self.network.in_flight(link.0, Place::Gateway(g));
             let taken = if self.plant == Some(Plant::IgnoreRoom) { 0 } else { under_way };
-            let room = self.settings.frames_in_flight_max.saturating_sub(taken);
-            if room > 0 {
+            let capacity = self.settings.frames_in_flight_max;
+            let room = Room { free: capacity.saturating_sub(taken), capacity };
+            if room.free > 0 {
                 self.drive(g, NodeEvent::FlushDue { link, room });
             }
         }

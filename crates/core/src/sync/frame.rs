@@ -92,6 +92,8 @@ pub struct Cursor {
     pub count: u64,
     /// The xor of their hashes.
     pub digest: u64,
+    /// How far the furthest copy is that is being read anew to take the place of this one; 0 if there is none.
+    pub rebuilding: u64,
     /// Nothing that the receiver keeps stands in `(blank_from, seq]`: whoever holds it up to there holds it up to `seq`.
     pub blank_from: Option<u64>,
 }

@@ -27,6 +27,9 @@ pub(super) struct Progress {
     /// What it says it holds.
     pub held: u64,
     sent: u64,
+    /// How far the copy is that it reads anew.
+    rebuilding: u64,
+    /// When what it says changed last, or the last piece of a snapshot was sent.
     moved: Mono,
     /// A snapshot is under way, whole at this sequence number.
     snapshot_end: Option<u64>,
@@ -37,14 +40,13 @@ pub(super) struct Progress {
 impl Progress {
     /// A peer that says that it holds so much.
     pub fn at(seq: u64, now: Mono) -> Self {
-        Self { held: seq, sent: seq, moved: now, snapshot_end: None, ahead: None }
+        Self { held: seq, sent: seq, rebuilding: 0, moved: now, snapshot_end: None, ahead: None }
     }
 
-    /// The peer says how much it holds.
-    pub fn note(&mut self, seq: u64, now: Mono) {
-        if seq != self.held {
-            self.held = seq;
-            self.moved = now;
+    /// The peer says how much it holds, and how far a copy is that it reads anew.
+    pub fn note(&mut self, seq: u64, rebuilding: u64, now: Mono) {
+        if (seq, rebuilding) != (self.held, self.rebuilding) {
+            (self.held, self.rebuilding, self.moved) = (seq, rebuilding, now);
         }
     }
 
@@ -59,32 +61,40 @@ impl Progress {
         log.last_attach() > self.ahead.unwrap_or(self.sent)
     }
 
-    /// Looks at what the peer lacks. What is relayed has a grace: the owner's own stream is quicker if it stands.
+    /// Looks at what the peer lacks. What is relayed has a grace, which lasts for as long as the peer comes on without it:
+    /// the owner's own stream is quicker if it stands.
     pub fn due(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
         let due = self.look(now, log, relayed);
         match due {
             Due::Nothing | Due::News => self.ahead = None,
-            Due::Bulk | Due::Full => self.ahead = self.ahead.or(Some(log.head())),
+            Due::Bulk => self.ahead = self.ahead.or(Some(log.head())),
+            // All there was is on its way, and much of it not acked: whatever came since is fresh.
+            Due::Full => self.ahead = self.ahead.or(Some(self.sent)),
         }
         due
     }
 
     fn look(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
-        if self.snapshot_end.is_none_or(|end| self.sent >= end) {
+        let moves = now.since(self.moved) < RELAY_AFTER;
+        if self.snapshot_end.is_none_or(|end| self.sent >= end || self.held >= end) {
             self.snapshot_end = None;
+            // Another has brought the peer further than this node did.
+            let overtaken = self.held > self.sent;
             self.sent = self.sent.max(self.held);
             if self.held >= log.head() {
                 self.moved = now;
                 return Due::Nothing;
             }
-            let catches_up = self.ahead.is_some();
-            if relayed && !catches_up && self.sent <= self.held && now.since(self.moved) < RELAY_AFTER {
+            let catches_up = self.ahead.is_some() && !overtaken;
+            if relayed && !catches_up && self.sent <= self.held && moves {
                 return Due::Nothing;
             }
             if self.sent > self.held && now.since(self.moved) >= REWIND_AFTER {
                 self.sent = self.held;
                 self.moved = now;
             }
+        } else if relayed && self.held.max(self.rebuilding) > self.sent && moves {
+            return Due::Nothing;
         }
         if self.snapshot_end.is_some() || self.sent < log.floor() {
             return Due::Bulk;
@@ -106,15 +116,15 @@ impl Progress {
         if begins {
             (self.sent, self.snapshot_end) = (0, Some(log.head()));
         }
-        if self.snapshot_end.is_some() {
-            // A snapshot is not acked piece by piece: the stream's own room is what slows it.
-            self.moved = now;
-        }
         let suffix = log.suffix(self.sent, SYNC_BATCH_ENTRIES_MAX, part);
         if suffix.entries.is_empty() && self.snapshot_end.is_none() && *part != Part::Whole {
             return None;
         }
         self.sent = suffix.to;
+        if self.snapshot_end.is_some_and(|end| self.sent >= end) {
+            // A snapshot is acked as a whole: the stream's own room is what slows it until then.
+            self.moved = now;
+        }
         let snapshot_end = self.snapshot_end.filter(|_| begins);
         Some(batch(now, log, owner, suffix, snapshot_end))
     }
@@ -148,3 +158,7 @@ fn batch(now: Mono, log: &Log, owner: NodeInfo, suffix: Suffix, snapshot_end: Op
 #[cfg(test)]
 #[path = "progress_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod relay_tests;

@@ -2,8 +2,8 @@ use crate::homes::Part;
 use crate::id::RegionId;
 use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, SYNC_BATCH_ENTRIES_MAX};
 use crate::log::{LiveState, Scope};
-use crate::sync::rig::{PUMP, START, Stream, agree, info, log_of, publish, pumped, vehicle, view};
-use crate::sync::{Batch, FLUSH_BETWEEN_REGIONS, Frame, Link};
+use crate::sync::rig::{PUMP, QUEUE, START, SlowStream, Stream, agree, info, log_of, publish, pumped, vehicle, view};
+use crate::sync::{Audit, Batch, FLUSH_BETWEEN_REGIONS, Frame, Link};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::view::View;
@@ -113,6 +113,74 @@ fn a_snapshot_takes_at_most_half_of_the_room() {
     let said = batches(pumped(&mut stream.a, now, 16, &a));
     assert_eq!(said.len(), 8);
     assert!(said[0].snapshot_end.is_some() && said[1..].iter().all(|batch| batch.snapshot_end.is_none()));
+}
+
+#[test]
+fn on_a_slow_stream_what_is_fresh_goes_behind_at_most_half_a_queue() {
+    for below_floor in [false, true] {
+        for drained in [1, 2, 4] {
+            let (mut a, mut b, mut now) = far_behind(below_floor);
+            let mut stream = SlowStream::open(now, drained);
+            let mut turn = |stream: &mut SlowStream, a: &mut View, b: &mut View| {
+                now = now + PUMP;
+                stream.turn(now, a, b);
+                let long = |frame: &&Frame| matches!(frame, Frame::Batch(batch) if batch.to > batch.from);
+                assert!(stream.queue.iter().filter(long).count() <= QUEUE / 2);
+                now
+            };
+            for _ in 0..5 {
+                turn(&mut stream, &mut a, &mut b);
+            }
+            for n in 0..4 {
+                let now = turn(&mut stream, &mut a, &mut b);
+                publish(&mut a, now, 30_000 + n, LiveState::Connected);
+                turn(&mut stream, &mut a, &mut b);
+                let place = stream.queue.iter().position(|frame| told(&batches(vec![frame.clone()]), 30_000 + n));
+                assert!(place.is_some_and(|place| place <= QUEUE / 2), "{drained} a turn, vehicle {n}: {place:?}");
+                let (mut now, mut turns) = (now, 0);
+                while b.sight(now, &vehicle(30_000 + n)).is_none() {
+                    (now, turns) = (turn(&mut stream, &mut a, &mut b), turns + 1);
+                }
+                assert!(turns <= QUEUE / 2 / drained + 1, "{drained} a turn, vehicle {n}: {turns} turns");
+                let held = b.log(&log_of("a")).unwrap().head();
+                assert!(n > 0 || drained > 2 || held < LONG, "it overtook what is long");
+            }
+            for _ in 0..60 {
+                turn(&mut stream, &mut a, &mut b);
+            }
+            agree(&a, &b, "a");
+        }
+    }
+}
+
+#[test]
+fn on_a_slow_stream_full_of_what_is_fresh_what_is_long_goes_on() {
+    let (mut a, mut b, mut now) = far_behind(false);
+    let mut stream = SlowStream::open(now, 1);
+    for n in 0..100 {
+        now = now + PUMP;
+        publish(&mut a, now, 30_000 + n, LiveState::Connected);
+        stream.turn(now, &mut a, &mut b);
+    }
+    let held = b.log(&log_of("a")).unwrap().head();
+    assert!(held > 20 * SYNC_BATCH_ENTRIES_MAX as u64, "{held}");
+}
+
+#[test]
+fn a_copy_that_is_mended_takes_at_most_half_of_a_queue() {
+    let (mut a, mut b, mut now) = far_behind(false);
+    Stream::open(now).run(&mut now, Millis::secs(10), &mut a, &mut b);
+    let mut stream = SlowStream::open(now, QUEUE);
+    (0..3).for_each(|_| stream.turn(now, &mut a, &mut b));
+    stream.queue.clear();
+    let asked = Audit::Asked { log: log_of("a"), buckets: (0..=255).collect() };
+    stream.ends.a.receive(now, Frame::Audit(Box::new(asked)), &mut a).unwrap();
+    stream.drained = 0;
+    for _ in 0..3 {
+        stream.turn(now, &mut a, &mut b);
+        let stretches = stream.queue.iter().filter(|frame| matches!(frame, Frame::Audit(_))).count();
+        assert_eq!(stretches, QUEUE / 2);
+    }
 }
 
 /// Invariant 3: what was sent ahead is shown, and neither counts as covered nor is passed on as if it were.

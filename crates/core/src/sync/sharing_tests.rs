@@ -4,8 +4,8 @@ use crate::homes::{HomeRegions, Part, Shard};
 use crate::id::{Incarnation, NodeId, RegionId, SessionId};
 use crate::log::{Entry, LiveState, LogId};
 use crate::record::Position;
-use crate::sync::Frame;
 use crate::sync::rig::{START, Stream, info, publish, vehicle};
+use crate::sync::{Frame, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::view::{Liveness, NodeInfo, View};
@@ -185,7 +185,7 @@ fn a_part_that_differs_is_mended() {
     for _ in 0..100 {
         now = now + Millis(100);
         let (mut said, mut answers) = (Vec::new(), Vec::new());
-        stream.a.pump(now, 8, &a, &mut said);
+        stream.a.pump(now, Room::empty(8), &a, &mut said);
         for mut frame in said {
             if let Frame::Batch(batch) = &mut frame {
                 let entries = batch.entries.iter_mut().filter(|entry| entry.vehicle == wrong);
@@ -194,7 +194,7 @@ fn a_part_that_differs_is_mended() {
             stream.b.receive(now, frame, &mut b).unwrap();
         }
         b.set_liveness(&NodeId::new("a").unwrap(), Liveness::Alive { heard: now });
-        stream.b.pump(now, 8, &b, &mut answers);
+        stream.b.pump(now, Room::empty(8), &b, &mut answers);
         answers.into_iter().for_each(|frame| drop(stream.a.receive(now, frame, &mut a).unwrap()));
     }
     assert_eq!(stream.b.counters().digest_mismatches, 1);

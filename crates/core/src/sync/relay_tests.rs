@@ -1,0 +1,148 @@
+use crate::log::LiveState;
+use crate::sync::rig::{PUMP, START, Stream, agree, log_of, publish, vehicle, view};
+use crate::sync::{Frame, HEARTBEAT, Link, RELAY_AFTER};
+use crate::time::{Millis, Mono};
+use crate::view::View;
+
+/// Forty batches.
+const LONG: u64 = 20_000;
+
+/// `a` owns a long log, `b` holds all of it, `c` knows nothing and needs a snapshot, for a tombstone is gone.
+struct Triangle {
+    a: View,
+    b: View,
+    c: View,
+    now: Mono,
+    ac: Stream,
+    bc: Stream,
+}
+
+impl Triangle {
+    fn new() -> Self {
+        let (mut a, mut b, mut now) = (view("a"), view("b"), START);
+        publish(&mut a, now, 99_999, LiveState::Connected);
+        publish(&mut a, now, 99_999, LiveState::Removed);
+        (0..LONG).for_each(|n| publish(&mut a, now, n, LiveState::Connected));
+        now = now + Millis::secs(100_000);
+        a.expire_tombstones(now, Millis::secs(1000));
+        Stream::open(now).run(&mut now, Millis::secs(10), &mut a, &mut b);
+        agree(&a, &b, "a");
+        let (ac, bc) = (Stream { room: 2, ..Stream::open(now) }, Stream { room: 2, ..Stream::open(now) });
+        Self { a, b, c: view("c"), now, ac, bc }
+    }
+
+    /// The relay's stream speaks every 100 ms, the owner's only every `pause`; 0 if it is cut.
+    fn run(&mut self, span: Millis, pause: Millis) {
+        for _ in 0..span.0 / PUMP.0 {
+            self.now = self.now + PUMP;
+            if pause.0 > 0 && self.now.since(START).0.is_multiple_of(pause.0) {
+                self.ac.turn(self.now, &mut self.a, &mut self.c);
+            }
+            self.bc.turn(self.now, &mut self.b, &mut self.c);
+        }
+    }
+
+    fn held(&self) -> u64 {
+        self.c.log(&log_of("a")).map_or(0, |log| log.head())
+    }
+
+    fn relayed(&self) -> u64 {
+        self.bc.a.counters().entries_sent
+    }
+}
+
+#[test]
+fn a_relay_sends_nothing_of_a_log_for_as_long_as_a_snapshot_of_it_comes_from_its_owner() {
+    let mut nodes = Triangle::new();
+    nodes.run(Millis::secs(12), Millis(400));
+    assert_eq!(nodes.held(), 0, "the snapshot is still under way");
+    nodes.run(Millis::secs(12), Millis(400));
+    agree(&nodes.a, &nodes.c, "a");
+    assert_eq!(nodes.relayed(), 0);
+}
+
+#[test]
+fn a_relay_takes_over_once_the_owners_snapshot_stands_still() {
+    let mut nodes = Triangle::new();
+    nodes.run(Millis::secs(6), Millis(400));
+    nodes.ac.a = Link::new(nodes.now);
+    nodes.ac.b.abandon(&mut nodes.c);
+    assert_eq!(nodes.relayed(), 0);
+    nodes.run(RELAY_AFTER + HEARTBEAT + PUMP, Millis(0));
+    assert!(nodes.relayed() > 0, "in time");
+    nodes.run(Millis::secs(5), Millis(0));
+    agree(&nodes.a, &nodes.c, "a");
+    assert_eq!(nodes.c.log(&log_of("a")).unwrap().rebuilding(), 0);
+}
+
+#[test]
+fn a_relays_snapshot_ends_once_the_peer_has_the_log_and_what_follows_joins_on() {
+    let mut nodes = Triangle::new();
+    // The owner is silent at first, and much quicker than the relay then.
+    nodes.run(Millis::secs(3), Millis(0));
+    let before = nodes.relayed();
+    assert!((1..LONG / 2).contains(&before), "it has begun: {before}");
+    while nodes.held() == 0 {
+        nodes.now = nodes.now + Millis(10);
+        nodes.ac.turn(nodes.now, &mut nodes.a, &mut nodes.c);
+    }
+    nodes.run(HEARTBEAT + PUMP, PUMP);
+    let end = nodes.relayed();
+    assert!(end < LONG * 3 / 4, "{end} entries were relayed");
+    nodes.run(Millis::secs(10), PUMP);
+    agree(&nodes.a, &nodes.c, "a");
+    assert_eq!(nodes.relayed(), end, "it has ended");
+    // The owner is cut off from c; b hears it.
+    publish(&mut nodes.a, nodes.now, 7, LiveState::Idle);
+    Stream::open(nodes.now).run(&mut nodes.now, Millis(500), &mut nodes.a, &mut nodes.b);
+    nodes.run(RELAY_AFTER + HEARTBEAT + PUMP, Millis(0));
+    agree(&nodes.a, &nodes.c, "a");
+    assert_eq!((nodes.bc.b.counters().gaps, nodes.bc.a.counters().digest_mismatches), (0, 0));
+}
+
+#[test]
+fn a_relay_that_has_begun_lets_a_quicker_owner_go_on_alone() {
+    let mut nodes = Triangle::new();
+    nodes.run(Millis::secs(3), Millis(0));
+    // The owner's pieces overtake what the relay sent; then both have time to go on.
+    for _ in 0..20 {
+        nodes.ac.turn(nodes.now, &mut nodes.a, &mut nodes.c);
+    }
+    let begun = nodes.relayed();
+    nodes.run(Millis::secs(4), Millis(400));
+    assert_eq!(nodes.held(), 0, "the snapshot is still under way");
+    let more = nodes.relayed() - begun;
+    assert!(more <= 12 * 512, "{more} entries until it was known that the owner is ahead");
+    nodes.run(Millis::secs(10), Millis(400));
+    agree(&nodes.a, &nodes.c, "a");
+}
+
+/// What is held of a log in order needs no snapshot; a cursor that moves shows it.
+#[test]
+fn a_relay_that_caught_a_peer_up_has_its_grace_again_once_the_owner_is_ahead() {
+    let mut nodes = Triangle::new();
+    let (mut z, mut now) = (view("z"), nodes.now);
+    (0..LONG).for_each(|n| publish(&mut z, now, 200_000 + n, LiveState::Connected));
+    Stream::open(now).run(&mut now, Millis::secs(10), &mut z, &mut nodes.b);
+    let (mut zd, mut bd, mut d) = (Stream::open(now), Stream { room: 2, ..Stream::open(now) }, view("d"));
+    bd.run(&mut now, Millis::secs(3), &mut nodes.b, &mut d);
+    let held = |d: &View| d.log(&log_of("z")).map_or(0, |log| log.head());
+    while held(&d) < LONG / 2 {
+        now = now + Millis(10);
+        zd.turn(now, &mut z, &mut d);
+    }
+    zd.room = 2;
+    bd.run(&mut now, PUMP, &mut nodes.b, &mut d);
+    let pieces = |frames: Vec<Frame>| {
+        let piece = |frame: &Frame| matches!(frame, Frame::Batch(batch) if batch.owner.id == log_of("z").owner);
+        frames.iter().filter(|frame| piece(frame)).count()
+    };
+    let mut relayed = 0;
+    while held(&d) < LONG {
+        now = now + PUMP;
+        zd.turn(now, &mut z, &mut d);
+        relayed += pieces(bd.turn(now, &mut nodes.b, &mut d));
+    }
+    assert!(relayed <= 2, "{relayed} pieces");
+    assert!(d.sight(now, &vehicle(200_000)).is_some());
+}
