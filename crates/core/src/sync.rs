@@ -7,8 +7,10 @@
 
 mod audit;
 mod frame;
+mod known;
 mod progress;
 mod room;
+mod shadows;
 mod sharing;
 
 pub use audit::AUDIT_EVERY;
@@ -17,13 +19,15 @@ pub use room::Room;
 
 use self::audit::Auditor;
 use self::frame::unaged;
+use self::known::{cursor, known_logs, outlived};
 use self::progress::{Due, Progress};
 use self::room::Waiting;
+use self::shadows::Shadows;
 use self::sharing::Sharing;
 use crate::homes::Part;
 use crate::id::{Incarnation, VehicleId};
-use crate::limits::{INCARNATION_MAX, SYNC_BATCH_ENTRIES_MAX};
-use crate::log::{Log, LogId, Scope, Suffix};
+use crate::limits::SYNC_BATCH_ENTRIES_MAX;
+use crate::log::{Log, LogId, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::{NodeInfo, View};
 use std::collections::BTreeMap;
@@ -126,7 +130,7 @@ pub struct Link {
     /// Whether the peer was told that this node drains.
     drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
-    shadows: BTreeMap<LogId, (Log, u64)>,
+    shadows: Shadows,
     auditor: Auditor,
     counters: Counters,
 }
@@ -152,7 +156,7 @@ impl Link {
             waiting: Waiting::default(),
             drain_told: false,
             progress: BTreeMap::new(),
-            shadows: BTreeMap::new(),
+            shadows: Shadows::default(),
             auditor: Auditor::default(),
             counters: Counters::default(),
         }
@@ -192,7 +196,7 @@ impl Link {
     /// Entries of this node's own log that the peer does not hold yet.
     pub fn lag(&self, view: &View) -> u64 {
         let (id, part) = match self.sharing(view).map(|sharing| (sharing.shown_of_own(), sharing)) {
-            Some((id, sharing)) => (id.clone(), sharing.to_send(&id).unwrap_or(Part::Whole)),
+            Some((id, sharing)) => (id.clone(), sharing.sendable(&id).unwrap_or(Part::Whole)),
             None => (view.own_log_id(), Part::Whole),
         };
         let held = self.progress.get(&id).map_or(0, |p| p.held);
@@ -230,7 +234,7 @@ impl Link {
 
     /// Whether the peer learns by itself what a log says of a vehicle.
     pub fn tells(&self, view: &View, log: &LogId, vehicle: &VehicleId) -> bool {
-        self.sharing(view).and_then(|sharing| sharing.to_send(log)).is_some_and(|part| part.has(vehicle))
+        self.sharing(view).and_then(|sharing| sharing.sendable(log)).is_some_and(|part| part.has(vehicle))
     }
 
     /// Takes a frame of the peer.
@@ -238,7 +242,7 @@ impl Link {
         if self.refused.is_some() {
             return Ok(Received::default());
         }
-        self.drop_overtaken(view);
+        self.shadows.drop_overtaken(view);
         match frame {
             Frame::Hello { node, cursors, kept } => {
                 self.kept = kept.map(|kept| *kept);
@@ -372,7 +376,7 @@ impl Link {
         let ids = view.logs().map(Log::id).filter(|id| !its_own(id));
         let (first, others): (Vec<_>, Vec<_>) = ids.partition(|id| mine(id));
         let ids = first.into_iter().chain(others);
-        let mut ids: Vec<_> = ids.filter_map(|id| Some((id.clone(), sharing.to_send(id)?))).collect();
+        let mut ids: Vec<_> = ids.filter_map(|id| Some((id.clone(), sharing.sendable(id)?))).collect();
         if let Some(last) = self.turn.as_ref().and_then(|turn| ids.iter().position(|(id, _)| id == turn)) {
             let next = (last + 1) % ids.len();
             ids.rotate_left(next);
@@ -471,57 +475,19 @@ impl Link {
         }
         let suffix = Suffix { from: batch.from, to: batch.to, entries, rests };
         if let Some(end) = batch.snapshot_end {
-            self.give_up(&id, view);
-            self.shadows.insert(id.clone(), (Log::new(id.clone()), end));
-            self.drop_overtaken(view);
+            self.shadows.begin(&id, end, view);
         }
         // What is sent ahead is shown at once, whatever is being built beside it.
         let ahead = suffix.from == suffix.to && batch.snapshot_end.is_none();
-        let shadow = if ahead { None } else { self.shadows.remove(&id) };
-        let was = shadow.as_ref().map_or(0, |(shadow, _)| shadow.head());
-        let changed = match shadow {
-            Some((mut shadow, end)) => match shadow.apply(now, suffix) {
-                // Swapped in when it is whole, so that no vehicle vanishes meanwhile.
-                Ok(_) if shadow.head() >= end => {
-                    // The snapshot came without the tombstones that were gone at the sender: not to be passed on as whole.
-                    shadow.raise_floor(shadow.head());
-                    view.replace(shadow)
-                }
-                Ok(_) => {
-                    view.note_rebuilding(&id, was, shadow.head());
-                    self.shadows.insert(id, (shadow, end));
-                    Vec::new()
-                }
-                Err(_) => {
-                    view.note_rebuilding(&id, was, 0);
-                    self.gap()
-                }
-            },
-            None => view.apply(now, &id, suffix).unwrap_or_else(|_| self.gap()),
-        };
+        let taken = if ahead { Err(suffix) } else { self.shadows.take(now, &id, suffix, view) };
+        let applied = taken.unwrap_or_else(|suffix| view.apply(now, &id, suffix));
+        let changed = applied.unwrap_or_else(|_| self.gap());
         Received { changed, nodes_changed, outlived: None }
     }
 
     /// Gives up all copies that are not whole: the stream has ended.
     pub fn abandon(&mut self, view: &mut View) {
-        for id in Vec::from_iter(self.shadows.keys().cloned()) {
-            self.give_up(&id, view);
-        }
-    }
-
-    /// Gives up copies of what came whole in another way. Their sender ends, too, and what follows joins on to that.
-    fn drop_overtaken(&mut self, view: &mut View) {
-        let whole = |id: &LogId, end: u64| view.log(id).is_some_and(|log| log.head() >= end);
-        let over = self.shadows.iter().filter(|(id, (_, end))| whole(id, *end)).map(|(id, _)| id.clone());
-        for id in Vec::from_iter(over) {
-            self.give_up(&id, view);
-        }
-    }
-
-    fn give_up(&mut self, id: &LogId, view: &mut View) {
-        if let Some((shadow, _)) = self.shadows.remove(id) {
-            view.note_rebuilding(id, shadow.head(), 0);
-        }
+        self.shadows.abandon(view);
     }
 
     fn gap(&mut self) -> Vec<VehicleId> {
@@ -535,7 +501,7 @@ impl Link {
         let (peer, kept) = (self.peer.clone()?, self.kept.clone());
         for (from, cursor) in cursors.iter().filter_map(|cursor| Some((cursor.blank_from?, cursor))) {
             let shared = Sharing::new(view, &peer, kept.as_ref()).of_both(&cursor.log).is_some();
-            if shared && cursor.log.owner != view.me().id && !self.shadows.contains_key(&cursor.log) {
+            if shared && cursor.log.owner != view.me().id && !self.shadows.has(&cursor.log) {
                 view.skip(&cursor.log, from, cursor.seq);
             }
         }
@@ -585,7 +551,7 @@ impl Link {
         let mut cursors = Vec::new();
         for log in view.logs() {
             let Some(part) = sharing.of_both(log.id()) else { continue };
-            let sends = sharing.to_send(log.id()).filter(|part| *part != Part::Whole);
+            let sends = sharing.sendable(log.id()).filter(|part| *part != Part::Whole);
             let progress = self.progress.get_mut(log.id());
             let blank_from = sends.zip(progress).and_then(|(part, progress)| progress.pass_over(log, &part));
             cursors.push(Cursor { blank_from, ..cursor(log, &part) });
@@ -603,32 +569,6 @@ impl Link {
 fn log_and_owner<'a>(view: &'a View, id: &LogId) -> Option<(&'a Log, NodeInfo)> {
     let owner = NodeInfo { incarnation: id.incarnation, ..view.node(&id.owner)?.info.clone() };
     Some((view.log(id)?, owner))
-}
-
-/// What is held, and nothing of those nodes that are known and have said nothing: that they are known in that life is
-/// something that they themselves may have forgotten.
-fn known_logs(view: &View) -> Vec<Cursor> {
-    let life = |info: &NodeInfo| LogId::detail(info.id.clone(), info.incarnation);
-    let abroad = |id: &LogId| LogId { scope: Scope::Directory, ..id.clone() };
-    let told = |id: &LogId| view.log(id).is_some() || view.log(&abroad(id)).is_some();
-    let silent = view.nodes().map(|node| life(&node.info)).filter(|id| !told(id));
-    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0, blank_from: None });
-    view.logs().map(|log| cursor(log, &Part::Whole)).chain(nothing).collect()
-}
-
-fn cursor(log: &Log, part: &Part) -> Cursor {
-    let (sum, rebuilding) = (log.sum(part), log.rebuilding());
-    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, rebuilding, blank_from: None }
-}
-
-/// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever
-/// said. Then its disk was lost and its clock set back.
-fn outlived(cursors: &[Cursor], view: &View) -> Option<Incarnation> {
-    let me = view.me();
-    let own = cursors.iter().filter(|cursor| cursor.log.owner == me.id && cursor.log.incarnation >= me.incarnation);
-    let said = |cursor: &Cursor| view.log(&cursor.log).map_or(0, Log::head);
-    let later = own.filter(|cursor| cursor.log.incarnation > me.incarnation || cursor.seq > said(cursor));
-    later.map(|cursor| cursor.log.incarnation).filter(|life| life.0 <= INCARNATION_MAX).max()
 }
 
 #[cfg(test)]

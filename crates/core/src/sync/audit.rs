@@ -99,7 +99,7 @@ impl Auditor {
     pub fn receive(&mut self, now: Mono, audit: Audit, view: &View, sharing: Sharing<'_>) -> Option<(LogId, Piece)> {
         match audit {
             Audit::Asked { log, buckets } => {
-                if may_answer(&log, view) && sharing.to_send(&log).is_some() {
+                if may_answer(&log, view) && sharing.sendable(&log).is_some() {
                     let contents = !buckets.is_empty();
                     let contents = contents.then_some(Answer::Stretches { buckets, after: None });
                     self.answers.insert(log, contents.unwrap_or(Answer::Hashes));
@@ -141,7 +141,7 @@ impl Auditor {
         self.answers.retain(|id, _| !gone(id));
         let ready = self.answers.keys().filter_map(|id| view.log(id)).find(|log| has_all(log))?;
         let (id, answer) = self.answers.remove_entry(ready.id())?;
-        let part = sharing.to_send(&id)?;
+        let part = sharing.sendable(&id)?;
         match answer {
             Answer::Hashes => Some(Audit::Hashes { log: id, seq: ready.head(), hashes: ready.buckets(&part).to_vec() }),
             Answer::Stretches { buckets, after } => {

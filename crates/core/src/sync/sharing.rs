@@ -60,7 +60,7 @@ impl<'a> Sharing<'a> {
     }
 
     /// What the peer keeps of a log, if this node can send all of that.
-    pub fn to_send(&self, log: &LogId) -> Option<Part> {
+    pub fn sendable(&self, log: &LogId) -> Option<Part> {
         let theirs = self.kept_there(log)?;
         self.kept_here(log)?.covers(&theirs).then_some(theirs)
     }

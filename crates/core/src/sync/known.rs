@@ -1,0 +1,34 @@
+//! What this node holds of each log, as it tells a peer, and what a peer tells of this node's own.
+
+use super::frame::Cursor;
+use crate::homes::Part;
+use crate::id::Incarnation;
+use crate::limits::INCARNATION_MAX;
+use crate::log::{Log, LogId, Scope};
+use crate::view::{NodeInfo, View};
+
+/// What is held, and nothing of those nodes that are known and have said nothing: that they are known in that life is
+/// something that they themselves may have forgotten.
+pub(super) fn known_logs(view: &View) -> Vec<Cursor> {
+    let life = |info: &NodeInfo| LogId::detail(info.id.clone(), info.incarnation);
+    let abroad = |id: &LogId| LogId { scope: Scope::Directory, ..id.clone() };
+    let told = |id: &LogId| view.log(id).is_some() || view.log(&abroad(id)).is_some();
+    let silent = view.nodes().map(|node| life(&node.info)).filter(|id| !told(id));
+    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0, blank_from: None });
+    view.logs().map(|log| cursor(log, &Part::Whole)).chain(nothing).collect()
+}
+
+pub(super) fn cursor(log: &Log, part: &Part) -> Cursor {
+    let (sum, rebuilding) = (log.sum(part), log.rebuilding());
+    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, rebuilding, blank_from: None }
+}
+
+/// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever
+/// said. Then its disk was lost and its clock set back.
+pub(super) fn outlived(cursors: &[Cursor], view: &View) -> Option<Incarnation> {
+    let me = view.me();
+    let own = cursors.iter().filter(|cursor| cursor.log.owner == me.id && cursor.log.incarnation >= me.incarnation);
+    let said = |cursor: &Cursor| view.log(&cursor.log).map_or(0, Log::head);
+    let later = own.filter(|cursor| cursor.log.incarnation > me.incarnation || cursor.seq > said(cursor));
+    later.map(|cursor| cursor.log.incarnation).filter(|life| life.0 <= INCARNATION_MAX).max()
+}
