@@ -15,6 +15,7 @@ pub mod kept;
 pub mod peer;
 pub mod revocation;
 pub mod serve;
+pub mod signed;
 pub mod trust;
 pub mod verify;
 
