@@ -190,7 +190,9 @@ impl Listener {
     /// The socket after its handshake, and who it is by that; as it is where no TLS is spoken.
     async fn secured(&self, stream: TcpStream, from: SocketAddr) -> Option<(Transport, Shown)> {
         let Some(tls) = &self.tls else { return Some((Transport::Plain(stream), None)) };
-        match tls.accept(stream).await {
+        // A proxy stands for many vehicles, and is trusted with more than places.
+        let counted = Some(from.ip()).filter(|from| !self.edge.identities.is_proxy(*from));
+        match tls.accept(stream, counted).await {
             Ok(accepted) => {
                 let certificate = accepted.peer.map(|peer| certificate::shown(&peer));
                 Some((Transport::Tls(Box::new(accepted.stream)), certificate))
