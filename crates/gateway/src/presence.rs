@@ -104,7 +104,8 @@ impl PresenceTask {
     ) -> Self {
         let Outlets { journal, errands, live, refusals } = outlets;
         let (mailboxes, links, ended) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let state = State { node, clock, gate, bars: Bars::default(), mailboxes, links, ended };
+        let (bars, said) = (Bars::default(), BTreeMap::new());
+        let state = State { node, clock, gate, bars, mailboxes, links, ended, said };
         Self {
             state,
             commands,
@@ -194,6 +195,7 @@ impl PresenceTask {
                 self.state.forget_link(link);
                 self.apply(Event::LinkLost(link));
             }
+            Command::Said(node, said) => self.state.note_said(node, said),
             Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
             Command::Supersede(notice, reply) => {
                 let Notice { vehicle, session, epoch, by, recorded } = notice;
