@@ -6,7 +6,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Histories that are given as lines at once: each may last for hours and holds up to 32 MiB.
 pub const EXPORTS_MAX: usize = 16;
 
-/// Pages of histories that are made at once: each lasts seconds, so that exports under way keep nobody from looking.
+/// Pages of histories that are made at once: each lasts seconds unless its question allows more. They are counted by
+/// themselves, so that exports under way keep nobody from looking.
 pub const PAGES_MAX: usize = 16;
 
 /// Histories that are given to other gateways at once: each holds about a mebibyte.
