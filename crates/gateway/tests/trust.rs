@@ -141,6 +141,7 @@ fn hello(region: &str, node: &str) -> proto::SyncFrame {
         protocol: 1,
         cursors: Vec::new(),
         oldest_protocol: 1,
+        ..proto::Hello::default()
     };
     proto::SyncFrame { frame: Some(Frame::Hello(hello)) }
 }
