@@ -8,6 +8,7 @@
 //! Nothing is answered, sent or told before the command is on disk. It is never sent after its time to live, and
 //! every command ends: by the vehicle's word, or by what the gateways can conclude without it.
 
+mod ended;
 mod entry;
 mod hold;
 mod record;

@@ -23,6 +23,7 @@ pub mod command;
 pub mod commands;
 pub mod credential;
 pub mod digest;
+pub mod doubts;
 pub mod drain;
 pub mod enrolment;
 pub mod epoch;

@@ -45,7 +45,8 @@ pub const COMMAND_JSON_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a command's code, text and key.
 pub const COMMAND_TEXT_BYTES_MAX: usize = 512;
 
-/// Vehicles whose last attach failed at the disk and may be on it all the same; with one more the first is forgotten.
+/// Vehicles whose last attach failed at the disk and may be on it all the same; with one more the
+/// one that failed longest ago is forgotten.
 pub const ATTACH_DOUBTS_MAX: usize = 65_536;
 
 /// Longest time to live of a command: 30 days, as long as its outcome is kept.

@@ -319,12 +319,11 @@ where
         for state in self.foca.iter_membership_state() {
             let member = state.id();
             forgotten.retain(|node| *node != member.info.id);
-            let said = self.board.of(&member.info.id, member.info.incarnation);
-            let vitals = said.unwrap_or_default();
+            let vitals = self.board.of(&member.info.id, member.info.incarnation);
             let standing = match state.state() {
                 State::Alive => Standing::Alive,
                 State::Suspect => Standing::Suspect,
-                State::Down if vitals.leaving => Standing::Left,
+                State::Down if vitals.is_some_and(|said| said.leaving) => Standing::Left,
                 State::Down => Standing::Down,
             };
             let before = self.known.get(&member.info.id);

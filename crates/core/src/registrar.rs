@@ -7,9 +7,9 @@ use crate::cause::{DetachCause, RejectCause};
 use crate::cell::Cell;
 use crate::clones::{Clones, Verdict};
 use crate::credential::Bar;
+use crate::doubts::Doubts;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, SessionId, VehicleId};
-use crate::limits::ATTACH_DOUBTS_MAX;
 use crate::log::{Entry, LiveState};
 use crate::message::{AttachKind, AttachReject, AttachRequest, Downlink};
 use crate::ranges::SeqRanges;
@@ -122,17 +122,15 @@ pub struct Registrar {
     clones: Clones,
     /// Vehicles whose entry says that there seem to be two of them.
     flagged: BTreeSet<VehicleId>,
-    /// The highest epoch of a vehicle whose write failed. It may be on disk all the same: what is lower is refused there,
-    /// whether its session is still known here or not.
-    doubtful: BTreeMap<VehicleId, Epoch>,
+    doubts: Doubts,
 }
 
 impl Registrar {
     /// An empty register.
     pub fn new(me: NodeInfo, timers: Timers, keys: KeyRing) -> Self {
         let (sessions, conns, deadlines) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let (flagged, doubtful) = (BTreeSet::new(), BTreeMap::new());
-        Self { me, timers, keys, sessions, conns, deadlines, clones: Clones::default(), flagged, doubtful }
+        let (clones, flagged, doubts) = (Clones::default(), BTreeSet::new(), Doubts::default());
+        Self { me, timers, keys, sessions, conns, deadlines, clones, flagged, doubts }
     }
 
     /// The session of a vehicle.
@@ -187,7 +185,7 @@ impl Registrar {
             Event::AttachRequested { conn, request, known, connected_elsewhere, wall, fresh } => {
                 let attempt = self.claims(conn, &request, wall).and_then(|claims| {
                     self.contest(now, &request, claims.as_ref(), known, connected_elsewhere, out)?;
-                    let known = known.max(self.doubtful.get(&request.vehicle).copied());
+                    let known = known.max(self.doubts.of(&request.vehicle));
                     Ok(self.attempt(conn, &request, claims, known, wall, fresh))
                 });
                 match attempt {
@@ -205,17 +203,13 @@ impl Registrar {
                 }
             }
             Event::Persisted { vehicle, session, epoch, settled } => {
-                self.doubtful.remove(&vehicle);
+                self.doubts.settle(&vehicle);
                 self.drive(now, now, vehicle.clone(), SessionEvent::Persisted { session, epoch, settled }, out);
                 self.flag(now, vehicle, out);
             }
             Event::PersistFailed { vehicle, session, epoch } => {
                 self.drive(now, now, vehicle.clone(), SessionEvent::PersistFailed { session, epoch }, out);
-                let doubt = self.doubtful.entry(vehicle).or_insert(epoch);
-                *doubt = epoch.max(*doubt);
-                if self.doubtful.len() > ATTACH_DOUBTS_MAX {
-                    self.doubtful.pop_first();
-                }
+                self.doubts.raise(vehicle, epoch);
             }
             Event::Moved(conn, cell) => self.drive_conn(now, now, conn, SessionEvent::Moved(conn, cell), out),
             Event::DetachRequested(conn, cause) => {

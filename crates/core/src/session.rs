@@ -16,17 +16,21 @@
 //! before the winner's entry is there, it first stands aside (Yielded). Everything
 //! late names a connection or a (session, epoch), and has no effect if that is not the present one.
 
+mod attach;
 mod barred;
+mod phase;
 
-use crate::cause::{DetachCause, OrderCause, RejectCause};
+pub use attach::{Accepted, Attempt};
+pub use phase::Phase;
+
+use crate::cause::{DetachCause, OrderCause};
 use crate::cell::Cell;
 use crate::credential::Bar;
 use crate::epoch::Epoch;
 use crate::id::{ConnId, NodeId, SessionId, SpoolId, VehicleId};
 use crate::log::{Entry, LiveState};
-use crate::message::{AttachReject, Downlink};
+use crate::message::Downlink;
 use crate::ranges::SeqRanges;
-use crate::record::SpoolReport;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::wake::WakeChannels;
@@ -72,47 +76,6 @@ pub enum Action {
     },
     /// Tell operators that there seem to be several of this vehicle; once as long as it is suspect.
     ReportClone(VehicleId),
-}
-
-/// What an accepted connection needs to take telemetry.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Accepted {
-    /// Which vehicle.
-    pub vehicle: VehicleId,
-    /// The epoch that fences its batches.
-    pub epoch: Epoch,
-    /// The session.
-    pub session: SessionId,
-    /// What the vehicle said of its spool.
-    pub spool: SpoolReport,
-    /// What is settled of it here.
-    pub settled: SeqRanges,
-    /// Its tracking area, if known.
-    pub cell: Option<Cell>,
-    /// The centre of the tracking areas it had so far in this session.
-    pub centre: Option<Cell>,
-    /// Whether the gateway that served the vehicle before is asked what it holds of the spool: until it has answered, or
-    /// its time is up, nothing is read.
-    pub gathers: bool,
-}
-
-/// An attach on its way to disk.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    /// Where the answer goes; `None` once that socket is lost.
-    pub conn: Option<ConnId>,
-    /// The epoch given out.
-    pub epoch: Epoch,
-    /// The session, a new one or the one resumed.
-    pub session: SessionId,
-    /// What the vehicle said of its spool.
-    pub spool: SpoolReport,
-    /// Where the vehicle says it is.
-    pub cell: Option<Cell>,
-    /// How the vehicle can be woken when it has no socket.
-    pub wake: WakeChannels,
-    /// The session it had elsewhere, to be told that it lost.
-    pub elsewhere: Option<(NodeId, SessionId, Epoch)>,
 }
 
 /// What happens to a session.
@@ -164,30 +127,6 @@ pub enum Event {
     DeadlineReached,
 }
 
-/// Where the session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The first attach is on its way to disk.
-    Attaching,
-    /// A socket is open.
-    Connected(ConnId),
-    /// The socket is lost, the hold runs; still shown as connected.
-    Held(Mono),
-    /// Without a socket; the reachable timer runs.
-    Idle(Mono),
-    /// Without a socket, as it said it would be; the sleep timer and its grace run.
-    Asleep(Mono),
-    /// Not reported in time; the implicit-detach timer runs.
-    Unreachable(Mono),
-    /// Left; the purge timer runs.
-    Detached(DetachCause, Mono),
-    /// It lost against an attach elsewhere. What it said last stands until the winner's entry is seen here, or the time
-    /// is up: nobody who watches sees the vehicle vanish meanwhile.
-    Yielded(LiveState, Option<DetachCause>, Mono),
-    /// To be forgotten.
-    Gone,
-}
-
 /// One vehicle's session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
@@ -212,9 +151,6 @@ pub struct Session {
 /// How long a session that lost is still spoken for: time enough for the winner's entry to come by way of a third
 /// gateway, and short of the silence that peers count on being told of.
 const YIELDED_SHOWN: Millis = Millis::secs(10);
-
-/// How long a vehicle is asked to wait after an attach that could not be stored.
-const STORE_BACKOFF: Millis = Millis::secs(5);
 
 impl Session {
     /// A vehicle that was not served here; its first event is the attach.
@@ -284,30 +220,12 @@ impl Session {
 
     /// Its connection and that of an attach under way.
     pub fn conns(&self) -> [Option<ConnId>; 2] {
-        let open = match self.phase {
-            Phase::Connected(conn) => Some(conn),
-            Phase::Attaching
-            | Phase::Held(_)
-            | Phase::Idle(_)
-            | Phase::Asleep(_)
-            | Phase::Unreachable(_)
-            | Phase::Detached(..)
-            | Phase::Yielded(..)
-            | Phase::Gone => None,
-        };
-        [open, self.attempt.as_ref().and_then(|attempt| attempt.conn)]
+        [self.phase.conn(), self.attempt.as_ref().and_then(|attempt| attempt.conn)]
     }
 
     /// Whether (session, epoch) is the one in force and still lives, so that it can be resumed.
     pub fn resumable(&self, session: SessionId, epoch: Epoch) -> bool {
-        self.id == session
-            && self.epoch == epoch
-            && match self.phase {
-                Phase::Connected(_) | Phase::Held(_) | Phase::Idle(_) | Phase::Asleep(_) | Phase::Unreachable(_) => {
-                    true
-                }
-                Phase::Attaching | Phase::Detached(..) | Phase::Yielded(..) | Phase::Gone => false,
-            }
+        self.id == session && self.epoch == epoch && self.phase.is_resumable()
     }
 
     /// The spool of an attach under way.
@@ -317,29 +235,12 @@ impl Session {
 
     /// When [`Event::DeadlineReached`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
-        match self.phase {
-            Phase::Held(until)
-            | Phase::Idle(until)
-            | Phase::Asleep(until)
-            | Phase::Unreachable(until)
-            | Phase::Detached(_, until)
-            | Phase::Yielded(_, _, until) => Some(until),
-            Phase::Attaching | Phase::Connected(_) | Phase::Gone => None,
-        }
+        self.phase.deadline()
     }
 
     /// What the log says of it now; `None` before the first attach is durable.
     pub fn entry(&self) -> Option<Entry> {
-        let (state, cause) = match self.phase {
-            Phase::Attaching => return None,
-            Phase::Connected(_) | Phase::Held(_) => (LiveState::Connected, None),
-            Phase::Idle(_) => (LiveState::Idle, None),
-            Phase::Asleep(_) => (LiveState::Asleep, None),
-            Phase::Unreachable(_) => (LiveState::Unreachable, None),
-            Phase::Detached(cause, _) => (LiveState::Detached, Some(cause)),
-            Phase::Yielded(state, cause, _) => (state, cause),
-            Phase::Gone => (LiveState::Removed, None),
-        };
+        let (state, cause) = self.phase.shown()?;
         let sleep = if state == LiveState::Asleep { self.sleep } else { Millis(0) };
         let (epoch, session, cell, contact) = (self.epoch, self.id, self.cell, self.contact);
         Some(Entry { epoch, session, state, cause, cell, contact, sleep, wake: self.wake, cloned: self.cloned })
@@ -418,95 +319,6 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, now: Mono, attempt: Attempt, out: &mut Vec<Action>) {
-        // The newest attach wins: an earlier one under way is not answered any more.
-        if let Some(conn) = self.attempt.take().and_then(|earlier| earlier.conn) {
-            order(conn, OrderCause::Superseded, false, out);
-        }
-        // The request is the contact, not the moment at which the disk answers.
-        self.contact = now;
-        let entry = Entry {
-            epoch: attempt.epoch,
-            session: attempt.session,
-            state: LiveState::Connected,
-            cause: None,
-            cell: attempt.cell.or(self.cell),
-            contact: now,
-            sleep: Millis(0),
-            wake: attempt.wake,
-            cloned: self.cloned,
-        };
-        let spool = Some(attempt.spool.id);
-        out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool, answer: true });
-        self.attempt = Some(Box::new(attempt));
-        (self.left, self.behind) = (None, false);
-    }
-
-    fn attach(&mut self, now: Mono, attempt: Attempt, settled: SeqRanges, timers: &Timers, out: &mut Vec<Action>) {
-        let [old, _] = self.conns();
-        let unchanged = self.id == attempt.session
-            && self.epoch == attempt.epoch
-            && matches!(self.phase, Phase::Connected(_) | Phase::Held(_))
-            && self.wake == attempt.wake
-            && attempt.cell.is_none_or(|cell| self.cell == Some(cell));
-        let centre = self.cell.filter(|_| self.id == attempt.session);
-        self.epoch = attempt.epoch;
-        self.id = attempt.session;
-        self.cell = attempt.cell.or(self.cell);
-        (self.sleep, self.wake) = (Millis(0), attempt.wake);
-        let (spool, conn) = (attempt.spool.id, attempt.conn);
-        self.phase = match conn {
-            Some(conn) => Phase::Connected(conn),
-            // The timer runs from the loss, however long the disk took; of the later of two losses.
-            None => match (self.left.take(), self.phase) {
-                (Some(Phase::Held(new)), Phase::Held(old)) => Phase::Held(new.max(old)),
-                (left, _) => left.unwrap_or(Phase::Held(now + timers.hold)),
-            },
-        };
-        if let Some(conn) = attempt.conn {
-            let accepted = Accepted {
-                vehicle: self.vehicle.clone(),
-                epoch: self.epoch,
-                session: self.id,
-                spool: attempt.spool,
-                settled,
-                cell: self.cell,
-                centre,
-                gathers: attempt.elsewhere.is_some(),
-            };
-            out.push(Action::Accept(conn, Box::new(accepted)));
-        }
-        if self.behind || matches!(self.phase, Phase::Detached(..)) {
-            // What is on disk last says something else.
-            self.say(out);
-        } else if !unchanged {
-            out.extend(self.entry().map(|entry| Action::Publish(self.vehicle.clone(), entry)));
-        }
-        if let Some(old) = old {
-            order(old, OrderCause::Superseded, false, out);
-        }
-        if let Some((node, session, epoch)) = attempt.elsewhere {
-            let (vehicle, by) = (self.vehicle.clone(), self.epoch);
-            out.push(Action::Supersede { node, vehicle, session, epoch, by, spool, conn });
-        }
-    }
-
-    fn refuse(&mut self, attempt: &Attempt, out: &mut Vec<Action>) {
-        if let Some(conn) = attempt.conn {
-            let reject = AttachReject {
-                cause: RejectCause::StoreUnavailable,
-                backoff: STORE_BACKOFF,
-                redirect: Vec::new(),
-                text: "the attach could not be made durable".to_owned(),
-            };
-            out.push(Action::Send(conn, Downlink::AttachReject(reject)));
-            out.push(Action::Close(conn, RejectCause::StoreUnavailable.close_code()));
-        }
-        if self.phase == Phase::Attaching {
-            self.phase = Phase::Gone;
-        }
-    }
-
     /// A vehicle that is here, while the winner is one that left, is no double: it is to attach above that one.
     fn yield_to(&mut self, by: Epoch, detached: bool, out: &mut Vec<Action>) {
         // An attach under way that outranks the winner stays: it is the newer one.
@@ -572,12 +384,6 @@ impl Session {
             out.push(Action::Publish(self.vehicle.clone(), entry.clone()));
             out.push(Action::Persist { vehicle: self.vehicle.clone(), entry, spool: None, answer: false });
         }
-    }
-
-    /// The attach under way stands without its socket. Returns whether it was on this connection.
-    fn forget_attempt_of(&mut self, conn: ConnId) -> bool {
-        let attempt = self.attempt.as_mut().filter(|attempt| attempt.conn == Some(conn));
-        attempt.map(|attempt| attempt.conn = None).is_some()
     }
 }
 

@@ -37,7 +37,7 @@ use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::{Action as SessionAction, Phase, Session};
 use waygate_core::sync::Room;
 use waygate_core::time::{Millis, Mono, Wall};
-use waygate_core::view::Liveness;
+use waygate_core::view::{Liveness, Tally};
 use waygate_core::wake::WakeChannels;
 use waygate_store::{PresenceRecord, Write};
 
@@ -104,7 +104,8 @@ impl PresenceTask {
     ) -> Self {
         let Outlets { journal, errands, live, refusals } = outlets;
         let (mailboxes, links, ended) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let state = State { node, clock, gate, bars: Bars::default(), mailboxes, links, ended };
+        let (bars, said) = (Bars::default(), BTreeMap::new());
+        let state = State { node, clock, gate, bars, mailboxes, links, ended, said };
         Self {
             state,
             commands,
@@ -194,6 +195,7 @@ impl PresenceTask {
                 self.state.forget_link(link);
                 self.apply(Event::LinkLost(link));
             }
+            Command::Said(node, said) => self.state.note_said(node, said),
             Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
             Command::Supersede(notice, reply) => {
                 let Notice { vehicle, session, epoch, by, recorded } = notice;
@@ -426,8 +428,7 @@ impl PresenceTask {
             }
         }
         if self.live.viewers() == 0 {
-            let tally = self.state.node.view().tally(node);
-            let vehicles = tally.online + tally.idle + tally.unreachable + tally.offline + tally.stale;
+            let vehicles = all(self.state.node.view().tally(node));
             return self.live.publish(Change::Node(node.clone(), vehicles));
         }
         self.live.publish(Change::Node(node.clone(), 0));
@@ -496,6 +497,12 @@ pub fn count_refused(cause: RejectCause) {
     metrics::counter!("waygate_attaches_refused_total", "cause" => cause.wire()).increment(1);
 }
 
+/// All vehicles of a count.
+fn all(tally: Tally) -> u64 {
+    let Tally { online, idle, asleep, unreachable, offline, stale } = tally;
+    online + idle + asleep + unreachable + offline + stale
+}
+
 fn wall_of(clock: &Clock, at: Mono) -> Wall {
     clock.wall() - clock.now().since(at)
 }
@@ -523,3 +530,7 @@ pub fn restored(clock: &Clock, record: &PresenceRecord) -> Option<(VehicleId, En
     };
     Some((record.vehicle.clone(), entry))
 }
+
+#[cfg(test)]
+#[path = "presence_tests.rs"]
+mod tests;

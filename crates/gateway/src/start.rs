@@ -18,6 +18,7 @@ use crate::hooks::Hooks;
 use crate::journal::{Answers, Health, JOBS_MAX, Journal};
 use crate::live::Live;
 use crate::operators::Operators;
+use crate::operators::history::Places;
 use crate::operators::origin::Names;
 use crate::operators::router::router;
 use crate::pager::Pager;
@@ -242,6 +243,7 @@ impl Gateway {
             feed: feed.clone(),
             live: live.clone(),
             reader: reader.clone(),
+            histories: Places::default(),
             tasks: tasks.clone(),
         };
         let means = Means {

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use waygate_core::identity::Identity;
 use waygate_gateway::tasks::Tasks;
+use waygate_gateway::tls::queue::Queue;
 use waygate_gateway::tls::{
     Accepted, Acceptor, Certificates, FileFault, Files, HandshakeFault, Owner, Peer, Protocols, Revocations,
 };
@@ -56,7 +57,7 @@ async fn shake(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = Acceptor::new(server.clone(), Protocols::Web);
-    let accept = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+    let accept = async { acceptor.accept(listener.accept().await.unwrap().0, None).await };
     let dial = async {
         let stream = TcpStream::connect(address).await?;
         TlsConnector::from(client).connect(ServerName::try_from("localhost").unwrap(), stream).await
@@ -120,24 +121,54 @@ fn anonymous(ca: &Ca) -> Arc<rustls::ClientConfig> {
 async fn who_says_nothing_takes_nobodys_place() {
     let ca = Ca::new("one");
     let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());
-    let acceptor = Acceptor::with_places(west.certificates.clone(), Protocols::Web, 1);
+    let acceptor = Acceptor::with_queue(west.certificates.clone(), Protocols::Web, Queue::new(1, 1));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let _silent = TcpStream::connect(address).await.unwrap();
     let (first, _) = listener.accept().await.unwrap();
     let waits = tokio::spawn({
         let acceptor = acceptor.clone();
-        async move { acceptor.accept(first).await }
+        async move { acceptor.accept(first, None).await }
     });
     let dial = async {
         let stream = TcpStream::connect(address).await?;
         TlsConnector::from(anonymous(&ca)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
     };
-    let accept = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+    let accept = async { acceptor.accept(listener.accept().await.unwrap().0, None).await };
     let (_, accepted) = tokio::join!(dial, accept);
     assert_eq!(accepted.unwrap().peer, None);
     assert!(!waits.is_finished(), "and the silent one is waited for still");
     waits.abort();
+}
+
+#[tokio::test]
+async fn who_begins_more_handshakes_than_it_may_takes_no_place_of_another_address() {
+    let ca = Ca::new("one");
+    let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());
+    let acceptor = Acceptor::with_queue(west.certificates.clone(), Protocols::Web, Queue::new(3, 2));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let [greedy, other] = ["192.0.2.1", "192.0.2.2"].map(|address| Some(address.parse().unwrap()));
+    // These begin and never go on.
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[22, 3, 1]).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        accepted.readable().await.unwrap();
+        let acceptor = acceptor.clone();
+        begun.push((stream, tokio::spawn(async move { acceptor.accept(accepted, greedy).await })));
+    }
+    tokio::task::yield_now().await;
+    let dial = async {
+        let stream = TcpStream::connect(address).await?;
+        TlsConnector::from(anonymous(&ca)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
+    };
+    let accept = async { acceptor.accept(listener.accept().await.unwrap().0, other).await };
+    let (_, accepted) = tokio::join!(dial, accept);
+    assert_eq!(accepted.unwrap().peer, None);
+    assert!(begun.iter().all(|(_, handshake)| !handshake.is_finished()), "and they are waited for still");
+    begun.into_iter().for_each(|(_, handshake)| handshake.abort());
 }
 
 #[tokio::test]
@@ -252,10 +283,10 @@ async fn whoever_speaks_no_tls_or_nothing_at_all_is_let_go() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut plain = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
-    let fault = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap_err();
+    let fault = acceptor.accept(listener.accept().await.unwrap().0, None).await.unwrap_err();
     assert_eq!(fault.label(), "not_tls");
     let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let accepting = acceptor.accept(listener.accept().await.unwrap().0);
+    let accepting = acceptor.accept(listener.accept().await.unwrap().0, None);
     let fault = tokio::time::timeout(PATIENCE, accepting).await.expect("it does not wait for ever").unwrap_err();
     assert_eq!(fault.label(), "late");
 }

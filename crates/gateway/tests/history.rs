@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::cluster::{alive, shutdown, start_over, start_with};
-use support::{PATIENCE, Vehicle, eventually, get_text, now_ms, record};
+use support::{PATIENCE, Vehicle, eventually, get_text, now_ms, record, request};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use waygate_core::epoch::Epoch;
@@ -18,6 +18,7 @@ use waygate_core::id::{SessionId, SpoolId, VehicleId};
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, Record, SignalPath, SignalValue, Telemetry};
 use waygate_core::time::{Millis, Wall};
+use waygate_gateway::operators::history::EXPORTS_MAX;
 use waygate_store::{Batch, OpenOptions, PresenceRecord, Store, Write};
 use waygate_wire::encode_columns;
 
@@ -198,6 +199,30 @@ async fn who_hangs_up_ends_the_streams_of_all_peers() {
     let started = Instant::now();
     while under_way().await != (0.0, 0.0) {
         assert!(started.elapsed() < PATIENCE, "{:?}", under_way().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shutdown(running).await;
+}
+
+#[tokio::test]
+async fn exports_have_their_places_and_keep_nobody_from_a_page() {
+    let dirs = dirs();
+    // More than what lies on the way to an asker who does not read.
+    fill(dirs[0].path(), 42, 1..15_001, 1000).await;
+    let (_, running) = start_over(dirs).await;
+    let mut exports = Vec::new();
+    for _ in 0..EXPORTS_MAX {
+        exports.push(Lines::ask(running[0].operators(), "").await);
+    }
+    let refused = request(running[0].operators(), "GET", &format!("{PATH}?format=ndjson"), &[]).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.body);
+    assert!(refused.body.contains("as many histories as it may"), "{}", refused.body);
+    let (status, page) = running[0].get(&format!("{PATH}?limit=1")).await;
+    assert_eq!((status, page["records"].as_array().unwrap().len()), (200, 1), "{page}");
+    drop(exports);
+    let started = Instant::now();
+    while request(running[0].operators(), "GET", &format!("{PATH}?format=ndjson&limit=1"), &[]).await.status != 200 {
+        assert!(started.elapsed() < PATIENCE, "who has hung up holds a place still");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     shutdown(running).await;

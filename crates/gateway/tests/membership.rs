@@ -51,6 +51,18 @@ async fn gateways_that_know_one_other_each_find_all_and_one_that_left_is_not_mis
     for gateway in &running {
         eventually(gateway.operators(), "/v1/vehicles/LUX-1", |one| one["gateway"] == "east-3").await;
     }
+    // What it says of itself travels with the membership; so does what this gateway says, and it knows its own.
+    for gateway in &running {
+        let said = |answer: &Value, id: &str| {
+            let seen = answer["gateways"].as_array()?.iter().find(|seen| seen["id"] == id)?.clone();
+            Some((seen["said"]["sessions"].as_u64()?, seen["said"]["log_head"].as_str()?.parse::<u64>().ok()?))
+        };
+        eventually(gateway.operators(), "/v1/gateways", |answer| {
+            said(answer, "east-3").is_some_and(|(sessions, head)| sessions == 1 && head > 0)
+                && said(answer, "west-1") == Some((0, 0))
+        })
+        .await;
+    }
     running.pop().unwrap().gateway.shutdown().await;
     for gateway in &running {
         let one = eventually(gateway.operators(), "/v1/vehicles/LUX-1", |one| one["state"] == "stale").await;

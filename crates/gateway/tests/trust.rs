@@ -141,6 +141,7 @@ fn hello(region: &str, node: &str) -> proto::SyncFrame {
         protocol: 1,
         cursors: Vec::new(),
         oldest_protocol: 1,
+        ..proto::Hello::default()
     };
     proto::SyncFrame { frame: Some(Frame::Hello(hello)) }
 }
@@ -370,7 +371,7 @@ async fn a_list_that_a_peer_brings_counts_only_if_a_trusted_ca_has_signed_it() {
 }
 
 #[tokio::test]
-async fn without_tls_everything_is_as_it_was() {
+async fn without_tls_peers_are_dialled_by_http_alone_and_operators_are_answered() {
     let channels = Channels::new(None);
     assert!(channels.to("http://127.0.0.1:1").is_some() && channels.to("https://127.0.0.1:1").is_none());
     let plain = support::start("west", "").await;

@@ -9,7 +9,6 @@ mod link;
 mod links;
 mod shell;
 mod status;
-mod stream;
 
 pub use credentials::{Credentials, Source};
 pub use status::{Counters, Status};

@@ -19,6 +19,7 @@ mod attach;
 mod commands;
 mod event;
 mod handover;
+mod loss;
 mod route;
 mod session;
 mod sleep;
@@ -28,11 +29,11 @@ use crate::queue::Queue;
 use crate::spool::Token;
 use attach::Dial;
 use commands::Commands;
-use handover::{Handover, Leaving, Setback};
+use handover::{Handover, Leaving};
 use route::{Next, Route};
 use session::{Leave, Session, Wish};
 use sleep::WakeUps;
-use waygate_core::cause::{OrderCause, RecordFault, RetryClass};
+use waygate_core::cause::{OrderCause, RecordFault};
 use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::message::{Downlink, TelemetryAck};
 use waygate_core::ranges::SeqRanges;
@@ -327,94 +328,6 @@ impl Machine {
         self.phase = Phase::Waiting(now + wait);
     }
 
-    fn fail_dial(
-        &mut self,
-        now: Mono,
-        link: LinkId,
-        why: String,
-        retry_after: Option<Millis>,
-        random: u64,
-        out: &mut Vec<Action>,
-    ) {
-        match self.whose(link) {
-            Some(Whose::Main) if matches!(&self.phase, Phase::Dialling(dial) if !dial.asked) => {
-                out.push(Action::Notify(Notice::DialFailed { gateway: self.route.current().to_owned(), why }));
-                self.retreat(now, retry_after.map_or(Next::Other, Next::OtherAfter), random, out);
-            }
-            Some(Whose::Second) => {
-                self.tell_second_failed(why, out);
-                self.fail_second(now, retry_after.map_or(Setback::Next, Setback::NextLater), random, out);
-            }
-            Some(Whose::Main | Whose::Leaving) | None => {}
-        }
-    }
-
-    fn tell_second_failed(&self, why: String, out: &mut Vec<Action>) {
-        let gateway = self.handover.as_ref().and_then(Handover::dial).map(|dial| dial.gateway.clone());
-        out.extend(gateway.map(|gateway| Action::Notify(Notice::DialFailed { gateway, why })));
-    }
-
-    fn lose(&mut self, now: Mono, link: LinkId, code: Option<u16>, why: String, random: u64, out: &mut Vec<Action>) {
-        let gateway = self.gateway().to_owned();
-        let class = code.and_then(class_of);
-        match (self.whose(link), &self.phase) {
-            (Some(Whose::Main), Phase::Attached(_)) => {
-                out.push(Action::Notify(Notice::SocketLost { gateway, why }));
-                let order = OrderCause::ALL.iter().copied().find(|order| code == Some(order.close_code()));
-                self.lose_session(now, order, false, random, out);
-            }
-            (Some(Whose::Main), _) => {
-                out.push(Action::Notify(Notice::DialFailed { gateway, why }));
-                let next = match class {
-                    Some(RetryClass::RetrySame) => Next::After(Millis(0)),
-                    Some(RetryClass::Stop) => Next::Stop,
-                    Some(RetryClass::RetryOther | RetryClass::FixThenRetry) | None => Next::Other,
-                };
-                self.retreat(now, next, random, out);
-            }
-            (Some(Whose::Second), _) => {
-                self.tell_second_failed(why, out);
-                let setback = match class {
-                    Some(RetryClass::RetrySame) => Setback::Later(Millis(0)),
-                    Some(RetryClass::Stop) => Setback::Never,
-                    Some(RetryClass::RetryOther | RetryClass::FixThenRetry) | None => Setback::Next,
-                };
-                self.fail_second(now, setback, random, out);
-            }
-            (Some(Whose::Leaving), _) => {
-                self.leaving = None;
-                self.queue.release();
-            }
-            (None, _) => {}
-        }
-    }
-
-    /// The session is gone, its socket closed or lost.
-    fn lose_session(
-        &mut self,
-        now: Mono,
-        order: Option<OrderCause>,
-        reattach: bool,
-        random: u64,
-        out: &mut Vec<Action>,
-    ) {
-        // The gateway that was asked beside it has won, unless it was not asked yet: then it is a double that has.
-        let double = order == Some(OrderCause::Superseded) && !reattach && !self.is_second_asked();
-        if !double && self.fall_to_second(now, out) {
-            return;
-        }
-        let next = match order {
-            // Someone else attached as this vehicle: to fight over it would help no one.
-            Some(OrderCause::Superseded) if double => Next::Long,
-            Some(OrderCause::Draining) => Next::Other,
-            // No gateway will take it before someone has changed something.
-            Some(OrderCause::Revoked | OrderCause::Policy) => Next::Stop,
-            // The way may be back in a moment, and the session with it.
-            Some(OrderCause::Superseded) | None => Next::Same,
-        };
-        self.retreat(now, next, random, out);
-    }
-
     fn receive(&mut self, now: Mono, message: Downlink, random: u64, out: &mut Vec<Action>) {
         match (&mut self.phase, message) {
             (Phase::Dialling(dial), Downlink::AttachAccept(accept)) if dial.asked => {
@@ -548,17 +461,6 @@ fn tell_settled(seqs: SeqRanges, rejected: Vec<(u64, RecordFault)>, latency: Opt
     if !seqs.is_empty() {
         out.push(Action::Settle { seqs: seqs.clone(), rejected });
         out.push(Action::Notify(Notice::Settled { seqs, latency }));
-    }
-}
-
-/// What a close code that came without a reject says.
-fn class_of(code: u16) -> Option<RetryClass> {
-    match code {
-        4000..=4099 => Some(RetryClass::RetrySame),
-        4100..=4199 => Some(RetryClass::RetryOther),
-        4200..=4299 => Some(RetryClass::FixThenRetry),
-        4300..=4399 => Some(RetryClass::Stop),
-        _ => None,
     }
 }
 

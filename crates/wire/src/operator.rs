@@ -17,7 +17,8 @@ mod telemetry;
 mod timeline;
 
 pub use cluster::{
-    Agreement, Audit, GatewayLoad, GatewayView, HeldLog, LogAgreement, PeerLink, SeenGateway, SilentGateway, Views,
+    Agreement, Audit, GatewayLoad, GatewayView, HeldLog, LogAgreement, PeerLink, Said, SeenGateway, SilentGateway,
+    Views,
 };
 pub use command::{
     CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage,
@@ -292,6 +293,9 @@ pub struct Gateway {
     /// What passes between it and the answering gateway; none of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PeerLink>,
+    /// What it said last of itself; none if it has said nothing in its present life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 /// Vehicles by state.

@@ -516,7 +516,7 @@ fn what_one_says_reaches_all(mut cluster: Cluster) {
     cluster.give(11, Event::Changed(said));
     let id = NodeId::new(&name(11)).unwrap();
     cluster.until("all know", 10_000, |c| {
-        let knows = |at: usize| c.gateways[at].machine.member(&id).is_some_and(|known| known.vitals == said);
+        let knows = |at: usize| c.gateways[at].machine.member(&id).is_some_and(|known| known.vitals == Some(said));
         (0..40).filter(|at| *at != 11).all(knows)
     });
 }

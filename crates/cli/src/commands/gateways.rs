@@ -17,6 +17,9 @@ use crate::words;
 /// Gateways of a table that shows each pair; of more, only the pairs in trouble are listed.
 const MATRIX_MAX: usize = 8;
 
+/// Fuller than this is coloured: it soon turns vehicles away.
+const FULL: f64 = 0.9;
+
 #[derive(Clone, Debug, Args)]
 pub struct GatewaysArgs {
     /// Show every copy of every log, with its digest.
@@ -50,6 +53,10 @@ fn show(api: &Api, answer: Value, logs: bool, output: &mut Output) -> Result<Exi
     if let Some(own) = views.views.iter().find(|view| view.seen_by == views.gateway) {
         output.line("")?;
         links(own).write(output)?;
+        if own.gateways.iter().any(|seen| seen.gateway.said.is_some()) {
+            output.line("")?;
+            said(own).write(output)?;
+        }
     }
     output.line("")?;
     if logs { copies(&views) } else { agreements(&views.logs) }.write(output)?;
@@ -147,6 +154,29 @@ fn audit_field(mismatches: u64, equal_ago_s: Option<f64>) -> Field {
         1 => Field::new(format!("{equal}, differed once")).coloured(Color::DarkRed),
         times => Field::new(format!("{equal}, differed {} times", words::count(times))).coloured(Color::DarkRed),
     }
+}
+
+/// What each gateway last said of itself, as one of them has heard it.
+fn said(own: &GatewayView) -> Grid {
+    let mut grid = Grid::new(&[
+        Column::left("LAST SAID BY"),
+        Column::right("SESSIONS"),
+        Column::right("FULL"),
+        Column::right("LOG HEAD").expendable(1),
+    ]);
+    for SeenGateway { gateway, .. } in &own.gateways {
+        let Some(said) = gateway.said else { continue };
+        // Never rounded up to full.
+        let percent = (said.load * 100.0).floor();
+        let full = Field::new(format!("{percent} %"));
+        grid.row(vec![
+            Field::new(&gateway.id),
+            Field::new(words::count(said.sessions)),
+            if said.load >= FULL { full.coloured(Color::DarkYellow) } else { full },
+            Field::new(words::count(said.log_head.0)),
+        ]);
+    }
+    grid
 }
 
 /// One row a log: whether all hold the same of it.

@@ -77,6 +77,8 @@ export interface GatewayJson {
   vehicles: Partial<Record<State, number>>
   draining?: boolean
   link?: LinkJson | null
+  /** What it last said of itself. */
+  said?: { sessions: number; load: number; log_head: string } | null
 }
 
 /** What passes between the gateway that answers and another. */

@@ -13,6 +13,7 @@ export class SightTable {
   private readonly table = el('table')
   private readonly notes = el('ul', 'notes')
   private cells: HTMLElement[] = []
+  private fulls: HTMLElement[] = []
   private readonly drawn = { names: '', notes: '' }
 
   constructor() {
@@ -39,6 +40,12 @@ export class SightTable {
         if (lamp.title !== words) lamp.title = words
         setText(lamp.firstElementChild as HTMLElement, words)
       })
+    rows.forEach(({ full }, at) => {
+      const cell = this.fulls[at]!
+      setText(cell, full?.figure ?? '')
+      const words = full?.words ?? ''
+      if (cell.title !== words) cell.title = words
+    })
     this.write(sightNotes(views, elapsed_s))
   }
 
@@ -56,15 +63,19 @@ export class SightTable {
   private build(rows: SightRow[]): void {
     const number = (at: number) => el('span', 'number', String(at + 1))
     const heads = rows.map((row, at) => el('th', { title: row.gateway, attributes: { scope: 'col' } }, number(at)))
+    const full = el('th', { class: 'full', attributes: { scope: 'col' } }, 'full')
     this.cells = []
+    this.fulls = []
     const lines = rows.map((row, at) => {
       const cells = row.cells.map(() => {
         const lamp = el('span', 'sight', el('span', 'unseen'))
         this.cells.push(lamp)
         return el('td', {}, lamp)
       })
-      return el('tr', {}, el('th', { attributes: { scope: 'row' } }, number(at), row.gateway), ...cells)
+      const filled = el('td', 'full')
+      this.fulls.push(filled)
+      return el('tr', {}, el('th', { attributes: { scope: 'row' } }, number(at), row.gateway), ...cells, filled)
     })
-    this.table.replaceChildren(el('thead', {}, el('tr', {}, el('td'), ...heads)), el('tbody', {}, ...lines))
+    this.table.replaceChildren(el('thead', {}, el('tr', {}, el('td'), ...heads, full)), el('tbody', {}, ...lines))
   }
 }

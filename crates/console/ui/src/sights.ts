@@ -22,7 +22,12 @@ export interface SightCell {
 export interface SightRow {
   gateway: string
   cells: SightCell[]
+  /** How full it is; none if it has not said so. */
+  full: { figure: string; words: string } | null
 }
+
+/** Fuller than this is told: it soon turns vehicles away. */
+const FULL = 0.9
 
 /** One row a gateway that looks, one cell for each that is seen, both in the order of their names. */
 export function sightRows(views: ViewsJson, elapsed_s: number): SightRow[] {
@@ -38,8 +43,26 @@ export function sightRows(views: ViewsJson, elapsed_s: number): SightRow[] {
         ? { sight: 'never', words: `${gateway} does not know ${other}` }
         : sightOf(gateway, seen, elapsed_s)
     })
-    return { gateway, cells }
+    const said = saidOf(views, gateway)
+    const words = said && `${gateway} last said: ${sessions(said.sessions)}, ${percent(said.load)} full`
+    return { gateway, cells, full: words ? { figure: percent(said!.load), words } : null }
   })
+}
+
+/** What a gateway last said of itself: to its own face, or else what the one that answers heard last. */
+function saidOf(views: ViewsJson, gateway: string) {
+  const seenBy = (by: string) =>
+    views.views.find((view) => view.seen_by === by)?.gateways.find((seen) => seen.id === gateway)?.said
+  return seenBy(gateway) ?? seenBy(views.gateway) ?? null
+}
+
+/** Never rounded up to full. */
+function percent(load: number): string {
+  return `${Math.floor(load * 100)} %`
+}
+
+function sessions(n: number): string {
+  return `${count(n)} ${n === 1 ? 'session' : 'sessions'}`
 }
 
 function sightOf(by: string, seen: GatewayJson, elapsed_s: number): SightCell {
@@ -58,13 +81,15 @@ function sightOf(by: string, seen: GatewayJson, elapsed_s: number): SightCell {
 /** What is not as it should be, a sentence each; empty if all is well. */
 export function sightNotes(views: ViewsJson, elapsed_s: number): string[] {
   const silent = views.silent.map((s) => `${s.gateway ?? s.operators_url} does not say what it sees: ${s.why}`)
-  const cells = sightRows(views, elapsed_s).flatMap((row) => row.cells)
+  const rows = sightRows(views, elapsed_s)
+  const cells = rows.flatMap((row) => row.cells)
+  const full = rows.filter((row) => (saidOf(views, row.gateway)?.load ?? 0) >= FULL)
   const lost = cells.filter(({ sight }) => sight === 'lost' || sight === 'never' || sight === 'behind')
   const differing = views.logs.filter((log) => log.agreement === 'differs')
   const owners = [...new Set(differing.map((log) => log.owner))]
   const differ =
     owners.length === 0 ? [] : [`Copies of what ${listed(owners, 'and')} said differ; what differs is asked for again`]
-  return [...silent, ...lost.map(({ words }) => words), ...differ]
+  return [...silent, ...lost.map(({ words }) => words), ...differ, ...full.map((row) => row.full!.words)]
 }
 
 function entries(n: number): string {

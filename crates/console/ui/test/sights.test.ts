@@ -60,6 +60,24 @@ describe('who hears whom', () => {
     expect(sights(views({ views: [west, views().views[1]!] }))[1]).toEqual(['west', 'heard', 'self'])
   })
 
+  it('shows how full each said it was, its own word first, and tells who is nearly full', () => {
+    const said = (sessions: number, load: number) => ({ said: { sessions, load, log_head: '7' } })
+    const west = {
+      seen_by: 'west',
+      region: 'west',
+      gateways: [gateway('east', said(90, 0.9)), gateway('west', { self: true, ...said(1, 0.009) })],
+    }
+    const east = { seen_by: 'east', region: 'east', gateways: [gateway('east', { self: true, ...said(96, 0.9699) })] }
+    const full = (v: ViewsJson) => sightRows(v, 1).map((row) => row.full)
+    expect(full(views({ views: [west, east] }))).toEqual([
+      { figure: '96 %', words: 'east last said: 96 sessions, 96 % full' },
+      { figure: '0 %', words: 'west last said: 1 session, 0 % full' },
+    ])
+    expect(sightNotes(views({ views: [west, east] }), 1)).toContain('east last said: 96 sessions, 96 % full')
+    expect(full(views({ views: [west] }))[0]?.figure).toBe('90 %')
+    expect(full(views())).toEqual([null, null])
+  })
+
   it('names who does not say what it sees', () => {
     const silent = [{ gateway: 'east', region: 'east', operators_url: 'http://east', why: 'no answer within 1 s' }]
     const alone = views({ views: [views().views[0]!], silent })

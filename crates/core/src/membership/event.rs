@@ -35,8 +35,8 @@ pub struct Known {
     pub member: Member,
     /// What the cluster thinks of it.
     pub standing: Standing,
-    /// What it said last of itself.
-    pub vitals: Vitals,
+    /// What it said last of itself; none if it has said nothing in this life.
+    pub vitals: Option<Vitals>,
     /// Since when the cluster thinks so.
     pub since: Mono,
 }

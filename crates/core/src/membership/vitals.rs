@@ -65,9 +65,9 @@ impl Board {
         Self { own, others: BTreeMap::new(), packets: 0 }
     }
 
-    /// This node's own changed.
+    /// This node's own changed. The first time counts in any case: from then on it has said something.
     pub fn set(&mut self, vitals: Vitals) {
-        if self.own.vitals != vitals {
+        if self.own.vitals != vitals || self.own.version == 0 {
             self.own.vitals = vitals;
             self.own.version += 1;
         }
@@ -78,9 +78,10 @@ impl Board {
         self.own.vitals
     }
 
-    /// What a gateway said last in this life.
+    /// What a gateway said last in this life, if it has said something.
     pub fn of(&self, node: &NodeId, incarnation: Incarnation) -> Option<Vitals> {
-        self.others.get(node).filter(|noted| noted.said.incarnation == incarnation).map(|noted| noted.said.vitals)
+        let said = |noted: &&Noted| noted.said.incarnation == incarnation && noted.said.version > 0;
+        self.others.get(node).filter(said).map(|noted| noted.said.vitals)
     }
 
     /// Takes what a packet told. Returns whether it was news.

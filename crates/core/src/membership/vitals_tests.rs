@@ -49,6 +49,16 @@ fn a_packet_tells_of_its_sender_and_in_turn_of_everyone_else() {
 }
 
 #[test]
+fn who_has_said_nothing_is_told_from_who_has_nothing_to_do() {
+    let (mut idle, mut other) = (Board::new(id("b"), Incarnation(1)), Board::new(id("a"), Incarnation(1)));
+    other.note(idle.tell()[0].clone());
+    assert_eq!(other.of(&id("b"), Incarnation(1)), None);
+    idle.set(Vitals::default());
+    other.note(idle.tell()[0].clone());
+    assert_eq!(other.of(&id("b"), Incarnation(1)), Some(Vitals::default()));
+}
+
+#[test]
 fn what_did_not_change_is_no_new_version() {
     let mut board = Board::new(id("a"), Incarnation(1));
     board.set(Vitals { sessions: 1, ..Vitals::default() });

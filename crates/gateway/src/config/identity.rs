@@ -132,11 +132,14 @@ impl IdentityConfig {
             }
         }
         let shows = certificates || self.proxy.is_some() || !self.keys.is_empty();
-        let rules = self.admission == AdmissionMode::Listed || !self.fleets.is_empty();
-        if rules && !shows {
-            let what = "has rules for who may attach, and nothing by which vehicles show who they are: configure [vehicles.tls], \
-                        keys or a proxy";
-            return fault("[vehicles.identity]", what.to_owned());
+        let rule = match self.admission {
+            AdmissionMode::Listed => Some("[vehicles.identity] admission"),
+            AdmissionMode::Open => (!self.fleets.is_empty()).then_some("[vehicles.identity] fleets"),
+        };
+        if let Some(key) = rule.filter(|_| !shows) {
+            let what = "says who may attach, and there is nothing by which vehicles show who they are: configure [vehicles.tls], \
+                        [[vehicles.identity.keys]] or [vehicles.identity.proxy], or leave this key out";
+            return fault(key, what.to_owned());
         }
         if let Some(proxy) = &self.proxy
             && !(1..=PROXIES_MAX).contains(&proxy.from.len())
@@ -147,3 +150,7 @@ impl IdentityConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "identity_tests.rs"]
+mod tests;

@@ -5,9 +5,11 @@
 //! answer is. Whoever keeps the answer waiting is left out after a while, and named.
 
 mod patience;
+mod places;
 mod source;
 
 pub use patience::Patience;
+pub use places::{EXPORTS_MAX, Place, Places, RETRY_AFTER_S};
 pub use source::{Pieces, Source};
 
 use futures_util::future::join_all;
@@ -16,11 +18,9 @@ use waygate_core::record::Record;
 use waygate_core::time::Wall;
 use waygate_wire::operator::MissingSource;
 
-/// Bytes of records that one answer holds at most, as they lie in memory; its sources share it, up to 128 of them.
+/// Bytes of records that one answer holds at most, as they lie in memory, however many sources it has: those that have
+/// something still share it. Beyond its share a source holds one record, as it could give none otherwise.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// Each source holds at least so much, or its records would be asked for again and again.
-const SHARE_BYTES_MIN: usize = 256 * 1024;
 
 /// Where a record stands in the merged order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,18 +64,35 @@ impl Span {
 pub struct Merge {
     sources: Vec<Source>,
     missing: Vec<MissingSource>,
+    /// Bytes that all of them may hold together.
+    held_max: usize,
     /// The most bytes that were held at once.
     peak: usize,
+    /// Given back with the answer's end.
+    place: Option<Place>,
 }
 
 impl Merge {
     /// Records of these sources.
-    pub fn new(mut sources: Vec<Source>) -> Self {
-        let share = (HELD_BYTES_MAX / sources.len().max(1)).max(SHARE_BYTES_MIN);
-        for source in &mut sources {
+    pub fn new(sources: Vec<Source>) -> Self {
+        Self { sources, missing: Vec::new(), held_max: HELD_BYTES_MAX, peak: 0, place: None }
+    }
+
+    /// It holds this place until it is dropped.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Most gateways have nothing of a vehicle. What they leave goes to the others, as less would be asked for again and
+    /// again. The number of those that have something only falls, so shares only rise: nobody holds too much for one.
+    fn share(&mut self) {
+        let giving = self.sources.iter().filter(|source| !source.is_exhausted()).count();
+        let share = self.held_max / giving.max(1);
+        for source in &mut self.sources {
             source.hold_at_most(share);
         }
-        Self { sources, missing: Vec::new(), peak: 0 }
     }
 
     /// Whether the next record is known without waiting for anyone.
@@ -85,6 +102,7 @@ impl Merge {
 
     /// The next record.
     pub async fn next(&mut self) -> Option<(Key, Row)> {
+        self.share();
         // All at once, so that those who keep it waiting share one wait.
         let behind = self.sources.iter_mut().filter(|source| !source.is_ready());
         let lost: Vec<Lost> = join_all(behind.map(Source::fill)).await.into_iter().filter_map(Result::err).collect();

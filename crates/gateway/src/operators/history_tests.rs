@@ -37,6 +37,11 @@ fn steady(gateway: &str, batches: Vec<StoredBatch>) -> Source {
     source(gateway, Patience::strict(DEADLINE), move |_| pieces(batches.clone()))
 }
 
+/// Like any, but within these bytes.
+fn holding(bytes: usize, sources: Vec<Source>) -> Merge {
+    Merge { held_max: bytes, ..Merge::new(sources) }
+}
+
 async fn read(merge: &mut Merge) -> Vec<(i64, u64)> {
     let mut read = Vec::new();
     while let Some((key, _)) = merge.next().await {
@@ -146,7 +151,7 @@ async fn what_overlaps_without_end_is_held_within_the_bound_and_all_of_it_leaves
     let mut expected: Vec<_> =
         (0..200).flat_map(|t| (0..50).map(move |drive| (t, drive * 10_000 + t as u64 + 1))).collect();
     expected.sort_unstable();
-    let mut source = source("a", Patience::strict(DEADLINE), move |after| {
+    let source = source("a", Patience::strict(DEADLINE), move |after| {
         counted.fetch_add(1, Ordering::Relaxed);
         // As a gateway does: batches that can hold nothing beyond it are left out.
         let beyond = |batch: &StoredBatch| {
@@ -155,19 +160,35 @@ async fn what_overlaps_without_end_is_held_within_the_bound_and_all_of_it_leaves
         };
         pieces(batches.iter().filter(|batch| beyond(batch)).cloned().collect())
     });
-    source.hold_at_most(20_000);
-    let mut merge = Merge { sources: vec![source], missing: Vec::new(), peak: 0 };
+    let mut merge = holding(20_000, vec![source]);
     assert_eq!(read(&mut merge).await, expected);
     assert!((10_000..=20_000).contains(&merge.held_bytes_peak()), "{}", merge.held_bytes_peak());
     assert!((10..=200).contains(&opened.load(Ordering::Relaxed)), "asked {opened:?} times");
 }
 
 #[tokio::test]
+async fn the_bound_holds_for_any_number_of_sources_and_what_the_empty_ones_leave_is_shared() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let giving = |n: u64| {
+        let counted = opened.clone();
+        source("a", Patience::strict(DEADLINE), move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            pieces((0..40).rev().map(|batch| self::batch((n * 40 + batch) * 5 + 1, &[7; 5], 0)).collect())
+        })
+    };
+    let mut sources: Vec<_> = (0..30).map(giving).collect();
+    sources.extend((0..70).map(|_| steady("b", Vec::new())));
+    let mut merge = holding(30 * 20_000, sources);
+    assert_eq!(read(&mut merge).await, (1..=30 * 40 * 5).map(|seq| (7, seq)).collect::<Vec<_>>());
+    assert!(merge.held_bytes_peak() <= 30 * 20_000, "{}", merge.held_bytes_peak());
+    let again = opened.load(Ordering::Relaxed) - 30;
+    assert!(again <= 30 * 3, "asked again {again} times");
+}
+
+#[tokio::test]
 async fn records_that_all_have_one_time_leave_in_the_order_of_their_numbers() {
     let batches: Vec<_> = (0..100).rev().map(|n| batch(n * 5 + 1, &[7; 5], 0)).collect();
-    let mut source = steady("a", batches);
-    source.hold_at_most(10_000);
-    let mut merge = Merge { sources: vec![source], missing: Vec::new(), peak: 0 };
+    let mut merge = holding(10_000, vec![steady("a", batches)]);
     assert_eq!(read(&mut merge).await, (1..=500).map(|seq| (7, seq)).collect::<Vec<_>>());
     assert!(merge.held_bytes_peak() <= 10_000);
 }

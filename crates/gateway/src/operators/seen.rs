@@ -4,11 +4,11 @@ use super::shape::secs;
 use super::vehicles::Peers;
 use crate::presence::State;
 use waygate_core::log::Log;
-use waygate_core::membership::Standing;
+use waygate_core::membership::{Standing, Vitals};
 use waygate_core::time::{Millis, Wall};
 use waygate_core::view::{Liveness, NodeStatus, Tally};
 use waygate_wire::operator::{
-    self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, SeenGateway,
+    self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, Said, SeenGateway,
     StateCounts, U64Text, ViewStatus,
 };
 use waygate_wire::peer::{node_to_proto, scope_to_proto};
@@ -56,6 +56,7 @@ fn seen(state: &State, node: &NodeStatus) -> proto::SeenGateway {
         vehicles: Some(tally(view.tally(&node.info.id))),
         link: (!own).then(|| figures(state, node)),
         standing: standing(node.standing).into(),
+        said: state.said(&node.info.id).map(said),
     }
 }
 
@@ -81,6 +82,12 @@ fn figures(state: &State, node: &NodeStatus) -> proto::LinkFigures {
         digest_mismatches: counted.digest_mismatches,
         audit_equal_ms: link.and_then(|link| link.audited()).map(|at| now.since(at).0),
     }
+}
+
+fn said(vitals: Vitals) -> proto::Said {
+    // That it stops, or is about to, is told by its standing and by `draining`.
+    let Vitals { draining: _, leaving: _, sessions, load, log_head } = vitals;
+    proto::Said { sessions, load, log_head }
 }
 
 fn standing(standing: Option<Standing>) -> proto::Standing {
@@ -156,6 +163,11 @@ fn seen_gateway(seen: proto::SeenGateway) -> SeenGateway {
         stale_for_s: seen.stale_for_ms.map(seconds),
         vehicles: counts(seen.vehicles.unwrap_or_default()),
         link: seen.link.map(peer_link),
+        said: seen.said.map(|said| Said {
+            sessions: said.sessions,
+            load: f64::from(said.load) / 1000.0,
+            log_head: U64Text(said.log_head),
+        }),
     };
     SeenGateway { region: node.region, gateway }
 }

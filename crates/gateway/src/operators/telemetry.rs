@@ -1,7 +1,7 @@
 //! `GET /v1/vehicles/{id}/telemetry`: a vehicle's records, whichever gateways hold them, as a page or as lines.
 
 use super::Operators;
-use super::history::{Key, Merge, Patience, Source, Span};
+use super::history::{Key, Merge, Patience, RETRY_AFTER_S, Source, Span};
 use super::lines;
 use super::problem::Problem;
 use super::query::{Parameters, vehicle_id};
@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use waygate_core::id::VehicleId;
@@ -103,6 +103,12 @@ impl Operators {
     /// The records of a vehicle, nothing of them read yet, and who is known to be missing already.
     async fn history(&self, question: Question) -> Result<(Merge, Vec<MissingSource>), Problem> {
         let Question { vehicle, span, lines, deadline, .. } = question;
+        let places = &self.own.histories;
+        let place = if lines { places.export() } else { places.page() };
+        let place = place.ok_or_else(|| {
+            let what = "this gateway gives as many histories as it may; ask again, or ask another";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).retry_after(RETRY_AFTER_S)
+        })?;
         let peers = self.peers().await?;
         let me = self.presence.ask(|state| state.node.view().me().clone()).await.ok_or_else(Problem::stopping)?;
         let unheard = |region: &String| MissingSource {
@@ -126,7 +132,7 @@ impl Operators {
             let open = move |after| of_peer(channel.clone(), request(&vehicle, span, after));
             sources.push(Source::new((id, region), span, Some(patience), open));
         }
-        Ok((Merge::new(sources), missing))
+        Ok((Merge::new(sources).at(place), missing))
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use waygate_core::identity::Identity;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(2);
+/// How long a connection may take, with its handshake where TLS is spoken: one packet may be lost on the way, which costs a
+/// second, and three round trips of 600 ms fit in as well.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// How often a connection is probed, and how long the answer may take.
 const PROBE: Duration = Duration::from_secs(5);

@@ -7,8 +7,9 @@ use super::channels::Channels;
 use super::service::PeerService;
 use crate::enrolment::EnrolmentDesk;
 use crate::presence::Presence;
-use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 use waygate_core::enrolment::{Entry, Standing};
@@ -28,11 +29,36 @@ const TEXT_BYTES_MAX: usize = 64;
 /// How often peers are looked at that have not been told.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a peer may take.
+/// How long a peer may take for one message. Nobody else waits for it meanwhile.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Which life of which gateway, and how far it was told.
-type Told = BTreeMap<(NodeId, Incarnation), u64>;
+/// Which life of which gateway.
+type Life = (NodeId, Incarnation);
+
+/// How far everyone was told, and who is being told.
+#[derive(Debug, Default)]
+struct Told {
+    reached: BTreeMap<Life, u64>,
+    under_way: BTreeSet<Life>,
+}
+
+impl Told {
+    /// Whom to tell now, where, and from where on: those that are heard and behind, but not those being told still.
+    fn due(&mut self, heard: BTreeMap<Life, String>, upto: u64) -> Vec<(Life, String, u64)> {
+        self.reached.retain(|peer, _| heard.contains_key(peer));
+        let behind = heard.into_iter().filter_map(|(peer, url)| {
+            let from = self.reached.get(&peer).copied().unwrap_or(0);
+            (from < upto && self.under_way.insert(peer.clone())).then_some((peer, url, from))
+        });
+        behind.collect()
+    }
+
+    /// One was told so far, or not at all.
+    fn done(&mut self, peer: Life, reached: u64) {
+        self.under_way.remove(&peer);
+        self.reached.insert(peer, reached);
+    }
+}
 
 #[tonic::async_trait]
 impl EnrolmentService for PeerService {
@@ -54,7 +80,7 @@ impl EnrolmentService for PeerService {
 /// Tells the others what is new here, for as long as this is polled.
 pub async fn run(enrolment: EnrolmentDesk, presence: Presence, channels: Channels) {
     let mut changes = enrolment.changes();
-    let mut told = Told::new();
+    let (mut told, mut calls) = (Told::default(), FuturesUnordered::new());
     loop {
         let heard = presence.ask(|state| {
             let alive = state.node.view().nodes().filter(|node| matches!(node.liveness, Liveness::Alive { .. }));
@@ -63,21 +89,22 @@ pub async fn run(enrolment: EnrolmentDesk, presence: Presence, channels: Channel
             told_of.collect::<BTreeMap<_, _>>()
         });
         let Some(heard) = heard.await else { return };
-        told.retain(|peer, _| heard.contains_key(peer));
         let upto = *changes.borrow_and_update();
-        let behind = heard.into_iter().filter_map(|(peer, url)| {
-            let from = told.get(&peer).copied().unwrap_or(0);
-            (from < upto).then_some((peer, url, from))
-        });
-        let calls = behind.map(|(peer, url, from)| {
+        for (peer, url, from) in told.due(heard, upto) {
             let (enrolment, channels) = (&enrolment, &channels);
-            async move { (peer, tell(enrolment, channels, &url, from).await) }
-        });
-        for (peer, reached) in join_all(calls.collect::<Vec<_>>()).await {
-            told.insert(peer, reached);
+            calls.push(async move { (peer, tell(enrolment, channels, &url, from).await) });
         }
-        // A change is told at once; a peer that appears, or could not be told, within a second.
-        let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+        // A change is told at once; a peer that appears, or could not be told, within a second. Who is slow keeps nobody
+        // else waiting.
+        let look = tokio::time::sleep(LOOK);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                Some((peer, reached)) = calls.next(), if !calls.is_empty() => told.done(peer, reached),
+                _ = changes.changed() => break,
+                () = &mut look => break,
+            }
+        }
     }
 }
 
@@ -143,3 +170,7 @@ fn from_proto(entry: proto::EnrolmentEntry) -> Option<(VehicleId, Entry)> {
     };
     Some((VehicleId::new(&entry.vehicle).ok()?, known))
 }
+
+#[cfg(test)]
+#[path = "enrolment_tests.rs"]
+mod tests;

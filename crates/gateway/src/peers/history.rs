@@ -1,6 +1,6 @@
 //! Histories between gateways: what this one gives, and what it reads of others.
 
-use crate::operators::history::{Key, Pieces};
+use crate::operators::history::{Key, Pieces, Place};
 use crate::tasks::Tasks;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
@@ -45,11 +45,15 @@ impl Drop for UnderWay {
 }
 
 /// Gives a peer what the store holds, as fast as the peer reads it; ends when the peer hangs up.
-pub fn give(mut history: History, tasks: &Tasks) -> BoxStream<'static, Result<proto::HistoryChunk, Status>> {
+pub fn give(
+    mut history: History,
+    place: Place,
+    tasks: &Tasks,
+) -> BoxStream<'static, Result<proto::HistoryChunk, Status>> {
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let stopping = tasks.stopping();
     tasks.spawn("history", async move {
-        let _under_way = UnderWay::new("waygate_histories_given");
+        let _under_way = (UnderWay::new("waygate_histories_given"), place);
         let give = async {
             loop {
                 let chunk = match next_chunk(&mut history).await {

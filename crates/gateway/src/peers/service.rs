@@ -8,6 +8,7 @@ use super::stream::{Streams, encode};
 use crate::enrolment::EnrolmentDesk;
 use crate::feed::{Feed, Place};
 use crate::live::Live;
+use crate::operators::history::Places;
 use crate::pager::Pager;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
@@ -57,6 +58,8 @@ pub struct PeerService {
     pub enrolment: EnrolmentDesk,
     /// The store.
     pub reader: Reader,
+    /// How many histories may be under way.
+    pub histories: Places,
     /// Spawns.
     pub tasks: Tasks,
 }
@@ -129,12 +132,14 @@ impl TelemetryService for PeerService {
         let vehicle = vehicle_id(&request.vehicle)?;
         let after =
             request.has_after.then_some((Wall(request.after_t_ms), SpoolId(request.after_spool), request.after_seq));
+        let full = || Status::resource_exhausted("it gives as many histories as it may");
+        let place = self.histories.given().ok_or_else(full)?;
         let history = self.reader.history(&vehicle, Wall(request.from_ms), Wall(request.to_ms), after).await;
         let history = history.map_err(|error| {
             tracing::error!(%error, "history cannot be read");
             Status::internal("the store cannot be read")
         })?;
-        Ok(Response::new(give(history, &self.tasks)))
+        Ok(Response::new(give(history, place, &self.tasks)))
     }
 
     async fn latest(&self, request: Request<proto::LatestRequest>) -> Result<Response<proto::LatestReply>, Status> {

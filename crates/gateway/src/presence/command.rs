@@ -12,8 +12,8 @@ use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::credential::CertificateId;
-use waygate_core::id::{ConnId, VehicleId};
-use waygate_core::membership::Standing;
+use waygate_core::id::{ConnId, NodeId, VehicleId};
+use waygate_core::membership::{Standing, Vitals};
 use waygate_core::message::{AttachRequest, Downlink, Suspend};
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
@@ -42,6 +42,8 @@ pub enum Command {
     LinkLost(LinkId),
     /// What the cluster thinks of a gateway.
     Member(NodeInfo, Standing),
+    /// What a gateway said last of itself; `None` if it has said nothing in this life, or is forgotten.
+    Said(NodeId, Option<Vitals>),
     /// Another gateway says that a session lost.
     Supersede(Notice, oneshot::Sender<bool>),
     /// Another gateway has a vehicle now, and asks what is settled here.

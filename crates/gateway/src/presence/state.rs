@@ -10,6 +10,7 @@ use std::sync::Arc;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::credential::Bars;
 use waygate_core::id::{ConnId, NodeId, VehicleId};
+use waygate_core::membership::Vitals;
 use waygate_core::message::Downlink;
 use waygate_core::node::{LinkId, Node};
 use waygate_core::session::{Phase, Session};
@@ -31,6 +32,8 @@ pub struct State {
     pub(super) links: BTreeMap<LinkId, Link>,
     /// What passed on streams that have ended, by peer.
     pub(super) ended: BTreeMap<NodeId, Passed>,
+    /// What each gateway said last of itself, this one among them; as many as are members.
+    pub(super) said: BTreeMap<NodeId, Vitals>,
 }
 
 impl State {
@@ -73,6 +76,22 @@ impl State {
         let standing = self.links.values().filter(|link| link.meter.peer() == Some(peer));
         let ended = self.ended.get(peer).copied().unwrap_or_default();
         standing.map(|link| link.meter.passed()).fold(ended, |sum, passed| sum + passed)
+    }
+
+    /// What a gateway said last of itself, as the membership heard it.
+    pub fn said(&self, node: &NodeId) -> Option<Vitals> {
+        self.said.get(node).copied()
+    }
+
+    pub(super) fn note_said(&mut self, node: NodeId, said: Option<Vitals>) {
+        match said {
+            Some(said) => {
+                self.said.insert(node, said);
+            }
+            None => {
+                self.said.remove(&node);
+            }
+        }
     }
 
     /// A stream has ended; what passed on it stays counted.

@@ -17,15 +17,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use waygate_core::identity::Identity;
-
-/// How long a connection with its handshake may take.
-const CONNECT: Duration = Duration::from_secs(4);
 
 /// The port of an address without one.
 const PORT: u16 = 443;
@@ -50,7 +46,7 @@ struct Heard {
 /// There is no connection to a peer.
 #[derive(Debug, thiserror::Error)]
 pub enum DialFault {
-    /// There is nobody, or not in time.
+    /// There is nobody.
     #[error("cannot be reached: {0}")]
     Unreachable(#[from] io::Error),
     /// The handshake failed.
@@ -76,11 +72,10 @@ impl Connector {
         self.heard.peers.lock().unwrap_or_else(PoisonError::into_inner).get(&authority).cloned()
     }
 
+    /// The channel that asked for it gives it up in time.
     async fn dial(self, uri: Uri) -> Result<TokioIo<Severable>, DialFault> {
         let authority = uri.authority().map(ToString::to_string).ok_or(DialFault::Address)?;
-        let late = || DialFault::Unreachable(io::ErrorKind::TimedOut.into());
-        let connected = tokio::time::timeout(CONNECT, self.connect(&uri, &authority)).await;
-        let connected = connected.unwrap_or_else(|_| Err(late()));
+        let connected = self.connect(&uri, &authority).await;
         if let Err(fault) = &connected {
             self.heard.complain(&authority, fault);
         }

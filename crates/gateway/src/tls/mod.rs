@@ -13,8 +13,10 @@ pub mod fault;
 pub mod files;
 pub mod kept;
 pub mod peer;
+pub mod queue;
 pub mod revocation;
 pub mod serve;
+pub mod signed;
 pub mod trust;
 pub mod verify;
 

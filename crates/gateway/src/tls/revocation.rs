@@ -5,12 +5,12 @@
 //! been revoked stays so until a newer list says otherwise.
 
 use super::peer::{Issued, IssuerKey, Peer, stripped};
+use super::signed::Signed;
 use rustls::pki_types::TrustAnchor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Bytes of one list: about 25 000 certificates.
 pub const LIST_BYTES_MAX: usize = 1024 * 1024;
@@ -175,7 +175,11 @@ fn read(der: &[u8], anchors: &[TrustAnchor<'_>]) -> Result<(IssuerKey, List), Li
     if !rest.is_empty() {
         return Err(ListFault::Unreadable);
     }
-    let issuer = signer(&crl, anchors).ok_or(ListFault::UnknownCa)?;
+    // It names its algorithm twice, the second time unsigned.
+    if crl.tbs_cert_list.signature != crl.signature_algorithm {
+        return Err(ListFault::Unreadable);
+    }
+    let issuer = signer(&crl, der, anchors).ok_or(ListFault::UnknownCa)?;
     let critical = crl.extensions().iter().any(|extension| extension.critical);
     let entries = crl.iter_revoked_certificates();
     if critical || entries.flat_map(|entry| entry.extensions()).any(|extension| extension.critical) {
@@ -189,16 +193,15 @@ fn read(der: &[u8], anchors: &[TrustAnchor<'_>]) -> Result<(IssuerKey, List), Li
 }
 
 /// The CA trusted here whose key fits the signature.
-fn signer(crl: &CertificateRevocationList<'_>, anchors: &[TrustAnchor<'_>]) -> Option<IssuerKey> {
+fn signer(crl: &CertificateRevocationList<'_>, der: &[u8], anchors: &[TrustAnchor<'_>]) -> Option<IssuerKey> {
     let issuer = crl.issuer().as_raw();
-    let signed = anchors.iter().find(|anchor| {
+    let signed = Signed::read(der)?;
+    let anchor = anchors.iter().find(|anchor| {
         // The name is compared as it is written, without its header, as an anchor has it.
         let named = issuer.ends_with(&anchor.subject);
-        let info = with_header(&anchor.subject_public_key_info);
-        let key = SubjectPublicKeyInfo::from_der(&info);
-        named && key.is_ok_and(|(_, key)| crl.verify_signature(&key).is_ok())
+        named && signed.is_by(&anchor.subject_public_key_info)
     });
-    signed.map(|anchor| IssuerKey::of_content(&anchor.subject_public_key_info))
+    anchor.map(|anchor| IssuerKey::of_content(&anchor.subject_public_key_info))
 }
 
 /// Tells when there is a newer list.
@@ -219,23 +222,6 @@ impl Changes {
 
 fn listed(lists: &Lists, issued: &[Issued]) -> bool {
     issued.iter().any(|one| lists.get(&one.issuer).is_some_and(|list| list.serials.contains(&one.serial)))
-}
-
-/// As a SEQUENCE in DER.
-fn with_header(content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let length = stripped(&length);
-    let mut der = vec![0x30];
-    match length {
-        [one] if *one < 0x80 => der.push(*one),
-        [] => der.push(0),
-        more => {
-            der.push(0x80 | more.len() as u8);
-            der.extend_from_slice(more);
-        }
-    }
-    der.extend_from_slice(content);
-    der
 }
 
 #[cfg(test)]

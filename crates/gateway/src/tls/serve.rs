@@ -85,7 +85,7 @@ async fn serve_one(
         return speak(TokioIo::new(stream), from, None, router, tasks).await;
     };
     let accepted = tokio::select! {
-        accepted = tls.accept(stream) => accepted,
+        accepted = tls.accept(stream, Some(from.ip())) => accepted,
         () = tasks.stopping() => return,
     };
     let Accepted { stream, peer } = match accepted {

@@ -64,6 +64,12 @@ impl Identities {
         &self.rules
     }
 
+    /// Whether a configured proxy is there: whoever it speaks for is another each time.
+    pub fn is_proxy(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        self.proxies.iter().any(|network| network.contains(&from))
+    }
+
     /// Whose request it is.
     pub fn who(
         &self,
@@ -74,7 +80,7 @@ impl Identities {
         refusals: &Refusals,
     ) -> Result<Option<Arc<Credential>>, Refusal> {
         let from = from.to_canonical();
-        let from_proxy = self.proxies.iter().any(|network| network.contains(&from));
+        let from_proxy = self.is_proxy(from);
         let token = headers.contains_key(AUTHORIZATION).then(|| self.token(headers, now));
         let header = self.header.as_ref().filter(|name| headers.contains_key(*name));
         // What anyone else sends there is not even looked at.

@@ -5,9 +5,8 @@
 
 use super::frame_meter::Metered;
 use super::identity::Shown;
-use super::transport::Transport;
 use super::upgrade::{Accepted, Refused, check};
-use super::{Edge, Peer, certificate, connection};
+use super::{Edge, Peer, Transport, certificate, connection};
 use crate::tasks::Tasks;
 use crate::tls::{Acceptor, HandshakeFault};
 use http::{Request, Response, StatusCode};
@@ -189,11 +188,13 @@ impl Listener {
 
     /// The socket after its handshake, and who it is by that; as it is where no TLS is spoken.
     async fn secured(&self, stream: TcpStream, from: SocketAddr) -> Option<(Transport, Shown)> {
-        let Some(tls) = &self.tls else { return Some((Transport::Plain(stream), None)) };
-        match tls.accept(stream).await {
+        let Some(tls) = &self.tls else { return Some((Transport::Left(stream), None)) };
+        // A proxy stands for many vehicles, and is trusted with more than places.
+        let counted = Some(from.ip()).filter(|from| !self.edge.identities.is_proxy(*from));
+        match tls.accept(stream, counted).await {
             Ok(accepted) => {
                 let certificate = accepted.peer.map(|peer| certificate::shown(&peer));
-                Some((Transport::Tls(Box::new(accepted.stream)), certificate))
+                Some((Transport::Right(Box::new(accepted.stream)), certificate))
             }
             Err(HandshakeFault::Refused(fault)) => {
                 let (word, text) = (certificate::word(&fault), format!("its certificate {fault}"));

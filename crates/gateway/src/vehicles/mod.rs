@@ -12,7 +12,6 @@ pub mod outgoing;
 pub mod refusals;
 pub mod revoked;
 pub mod telemetry;
-pub mod transport;
 pub mod upgrade;
 
 use self::identity::Identities;
@@ -25,13 +24,20 @@ use crate::journal::Job;
 use crate::presence::Presence;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use waygate_core::credential::Credential;
 use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::message::GatewayAddress;
 use waygate_core::redirect::Territory;
 use waygate_core::timers::Timers;
 use waygate_core::wake_up;
+
+/// A vehicle's socket, without TLS or with it. Boxed: the state of TLS is large, and those without it should not keep room
+/// for it.
+pub type Transport = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// The other side of a connection.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! One socket to a gateway: dialled, used, closed. It decides nothing.
 
 use super::credentials::Credentials;
-use super::stream::Stream;
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use std::future::Future;
@@ -11,12 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
+use tokio_util::either::Either;
 use url::Url;
 use waygate_core::limits::FRAME_BYTES_MAX;
 use waygate_core::time::Millis;
@@ -33,6 +34,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest text of a refusal that is shown, characters.
 const REFUSAL_CHARS_MAX: usize = 200;
+
+/// The way to a gateway, without TLS or with it. Boxed: the state of TLS is large.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 type Dial = Pin<Box<dyn Future<Output = Result<Socket, Refusal>> + Send>>;
 
@@ -201,11 +205,11 @@ async fn dial(gateway: String, codec: Codec, caller: Caller) -> Result<Socket, R
     let port = url.port_or_known_default().unwrap_or(80);
     let stream = connect(host, port, caller.source).await.map_err(|error| error.to_string())?;
     let stream = match way.tls {
-        None => Stream::Plain(stream),
+        None => Stream::Left(stream),
         Some(config) => {
             let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{gateway:?}: {error}"))?;
             let secured = TlsConnector::from(config).connect(name, stream).await;
-            Stream::Tls(Box::new(secured.map_err(|error| format!("no TLS with {gateway}: {error}"))?))
+            Stream::Right(Box::new(secured.map_err(|error| format!("no TLS with {gateway}: {error}"))?))
         }
     };
     let mut request = gateway.as_str().into_client_request().map_err(|error| error.to_string())?;

@@ -37,6 +37,17 @@ pub struct Audit {
     pub equal_ago_s: Option<f64>,
 }
 
+/// What a gateway said last of itself, as it travels with the membership: as old as its silence.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Vehicles with a socket.
+    pub sessions: u64,
+    /// How full it is: 0 to 1, of the sockets that it takes.
+    pub load: f64,
+    /// Where its own log ends.
+    pub log_head: U64Text,
+}
+
 /// A gateway and its region, as another sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeenGateway {

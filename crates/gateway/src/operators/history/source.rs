@@ -80,7 +80,7 @@ impl Source {
             waiting: Vec::new(),
             rows: BTreeMap::new(),
             held: 0,
-            held_max: usize::MAX,
+            held_max: 0,
             watermark: None,
             let_go: None,
             ended: false,
@@ -113,6 +113,11 @@ impl Source {
             Some((key, _)) => self.ended || self.watermark.is_some_and(|watermark| key.t < watermark),
             None => self.ended && self.let_go.is_none(),
         }
+    }
+
+    /// Whether nothing is to come of it any more; it stays so.
+    pub fn is_exhausted(&self) -> bool {
+        self.ended && self.rows.is_empty() && self.let_go.is_none()
     }
 
     /// Its next record, if it is ready.

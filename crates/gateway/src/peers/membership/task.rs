@@ -158,7 +158,9 @@ impl MembershipTask {
         let load = sockets.saturating_mul(1000) / self.parts.sockets_max.max(1);
         let leaving = self.machine.vitals().leaving;
         let sessions = sockets as u64;
-        self.apply(Event::Changed(Vitals { draining, leaving, sessions, load: load as u32, log_head })).await;
+        let vitals = Vitals { draining, leaving, sessions, load: load as u32, log_head };
+        self.apply(Event::Changed(vitals)).await;
+        self.parts.presence.tell(Command::Said(self.machine.me().info.id.clone(), Some(vitals))).await;
         for node in heard {
             self.apply(Event::Met(node)).await;
         }
@@ -184,6 +186,7 @@ impl MembershipTask {
                 Action::MemberForgotten(node) => {
                     changed = true;
                     self.told.remove(&node);
+                    self.parts.presence.tell(Command::Said(node.clone(), None)).await;
                     tracing::info!(%node, "a gateway that was down for a day is forgotten by the membership");
                 }
                 Action::Namesake(seed) => {
@@ -214,7 +217,9 @@ impl MembershipTask {
                 Standing::Left => tracing::info!(%node, %region, "a member has left"),
             }
         }
-        let info = NodeInfo { draining: vitals.draining, ..NodeInfo::clone(&member.info) };
+        self.parts.presence.tell(Command::Said(node.clone(), vitals)).await;
+        let draining = vitals.is_some_and(|said| said.draining);
+        let info = NodeInfo { draining, ..NodeInfo::clone(&member.info) };
         self.parts.presence.tell(Command::Member(info, standing)).await;
     }
 
