@@ -145,6 +145,9 @@ where
 
     /// When it must be polled next.
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.left {
+            return None;
+        }
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let seed = self.seeds.values().map(|seed| seed.ask_at).min();
         self.time.when(timer.into_iter().chain(seed).chain([self.call_at, self.tell_suspects_at]).min())

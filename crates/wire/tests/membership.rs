@@ -351,6 +351,7 @@ fn a_gateway_that_leaves_is_known_to_have_left() {
     for dice in 1..6 {
         let mut cluster = Cluster::joined(12, dice);
         cluster.give(5, Event::Leave);
+        assert_eq!(cluster.gateways[5].machine.next_deadline(), None, "a gateway that has left waits for nothing");
         // What it said last is on its way; then it is gone.
         cluster.kill(5);
         cluster.until("it has left", 5000, |c| c.all_think(5, |standing| standing == Some(Standing::Left)));
