@@ -1,6 +1,7 @@
 //! The clocks of this process: the only place that reads them.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 use waygate_core::time::{Mono, Wall};
 
 /// Where the monotonic clock starts: far enough from zero that no age a peer or the store tells of saturates,
@@ -10,9 +11,21 @@ const ORIGIN_MS: u64 = 1 << 40;
 /// Reads the time. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    /// Of tokio's clock, which is the system's: only where a test pauses tokio's time, this pauses with it.
     started: Instant,
-    /// How far the wall clock is meant to be wrong, milliseconds.
-    offset_ms: i64,
+    wall: WallClock,
+}
+
+/// Where the wall clock comes from.
+#[derive(Clone, Copy, Debug)]
+enum WallClock {
+    /// The system's.
+    System {
+        /// How far it is meant to be wrong, milliseconds.
+        offset_ms: i64,
+    },
+    /// It was this when the clock was started, and has gone on with the monotonic clock.
+    From(Wall),
 }
 
 impl Clock {
@@ -23,7 +36,13 @@ impl Clock {
 
     /// The same with a wall clock that is wrong by so many seconds, for tests of wrong clocks.
     pub fn wrong_by(offset_s: i64) -> Self {
-        Self { started: Instant::now(), offset_ms: offset_s.saturating_mul(1000) }
+        let wall = WallClock::System { offset_ms: offset_s.saturating_mul(1000) };
+        Self { started: Instant::now(), wall }
+    }
+
+    /// A clock that starts now and says that it is `wall`: of a world whose time is not the system's.
+    pub fn start_at(wall: Wall) -> Self {
+        Self { started: Instant::now(), wall: WallClock::From(wall) }
     }
 
     /// The monotonic clock of this process.
@@ -33,17 +52,23 @@ impl Clock {
 
     /// The wall clock.
     pub fn wall(&self) -> Wall {
+        let offset_ms = match self.wall {
+            WallClock::System { offset_ms } => offset_ms,
+            WallClock::From(Wall(then_ms)) => {
+                return Wall(then_ms.saturating_add(self.started.elapsed().as_millis() as i64));
+            }
+        };
         let system_ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => since.as_millis() as i64,
             Err(before) => -(before.duration().as_millis() as i64),
         };
-        Wall(system_ms.saturating_add(self.offset_ms))
+        Wall(system_ms.saturating_add(offset_ms))
     }
 
     /// The point of the monotonic clock as an instant to sleep until.
-    pub fn instant(&self, at: Mono) -> tokio::time::Instant {
+    pub fn instant(&self, at: Mono) -> Instant {
         let since_start = at.0.saturating_sub(ORIGIN_MS);
-        tokio::time::Instant::from_std(self.started + std::time::Duration::from_millis(since_start))
+        self.started + std::time::Duration::from_millis(since_start)
     }
 
     /// When a wall-clock time of the past was, on the monotonic clock; now if it lies ahead.

@@ -9,3 +9,14 @@ fn a_clock_that_is_meant_to_be_wrong_is_wrong_by_as_much_and_its_ages_are_right(
     let age_ms = wrong.now().0 - wrong.mono_of(then).0;
     assert!((5000..15_000).contains(&age_ms), "{age_ms}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_of_another_world_goes_on_with_that_worlds_time_and_no_other() {
+    let clock = Clock::start_at(Wall(1_000_000));
+    let before = clock.now();
+    tokio::time::advance(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(clock.wall(), Wall(1_002_500));
+    assert_eq!(clock.now().0 - before.0, 2500);
+    let deadline = clock.instant(Mono(clock.now().0 + 500));
+    assert_eq!(deadline - tokio::time::Instant::now(), std::time::Duration::from_millis(500));
+}

@@ -15,6 +15,7 @@ pub mod hooks;
 pub mod journal;
 pub mod live;
 pub mod mailbox;
+pub mod net;
 pub mod operators;
 pub mod pager;
 pub mod peers;

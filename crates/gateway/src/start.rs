@@ -25,11 +25,10 @@ use crate::pager::Pager;
 use crate::pager::task::Parts;
 use crate::peers::channels::Channels;
 use crate::peers::commands::CommandService;
-use crate::peers::dialer::Dialer;
-use crate::peers::membership::{self, Letter, MembershipTask};
+use crate::peers::membership;
 use crate::peers::moment::OwnClock;
 use crate::peers::service::PeerService;
-use crate::peers::stream::Streams;
+use crate::peers::wiring::Wiring;
 use crate::peers::{self, handover, watch};
 use crate::presence::{ATTACHES_MAX, COMMANDS_MAX, Command, Outlets, Presence, PresenceTask};
 use crate::tasks::Tasks;
@@ -72,7 +71,7 @@ pub struct Gateway {
     tasks: Tasks,
     presence: Presence,
     pager: Pager,
-    members: mpsc::Sender<Letter>,
+    membership: membership::Ways,
     journal: tokio::task::JoinHandle<waygate_store::Writer>,
     outlived: tokio::sync::watch::Receiver<Option<Incarnation>>,
     reader: Reader,
@@ -196,7 +195,6 @@ impl Gateway {
         let (errands, errand_queue) = mpsc::channel(handover::ERRANDS_MAX);
         let presence = Presence::new(commands);
         let channels = Channels::new(trust.clone());
-        let streams = Streams::new(presence.clone());
         let (feed, feed_task) = Feed::new(live.clone(), places);
         let delay = Duration::from_millis(config.store.commit_delay_ms);
 
@@ -239,7 +237,6 @@ impl Gateway {
             pager: pager.clone(),
             enrolment: enrolment.clone(),
             presence: presence.clone(),
-            streams: streams.clone(),
             feed: feed.clone(),
             live: live.clone(),
             reader: reader.clone(),
@@ -264,8 +261,9 @@ impl Gateway {
             tasks: tasks.clone(),
             sockets_max: config.vehicles.sockets_max,
         };
-        let (membership_task, membership) =
-            MembershipTask::new(known_as, &config.peers.seeds, random().map_err(StartError::Random)?, parts);
+        let chance = random().map_err(StartError::Random)?;
+        let wiring = Wiring::new(known_as, &config.peers.seeds, chance, parts);
+        let membership = wiring.ways().clone();
         let commands = OwnClock { clock, incarnation };
         let commands = CommandService { clock: commands, desk: desk.clone(), reader: reader.clone() };
         let operator_plane = Operators {
@@ -290,7 +288,7 @@ impl Gateway {
             let path = data_dir.join(kept::FILE);
             kept::restore(&path, &revocations).map_err(|source| StartError::DataDir { path, source })?;
         }
-        let plane = router(operator_plane, names, gate, lists);
+        let plane = router(operator_plane, wiring.routes(), names, gate, lists);
         tasks.spawn("operators", serve(operators, tls, plane, tasks.clone()));
         if let Some(trust) = &trust {
             tasks.spawn("certificates", trust.certificates().clone().run(tasks.clone()));
@@ -300,17 +298,8 @@ impl Gateway {
             let exchange = peers::revocation::run(revocations.clone(), presence, channels, seeds, tasks.clone());
             tasks.spawn("revocations", exchange);
         }
-        tasks.spawn("handovers", {
-            let run = handover::run(errand_queue, presence.clone(), channels.clone(), tasks.clone());
-            let stopping = tasks.stopping();
-            async move {
-                tokio::select! { () = run => {}, () = stopping => {} }
-            }
-        });
-        tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels.clone(), tasks.clone()));
-        let dialer = Dialer::new(presence.clone(), streams, channels, tasks.clone());
-        tasks.spawn("dialer", dialer.run(membership.roster.clone()));
-        tasks.spawn("membership", membership_task.run());
+        tasks.spawn("watches", watch::run(live, feed, presence.clone(), channels, tasks.clone()));
+        wiring.begin(errand_queue);
         let wake_key = Some(wake_key).filter(|_| config.wake.has_hook());
         let neighbours = neighbours(presence.clone(), &tasks);
         let edge = Edge {
@@ -351,13 +340,12 @@ impl Gateway {
         tasks.spawn("vehicles", listener.run(vehicles));
         announce(&config, addresses, incarnation.0, open);
         let drain_window = Millis::secs(limits.drain_window_s);
-        let members = membership.letters;
         Ok(Self {
             addresses,
             tasks,
             presence,
             pager,
-            members,
+            membership,
             journal,
             outlived,
             reader,
@@ -412,11 +400,7 @@ impl Gateway {
     /// Ends at once: orders every vehicle that is left away, ends every task and closes the store.
     pub async fn shutdown(self) {
         self.presence.tell(Command::SendAway).await;
-        let (told, others_know) = oneshot::channel();
-        if self.members.try_send(Letter::Leave(told)).is_ok() {
-            // An error is an end as well.
-            let _ = tokio::time::timeout(PATIENCE, others_know).await;
-        }
+        self.membership.leave(PATIENCE).await;
         self.tasks.stop();
         let left = self.tasks.ended(PATIENCE).await;
         if left > 0 {

@@ -5,23 +5,19 @@ use super::problem::Problem;
 use super::{
     Operators, assets, commands, enrolment, health, live_stream, overview, page, regions, telemetry, timeline, vehicles,
 };
-use crate::peers::gate::{self, Gate};
-use crate::peers::membership::MembershipService;
-use crate::peers::meter;
+use crate::peers::gate::Gate;
 use crate::peers::revocation::Lists;
+use crate::peers::wiring::guarded;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use waygate_core::membership::PACKET_BYTES_MAX;
+use tonic::service::Routes;
 use waygate_wire::proto::commands_server::CommandsServer;
 use waygate_wire::proto::enrolment_server::EnrolmentServer;
-use waygate_wire::proto::handover_server::HandoverServer;
-use waygate_wire::proto::membership_server::MembershipServer;
 use waygate_wire::proto::overview_server::OverviewServer;
 use waygate_wire::proto::paging_server::PagingServer;
-use waygate_wire::proto::presence_server::PresenceServer;
 use waygate_wire::proto::revocation_server::RevocationServer;
 use waygate_wire::proto::telemetry_query_server::TelemetryQueryServer;
 use waygate_wire::proto::timeline_server::TimelineServer;
@@ -29,24 +25,17 @@ use waygate_wire::proto::timeline_server::TimelineServer;
 /// Bytes of one gRPC message: a chunk of history has a mebibyte and a batch at most.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Every route.
-pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> Router {
+/// Every route: those of peers that need no store, and the rest.
+pub fn router(operators: Operators, peers: Routes, names: Names, gate: Gate, lists: Lists) -> Router {
     let service = operators.own.clone();
-    let membership =
-        MembershipService { letters: operators.membership.letters.clone(), me: operators.membership.me.clone() };
-    let grpc = tonic::service::Routes::new(
-        PresenceServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-    )
-    .add_service(MembershipServer::new(membership).max_decoding_message_size(2 * PACKET_BYTES_MAX))
-    .add_service(HandoverServer::new(service.clone()))
-    .add_service(EnrolmentServer::new(service.clone()))
-    .add_service(TimelineServer::new(service.clone()))
-    .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-    .add_service(CommandsServer::new(operators.commands.clone()))
-    .add_service(RevocationServer::new(lists).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-    .add_service(OverviewServer::new(operators.clone()))
-    .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-    .into_axum_router();
+    let grpc = peers
+        .add_service(EnrolmentServer::new(service.clone()))
+        .add_service(TimelineServer::new(service.clone()))
+        .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(CommandsServer::new(operators.commands.clone()))
+        .add_service(RevocationServer::new(lists).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(OverviewServer::new(operators.clone()))
+        .add_service(TelemetryQueryServer::new(service).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     let api = Router::new()
         .route("/v1/vehicles", get(vehicles::list))
         .route("/v1/vehicles/pending", get(enrolment::pending))
@@ -69,10 +58,7 @@ pub fn router(operators: Operators, names: Names, gate: Gate, lists: Lists) -> R
         .layer(axum::extract::DefaultBodyLimit::max(commands::BODY_BYTES_MAX))
         .method_not_allowed_fallback(not_allowed)
         .with_state(operators);
-    // gRPC's own fallback would answer every unknown path.
-    let grpc = grpc.reset_fallback().layer(axum::middleware::from_fn(meter::served));
-    let grpc = grpc.layer(axum::middleware::from_fn_with_state(gate, gate::check));
-    grpc.merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
+    guarded(grpc, gate).merge(api).fallback(unknown).layer(axum::middleware::from_fn_with_state(names, origin::check))
 }
 
 async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {

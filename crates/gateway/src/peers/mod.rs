@@ -15,6 +15,8 @@ pub mod paging;
 pub mod place;
 pub mod revocation;
 pub mod service;
+pub mod sessions;
 pub mod stream;
 pub mod timeline;
 pub mod watch;
+pub mod wiring;

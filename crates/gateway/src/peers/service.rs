@@ -1,35 +1,24 @@
-//! What this gateway answers its peers over gRPC.
+//! What this gateway answers its peers over gRPC of what it stores; on presence see `sessions.rs`.
 
-use super::handover::Notice;
 use super::history::give;
-use super::meter::Meter;
 use super::place::{Area, to_proto};
-use super::stream::{Streams, encode};
 use crate::enrolment::EnrolmentDesk;
 use crate::feed::{Feed, Place};
 use crate::live::Live;
 use crate::operators::history::Places;
 use crate::pager::Pager;
-use crate::presence::leaving::ContextRequest;
-use crate::presence::{Command, Presence};
+use crate::presence::Presence;
 use crate::tasks::Tasks;
-use crate::tls::Peer;
-use futures_util::{Stream, StreamExt};
-use std::ops::RangeInclusive;
+use futures_util::Stream;
 use std::pin::Pin;
-use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
-use waygate_core::epoch::Epoch;
-use waygate_core::id::{SessionId, SpoolId, VehicleId};
-use waygate_core::ranges::SeqRanges;
+use tonic::{Request, Response, Status};
+use waygate_core::id::{SpoolId, VehicleId};
 use waygate_core::record::SignalValue;
 use waygate_core::time::Wall;
 use waygate_store::Reader;
 use waygate_wire::proto;
-use waygate_wire::proto::handover_server::Handover as HandoverService;
-use waygate_wire::proto::presence_server::Presence as PresenceService;
 use waygate_wire::proto::telemetry_query_server::TelemetryQuery as TelemetryService;
 
 /// Vehicles of one question.
@@ -46,8 +35,6 @@ const WATCHED_MAX: usize = 4;
 pub struct PeerService {
     /// The way to the presence task.
     pub presence: Presence,
-    /// Opens streams.
-    pub streams: Streams,
     /// Latest positions.
     pub feed: Feed,
     /// Live positions.
@@ -64,63 +51,8 @@ pub struct PeerService {
     pub tasks: Tasks,
 }
 
-type Outbound<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl PresenceService for PeerService {
-    type SyncStream = Outbound<proto::SyncFrame>;
-
-    async fn sync(&self, request: Request<Streaming<proto::SyncFrame>>) -> Result<Response<Self::SyncStream>, Status> {
-        let meter = request.extensions().get::<Meter>().cloned().unwrap_or_default();
-        let opened = self.streams.open(false, meter).await;
-        let (streams, stopping) = (self.streams.clone(), self.tasks.stopping());
-        let speaker = request.extensions().get::<Arc<Peer>>().map(|peer| peer.identity.clone());
-        let (link, meter, hang_up) = (opened.link, opened.meter, opened.hang_up.clone());
-        let inbound = request.into_inner();
-        self.tasks.spawn("peer", async move {
-            let stopped = hang_up.clone();
-            tokio::select! {
-                why = streams.read(link, &meter, inbound, hang_up, speaker) => {
-                    tracing::debug!(why, "a stream from a peer has ended");
-                }
-                () = stopping => stopped.cancel(),
-            }
-        });
-        let outbound = encode(opened.outbound).map(Ok).take_until(opened.hang_up.cancelled_owned());
-        Ok(Response::new(Box::pin(outbound)))
-    }
-
-    async fn supersede(
-        &self,
-        request: Request<proto::SupersedeRequest>,
-    ) -> Result<Response<proto::SupersedeReply>, Status> {
-        let notice = notice(request.into_inner())?;
-        let (reply, answer) = oneshot::channel();
-        self.presence.tell(Command::Supersede(notice, reply)).await;
-        let applied = answer.await.map_err(|_| Status::unavailable("the gateway stops"))?;
-        Ok(Response::new(proto::SupersedeReply { applied }))
-    }
-}
-
-#[tonic::async_trait]
-impl HandoverService for PeerService {
-    async fn fetch_context(
-        &self,
-        request: Request<proto::ContextRequest>,
-    ) -> Result<Response<proto::ContextReply>, Status> {
-        let request = request.into_inner();
-        let lost = request.lost.ok_or_else(|| Status::invalid_argument("lost is missing"))?;
-        let (reply, answer) = oneshot::channel();
-        let context = ContextRequest { notice: notice(lost)?, spool: SpoolId(request.spool), reply };
-        self.presence.tell(Command::Context(context)).await;
-        let settled = answer.await.map_err(|_| Status::unavailable("the journal is busy, or the gateway stops"))?;
-        let span = |range: RangeInclusive<u64>| proto::SeqSpan { first: *range.start(), last: *range.end() };
-        Ok(Response::new(proto::ContextReply {
-            applied: settled.is_some(),
-            settled: settled.iter().flat_map(SeqRanges::iter).map(span).collect(),
-        }))
-    }
-}
+/// What a call answers with, piece by piece.
+pub(super) type Outbound<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl TelemetryService for PeerService {
@@ -276,16 +208,6 @@ impl PeerService {
         };
         signals.into_iter().map(write).collect()
     }
-}
-
-fn notice(request: proto::SupersedeRequest) -> Result<Notice, Status> {
-    Ok(Notice {
-        vehicle: vehicle_id(&request.vehicle)?,
-        session: SessionId(request.session),
-        epoch: Epoch(request.epoch),
-        by: Epoch(request.by_epoch),
-        recorded: request.recorded,
-    })
 }
 
 pub(super) fn vehicle_id(text: &str) -> Result<VehicleId, Status> {

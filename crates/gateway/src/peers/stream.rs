@@ -71,8 +71,10 @@ impl Streams {
     {
         let why = loop {
             let next = tokio::select! {
-                next = inbound.next() => next,
+                // Nothing is read once it is hung up.
+                biased;
                 () = hang_up.cancelled() => break "hung up here".to_owned(),
+                next = inbound.next() => next,
             };
             let frame = match next {
                 Some(Ok(frame)) => frame,

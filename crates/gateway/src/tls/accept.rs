@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::peer::Peer;
 use super::queue::Queue;
 use super::verify::Side;
+use crate::net::Socket;
 use rustls::{AlertDescription, InvalidMessage};
 use std::io;
 use std::net::IpAddr;
@@ -53,9 +54,9 @@ pub struct Acceptor {
 
 /// A connection after its handshake.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct Accepted<S = TcpStream> {
     /// What is read and written.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<S>,
     /// Who it is; `None` if no certificate was shown.
     pub peer: Option<Arc<Peer>>,
 }
@@ -136,12 +137,12 @@ impl Acceptor {
 
     /// Does one handshake, counted with those of its address; with none, that of a proxy, it is not. A certificate that is
     /// shown must be good; none need be shown.
-    pub async fn accept(&self, stream: TcpStream, from: Option<IpAddr>) -> Result<Accepted, HandshakeFault> {
+    pub async fn accept<S: Socket>(&self, stream: S, from: Option<IpAddr>) -> Result<Accepted<S>, HandshakeFault> {
         let accepted = tokio::time::timeout(HANDSHAKE, self.shake(stream, from)).await;
         accepted.unwrap_or(Err(HandshakeFault::Late))
     }
 
-    async fn shake(&self, stream: TcpStream, from: Option<IpAddr>) -> Result<Accepted, HandshakeFault> {
+    async fn shake<S: Socket>(&self, mut stream: S, from: Option<IpAddr>) -> Result<Accepted<S>, HandshakeFault> {
         // Who says nothing takes nobody's place.
         stream.readable().await.map_err(HandshakeFault::Broken)?;
         let _turn = self.queue.turn(from).await.ok_or(HandshakeFault::Late)?;

@@ -2,6 +2,7 @@
 
 use super::accept::{Accepted, Acceptor};
 use super::peer::Peer;
+use crate::net::{Listen, Socket};
 use crate::tasks::Tasks;
 use axum::Router;
 use http::Request;
@@ -14,7 +15,6 @@ use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The listener's name in logs and metrics.
@@ -42,14 +42,15 @@ const PROBE: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the gateway stops.
-pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, router: Router, tasks: Tasks) {
+pub async fn serve(listener: impl Listen, tls: Option<Acceptor>, router: Router, tasks: Tasks) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let stopping = tasks.stopping();
     tokio::pin!(stopping);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = &mut stopping => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, from)) => {
@@ -70,7 +71,7 @@ pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, router: Router,
 }
 
 async fn serve_one(
-    stream: TcpStream,
+    stream: impl Socket,
     from: SocketAddr,
     tls: Option<Acceptor>,
     router: Router,
@@ -78,7 +79,7 @@ async fn serve_one(
     _place: OwnedSemaphorePermit,
 ) {
     // Answers of several small writes would wait for acknowledgements of TCP otherwise, 40 ms each.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.send_at_once() {
         return tracing::debug!(%error, "a connection was gone before it was served");
     }
     let Some(tls) = tls else {
@@ -127,11 +128,12 @@ where
     let connection = http.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        biased;
         () = tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        ended = connection.as_mut() => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %from, "a connection broke");

@@ -43,8 +43,8 @@ pub enum Letter {
     Leave(oneshot::Sender<()>),
 }
 
-/// What the task works with.
-#[derive(Debug)]
+/// What the task works with. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Parts {
     /// The clocks.
     pub clock: Clock,
@@ -84,6 +84,17 @@ pub struct Ways {
     pub me: watch::Receiver<Member>,
     /// Whom to have a stream with.
     pub roster: SharedRoster,
+}
+
+impl Ways {
+    /// Tells the others that this gateway stops. Resolves once they were told, or after this long.
+    pub async fn leave(&self, patience: Duration) {
+        let (told, others_know) = oneshot::channel();
+        if self.letters.try_send(Letter::Leave(told)).is_ok() {
+            // An error is an end as well.
+            let _ = tokio::time::timeout(patience, others_know).await;
+        }
+    }
 }
 
 impl MembershipTask {
