@@ -57,12 +57,13 @@ impl Dialer {
                 }
             }
             tokio::select! {
+                biased;
+                () = &mut stopping => return,
                 changed = roster.changed() => if changed.is_err() {
                     // The list is final.
                     (&mut stopping).await;
                     return;
                 },
-                () = &mut stopping => return,
             }
         }
     }
@@ -74,22 +75,24 @@ impl Dialer {
         let mut peer = None;
         loop {
             tokio::select! {
-                heard = self.dial(&address, &mut peer) => {
+                biased;
+                () = &mut stopping => return,
+                heard = self.dial(&address, &mut peer, &stop) => {
                     wait = if heard { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
                 }
-                () = stop.cancelled() => return,
-                () = &mut stopping => return,
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                biased;
                 () = stop.cancelled() => return,
                 () = &mut stopping => return,
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// One stream, from the call to its end. Returns whether the peer was heard.
-    async fn dial(&self, address: &str, peer: &mut Option<NodeId>) -> bool {
+    /// One stream, from the call to its end, which comes at once when it is to stop; the presence task learns of it
+    /// either way. Returns whether the peer was heard.
+    async fn dial(&self, address: &str, peer: &mut Option<NodeId>, stop: &CancellationToken) -> bool {
         if let Some(peer) = peer.clone()
             && self.presence.ask(move |state| state.node.link_to(&peer).is_some()).await == Some(true)
         {
@@ -101,7 +104,12 @@ impl Dialer {
             return false;
         };
         let opened = self.streams.open(true, Meter::default()).await;
-        let response = PresenceClient::new(dialled(channel, &opened.meter)).sync(encode(opened.outbound)).await;
+        let mut client = PresenceClient::new(dialled(channel, &opened.meter));
+        let response = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(tonic::Status::cancelled("it is not to be dialled any more")),
+            response = client.sync(encode(opened.outbound)) => response,
+        };
         let inbound = match response {
             Ok(response) => response.into_inner(),
             Err(status) => {
@@ -123,7 +131,18 @@ impl Dialer {
                 *peer = Some(greeter);
             }
         });
-        let why = self.streams.read(opened.link, &opened.meter, noted, opened.hang_up, speaker).await;
+        let why = {
+            let read = self.streams.read(opened.link, &opened.meter, noted, opened.hang_up.clone(), speaker);
+            tokio::pin!(read);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    opened.hang_up.cancel();
+                    read.await
+                }
+                why = &mut read => why,
+            }
+        };
         tracing::debug!(address, why, "a stream to a peer has ended");
         heard
     }
