@@ -5,12 +5,14 @@
 
 mod bars;
 mod command;
+mod found;
 pub mod leaving;
 mod state;
 
 pub use command::{Barred, Command, Link, Presence};
 pub use state::State;
 
+use self::found::Found;
 use self::leaving::{Draining, Gathering};
 use crate::admission::Gate;
 use crate::clock::Clock;
@@ -105,7 +107,8 @@ impl PresenceTask {
         let Outlets { journal, errands, live, refusals } = outlets;
         let (mailboxes, links, ended) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (bars, said) = (Bars::default(), BTreeMap::new());
-        let state = State { node, clock, gate, bars, mailboxes, links, ended, said };
+        let found = Found::default();
+        let state = State { node, clock, gate, bars, mailboxes, links, ended, said, found };
         Self {
             state,
             commands,
@@ -223,6 +226,7 @@ impl PresenceTask {
             Command::Hand { record, recall, reply } => {
                 let _ = reply.send(self.state.hand(&record, recall));
             }
+            Command::Found(sight) => self.state.found.note(self.state.clock.now(), *sight),
             Command::Ask(question) => question(&self.state),
             Command::Context(request) => self.tell_context(request),
             Command::Gathered(conn) => self.gathered(conn),
@@ -247,7 +251,7 @@ impl PresenceTask {
         if let Verdict::Refused { backoff } = self.state.gate.ask(self.state.clock.now(), class, room) {
             return refuse(&mailbox, RejectCause::Congestion, backoff, "too many vehicles attach at once");
         }
-        if self.state.sight(&request.vehicle).is_none_or(|sight| sight.age > SNAPSHOT_AFTER) {
+        if self.state.seen(&request.vehicle).is_none_or(|sight| sight.age > SNAPSHOT_AFTER) {
             self.back.insert(conn);
         }
         self.state.mailboxes.insert(conn, mailbox);
@@ -393,7 +397,7 @@ impl PresenceTask {
         if let Some(timeline) = &mut self.timeline {
             timeline.changed(self.state.node.view(), vehicle, self.state.clock.wall());
         }
-        match self.state.sight(vehicle) {
+        match self.state.seen(vehicle) {
             Some(sight) => {
                 self.vanished.remove(vehicle);
                 self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::vehicle(&sight))));
@@ -409,7 +413,7 @@ impl PresenceTask {
             timeline.tick(self.state.node.view(), self.state.clock.wall());
         }
         for vehicle in std::mem::take(&mut self.vanished) {
-            if self.state.sight(&vehicle).is_none() {
+            if self.state.seen(&vehicle).is_none() {
                 self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::unknown(&vehicle))));
             }
         }

@@ -116,7 +116,7 @@ fn read_transition(row: &SqliteRow, vehicle: &VehicleId) -> sqlx::Result<Transit
         session: SessionId(row.try_get::<i64, _>(6)? as u64),
         state: row.try_get(7)?,
         cause: row.try_get(8)?,
-        cell: row.try_get::<Option<i64>, _>(9)?.and_then(|cell| Cell::from_index(cell as u64)),
+        cell: row.try_get::<Option<i64>, _>(9)?.and_then(|cell| Cell::from_told(cell as u64)),
         flags: row.try_get(10)?,
     })
 }

@@ -17,6 +17,7 @@ pub mod orders;
 pub mod peer;
 mod rest;
 mod scan;
+pub mod sight;
 pub mod telemetry;
 mod uplink;
 

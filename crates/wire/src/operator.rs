@@ -17,8 +17,8 @@ mod telemetry;
 mod timeline;
 
 pub use cluster::{
-    Agreement, Audit, GatewayLoad, GatewayView, HeldLog, LogAgreement, PeerLink, Said, SeenGateway, SilentGateway,
-    Views,
+    Agreement, Audit, GatewayLoad, GatewayView, HeldLog, LogAgreement, LogScope, PeerLink, Said, SeenGateway,
+    SilentGateway, Views,
 };
 pub use command::{
     CommandInfo, CommandList, CommandPolicy, CommandState, CommandStepInfo, Durability, NewCommand, NewPage,

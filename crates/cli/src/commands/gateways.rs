@@ -4,7 +4,9 @@ use clap::Args;
 use comfy_table::Color;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use waygate_wire::operator::{Agreement, Gateway, GatewayStatus, GatewayView, LogAgreement, SeenGateway, Views};
+use waygate_wire::operator::{
+    Agreement, Gateway, GatewayStatus, GatewayView, LogAgreement, LogScope, SeenGateway, Views,
+};
 
 use crate::api::Api;
 use crate::args::AskArgs;
@@ -194,13 +196,21 @@ fn agreements(logs: &[LogAgreement]) -> Grid {
             Agreement::Differs => ("differ".to_owned(), Color::DarkRed),
         };
         grid.row(vec![
-            Field::new(&log.owner),
+            Field::new(log_name(&log.owner, log.scope)),
             Field::new(log.incarnation.0.to_string()),
             Field::new(words::count(log.head.0)),
             Field::new(copies).coloured(colour),
         ]);
     }
     grid
+}
+
+/// Whose log, and that it is the one for other regions.
+fn log_name(owner: &str, scope: LogScope) -> String {
+    match scope {
+        LogScope::Detail => owner.to_owned(),
+        LogScope::Directory => format!("{owner}, directory"),
+    }
 }
 
 /// One row a copy of a log.
@@ -217,10 +227,13 @@ fn copies(views: &Views) -> Grid {
     ]);
     for log in &views.logs {
         for view in &views.views {
-            let same = view.logs.iter().filter(|held| held.owner == log.owner && held.incarnation == log.incarnation);
+            let same = view
+                .logs
+                .iter()
+                .filter(|held| (&held.owner, held.incarnation, held.scope) == (&log.owner, log.incarnation, log.scope));
             for held in same {
                 grid.row(vec![
-                    Field::new(&held.owner),
+                    Field::new(log_name(&held.owner, held.scope)),
                     Field::new(held.incarnation.0.to_string()),
                     Field::new(&view.seen_by),
                     Field::new(words::count(held.head.0)),

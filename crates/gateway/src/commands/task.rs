@@ -11,6 +11,7 @@ use crate::journal::Job;
 use crate::live::{Change, Event as LiveEvent};
 use crate::peers::channels::Channels;
 use crate::peers::commands as calls;
+use crate::peers::lookup::Lookup;
 use crate::peers::moment::PeerClock;
 use crate::presence::{self, Presence, State};
 use crate::tasks::Tasks;
@@ -21,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use waygate_core::command::CommandId;
 use waygate_core::commands::{Action, Answer, Ask, Commands, Event, Outcome, Record, Sighting};
+use waygate_core::homes::Shard;
 use waygate_core::id::{NodeId, RegionId, VehicleId};
 use waygate_core::view::{Known, Liveness, Sight};
 use waygate_store::Write;
@@ -34,6 +36,12 @@ const CALLS_WAITING_MAX: usize = 4096;
 
 /// How often peers are looked at, beside when one is found or lost.
 const PEERS: Duration = Duration::from_secs(1);
+
+/// How often a vehicle that this region does not keep is looked for, as long as a command to it is open.
+const SEARCH: Duration = Duration::from_secs(5);
+
+/// Such vehicles that are looked for at once; the others are next.
+const SEARCHES_MAX: usize = 64;
 
 /// Vehicles asked for at once, so that the presence task never serves one question for long.
 const ASKED_MAX: usize = 1024;
@@ -77,6 +85,10 @@ pub struct CommandsTask {
     next_ask: u64,
     urls: BTreeMap<NodeId, String>,
     lines: BTreeMap<NodeId, Line>,
+    lookup: Lookup,
+    searches: Arc<Semaphore>,
+    /// The vehicle that was looked for last when there was room for no more.
+    searched: Option<VehicleId>,
 }
 
 /// The calls to one peer: one that does not answer holds none of the others up.
@@ -100,7 +112,11 @@ impl Default for Line {
 impl CommandsTask {
     /// A task over a machine that knows nothing yet.
     pub fn new(me: NodeId, region: RegionId, means: Means, desk: Desk) -> Self {
+        let lookup = Lookup { presence: means.presence.clone(), channels: means.channels.clone() };
         Self {
+            lookup,
+            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
+            searched: None,
             machine: Commands::new(me.clone(), region),
             me,
             means,
@@ -123,6 +139,8 @@ impl CommandsTask {
         }
         let mut peers = tokio::time::interval(PEERS);
         peers.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut search = tokio::time::interval(SEARCH);
+        search.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.look_at_all().await;
         loop {
             let deadline = self.machine.next_deadline().map(|at| self.means.clock.instant(at));
@@ -134,6 +152,7 @@ impl CommandsTask {
                 }
                 event = live.recv() => self.shown(event, &mut live).await,
                 _ = peers.tick() => self.look_at_peers().await,
+                _ = search.tick() => self.search(self.machine.vehicles().cloned().collect()).await,
                 () = presence::sleep_until(deadline), if deadline.is_some() => self.apply(Event::DeadlineReached),
                 letter = letters.recv() => match letter {
                     Some(letter) => self.read(letter).await,
@@ -155,7 +174,9 @@ impl CommandsTask {
                 let sighting = self.sighting(&order.vehicle).await;
                 let (wall, random) = (self.means.clock.wall(), u128::from_le_bytes(random));
                 let ask = self.asked(reply);
+                let vehicle = order.vehicle.clone();
                 self.apply(Event::Taken { order, sighting, wall, random, ask });
+                self.search(vec![vehicle]).await;
             }
             Letter::Cancel(id, reply) => {
                 let ask = self.asked(reply);
@@ -228,6 +249,37 @@ impl CommandsTask {
             for (sighting, vehicle) in seen.await.unwrap_or_default() {
                 self.apply(Event::VehicleSeen(vehicle, sighting));
             }
+        }
+    }
+
+    /// Looks for those that this region does not keep.
+    async fn search(&mut self, vehicles: Vec<VehicleId>) {
+        if vehicles.is_empty() {
+            return;
+        }
+        let after = self.searched.take();
+        let elsewhere = self.means.presence.ask(move |state| {
+            let view = state.node.view();
+            let kept = |vehicle: &VehicleId| view.interest().is_none_or(|interest| interest.has(Shard::of(vehicle)));
+            vehicles.into_iter().filter(|vehicle| !kept(vehicle) && state.seen(vehicle).is_none()).collect::<Vec<_>>()
+        });
+        let mut elsewhere = elsewhere.await.unwrap_or_default();
+        // Each has its turn.
+        let next = elsewhere.iter().position(|vehicle| after.as_ref().is_some_and(|after| vehicle > after));
+        elsewhere.rotate_left(next.unwrap_or_default());
+        for vehicle in elsewhere {
+            let Ok(place) = self.searches.clone().try_acquire_owned() else { return };
+            self.searched = Some(vehicle.clone());
+            let (lookup, desk) = (self.lookup.clone(), self.desk.clone());
+            let stopping = self.means.tasks.stopping();
+            self.means.tasks.spawn_small(async move {
+                let _place = place;
+                let search = async {
+                    let sight = lookup.find(&vehicle).await.and_then(|answer| answer.sight);
+                    desk.happened(Event::VehicleSeen(vehicle, sighting_of(sight))).await;
+                };
+                tokio::select! { () = search => {}, () = stopping => {} }
+            });
         }
     }
 
@@ -369,7 +421,11 @@ impl CommandsTask {
 
 /// How a vehicle is seen, as far as commands are concerned.
 fn sighting(state: &State, vehicle: &VehicleId) -> Sighting {
-    match state.sight(vehicle) {
+    sighting_of(state.sight(vehicle))
+}
+
+fn sighting_of(sight: Option<Sight>) -> Sighting {
+    match sight {
         Some(Sight { stale: None, known: Known::Online, owner, epoch, .. }) => Sighting::Connected { owner, epoch },
         Some(Sight { stale: None, known: Known::Idle | Known::Asleep, wake, .. }) if !wake.is_empty() => {
             Sighting::Wakeable

@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod commands;
+mod elsewhere;
 pub mod enrolment;
 pub mod health;
 pub mod history;

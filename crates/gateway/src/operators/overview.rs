@@ -7,7 +7,7 @@ use crate::peers::overview::Asked;
 use axum::Json;
 use axum::extract::State;
 use std::collections::BTreeMap;
-use waygate_wire::operator::{Agreement, GatewayView, HeldLog, LogAgreement, SilentGateway, U64Text, Views};
+use waygate_wire::operator::{Agreement, GatewayView, HeldLog, LogAgreement, LogScope, SilentGateway, U64Text, Views};
 use waygate_wire::proto;
 
 /// `GET /v1/gateways`
@@ -56,33 +56,45 @@ impl Operators {
     }
 }
 
+/// Whose log, in which life, of what.
+type Written<'a> = (&'a str, u64, LogScope);
+
+/// Who holds a copy, and the copy.
+type Copied<'a> = (&'a str, &'a HeldLog);
+
 /// Whether these views hold the same of every log.
 fn agreements(views: &[GatewayView]) -> Vec<LogAgreement> {
-    let mut held: BTreeMap<(&str, u64), Vec<(&str, &HeldLog)>> = BTreeMap::new();
+    let mut held: BTreeMap<Written<'_>, Vec<Copied<'_>>> = BTreeMap::new();
     for view in views {
         for log in &view.logs {
-            held.entry((&log.owner, log.incarnation.0)).or_default().push((&view.seen_by, log));
+            held.entry((&log.owner, log.incarnation.0, log.scope)).or_default().push((&view.seen_by, log));
         }
     }
     // What an owner said in earlier lives need not be held by who came later.
     let mut present: BTreeMap<&str, u64> = BTreeMap::new();
-    for (owner, incarnation) in held.keys() {
+    for (owner, incarnation, _) in held.keys() {
         present.insert(owner, *incarnation);
     }
-    let agreement = |((owner, incarnation), copies): (&(&str, u64), &Vec<(&str, &HeldLog)>)| {
+    let region = |gateway: &str| views.iter().find(|view| view.seen_by == gateway).map(|view| view.region.as_str());
+    let agreement = |((owner, incarnation, scope), copies): (&Written<'_>, &Vec<Copied<'_>>)| {
         let head = copies.iter().map(|(_, log)| log.head.0).max().unwrap_or_default();
         // A log in which nothing was said yet is held by its owner alone.
         let whole =
             |viewer: &str| head == 0 || copies.iter().any(|(holder, log)| *holder == viewer && log.head.0 == head);
         let holds = |viewer: &str| copies.iter().any(|(holder, _)| *holder == viewer);
-        let expected = |viewer: &str| present.get(owner) == Some(incarnation) || holds(viewer);
+        // Where there is a directory, detail stays in its region.
+        let abroad = held.contains_key(&(owner, *incarnation, LogScope::Directory));
+        let kept = |viewer: &str| *scope == LogScope::Directory || !abroad || region(viewer) == region(owner);
+        let expected = |viewer: &str| (present.get(owner) == Some(incarnation) && kept(viewer)) || holds(viewer);
         let viewers = views.iter().map(|view| view.seen_by.as_str());
         let behind: Vec<_> = viewers.filter(|v| expected(v) && !whole(v)).map(str::to_owned).collect();
         let mut contents: BTreeMap<u64, (u64, &str)> = BTreeMap::new();
-        let differs = copies.iter().any(|(_, log)| {
-            let content = (log.live, log.digest.as_str());
-            *contents.entry(log.head.0).or_insert(content) != content
-        });
+        // Of the directory each holds its part.
+        let differs = *scope == LogScope::Detail
+            && copies.iter().any(|(_, log)| {
+                let content = (log.live, log.digest.as_str());
+                *contents.entry(log.head.0).or_insert(content) != content
+            });
         let agreement = match (differs, behind.is_empty()) {
             (true, _) => Agreement::Differs,
             (false, true) => Agreement::Equal,
@@ -90,7 +102,7 @@ fn agreements(views: &[GatewayView]) -> Vec<LogAgreement> {
         };
         let incarnation = U64Text(*incarnation);
         let head = U64Text(head);
-        LogAgreement { owner: (*owner).to_owned(), incarnation, agreement, head, behind }
+        LogAgreement { owner: (*owner).to_owned(), incarnation, scope: *scope, agreement, head, behind }
     };
     held.iter().map(agreement).collect()
 }

@@ -1,7 +1,7 @@
 use super::agreements;
 use waygate_core::time::Wall;
 use waygate_wire::operator::{
-    Agreement, GatewayLoad, GatewayView, HeldLog, Instant, LogAgreement, U64Text, ViewStatus,
+    Agreement, GatewayLoad, GatewayView, HeldLog, Instant, LogAgreement, LogScope, U64Text, ViewStatus,
 };
 
 /// A copy: owner, incarnation, head, digest.
@@ -16,6 +16,7 @@ fn view(seen_by: &str, copies: &[Copy]) -> GatewayView {
         live: 1,
         tombstones: 0,
         digest: format!("{digest:016x}"),
+        scope: LogScope::Detail,
     };
     GatewayView {
         seen_by: seen_by.to_owned(),

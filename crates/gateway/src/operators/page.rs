@@ -11,6 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use waygate_core::id::VehicleId;
 use waygate_core::limits::SIGNALS_MAX;
@@ -68,7 +69,7 @@ pub async fn snapshot(
         Place::Unheard(node) => {
             return Err(conflict(format!("{vehicle} was last served by {node}, which is not heard")));
         }
-        Place::Unknown => return Err(operators.unknown(&vehicle).await?),
+        Place::Unknown => return Err(operators.unknown(&vehicle, BTreeSet::new()).await?),
     };
     if !requested {
         let way = format!("page it first: POST /v1/vehicles/{vehicle}/page");
@@ -90,8 +91,9 @@ pub(super) fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Pro
 impl Operators {
     /// Where a vehicle is served; a problem if there is no record of it.
     async fn place(&self, vehicle: &VehicleId) -> Result<Place, Problem> {
+        let silent = self.lookup().find(vehicle).await.ok_or_else(Problem::stopping)?.silent;
         match Place::find(&self.presence, vehicle).await.ok_or_else(Problem::stopping)? {
-            Place::Unknown => Err(self.unknown(vehicle).await?),
+            Place::Unknown => Err(self.unknown(vehicle, silent).await?),
             place @ (Place::Here | Place::There(..) | Place::Unheard(_)) => Ok(place),
         }
     }

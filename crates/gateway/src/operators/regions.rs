@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use std::collections::BTreeMap;
 use waygate_wire::operator::{Gateway, GatewayView, Region, Regions, StateCounts};
+use waygate_wire::proto;
 
 /// `GET /v1/regions`
 pub async fn list(State(operators): State<Operators>) -> Result<Json<Regions>, Problem> {
@@ -16,8 +17,21 @@ pub async fn list(State(operators): State<Operators>) -> Result<Json<Regions>, P
 impl Operators {
     /// What this gateway knows of every other; `None` if it stops.
     pub async fn regions(&self) -> Option<Regions> {
-        self.own_view().await.map(gateway_view).map(by_region)
+        let view = self.own_view().await?;
+        let counts = self.counted_elsewhere(&view).await?;
+        Some(by_region(gateway_view(told(view, &counts))))
     }
+}
+
+/// With what other gateways count themselves, where this one does not keep all of their vehicles.
+fn told(mut view: proto::ViewReply, counts: &BTreeMap<String, proto::Tally>) -> proto::ViewReply {
+    for seen in &mut view.gateways {
+        let id = seen.node.as_ref().map(|node| node.id.as_str()).unwrap_or_default();
+        if let Some(count) = counts.get(id) {
+            seen.vehicles = Some(*count);
+        }
+    }
+    view
 }
 
 /// The same, by region.

@@ -15,6 +15,7 @@ use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tonic::service::Routes;
 use waygate_wire::proto::commands_server::CommandsServer;
+use waygate_wire::proto::directory_server::DirectoryServer;
 use waygate_wire::proto::enrolment_server::EnrolmentServer;
 use waygate_wire::proto::overview_server::OverviewServer;
 use waygate_wire::proto::paging_server::PagingServer;
@@ -30,6 +31,7 @@ pub fn router(operators: Operators, peers: Routes, names: Names, gate: Gate, lis
     let service = operators.own.clone();
     let grpc = peers
         .add_service(EnrolmentServer::new(service.clone()))
+        .add_service(DirectoryServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(TimelineServer::new(service.clone()))
         .add_service(PagingServer::new(service.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(CommandsServer::new(operators.commands.clone()))

@@ -8,8 +8,8 @@ use waygate_core::membership::{Standing, Vitals};
 use waygate_core::time::{Millis, Wall};
 use waygate_core::view::{Liveness, NodeStatus, Tally};
 use waygate_wire::operator::{
-    self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, PeerLink, Said, SeenGateway,
-    StateCounts, U64Text, ViewStatus,
+    self, Audit, Gateway, GatewayLoad, GatewayStatus, GatewayView, HeldLog, Instant, LogScope, PeerLink, Said,
+    SeenGateway, StateCounts, U64Text, ViewStatus,
 };
 use waygate_wire::peer::{node_to_proto, scope_to_proto};
 use waygate_wire::proto;
@@ -193,6 +193,10 @@ fn counts(tally: proto::Tally) -> StateCounts {
 }
 
 fn held_log(log: proto::HeldLog) -> HeldLog {
+    let scope = match log.scope() {
+        proto::LogScope::Detail => LogScope::Detail,
+        proto::LogScope::Directory => LogScope::Directory,
+    };
     HeldLog {
         owner: log.owner,
         incarnation: U64Text(log.incarnation),
@@ -200,6 +204,7 @@ fn held_log(log: proto::HeldLog) -> HeldLog {
         floor: U64Text(log.floor),
         live: log.live,
         tombstones: log.tombstones,
+        scope,
         digest: format!("{:016x}", log.digest),
     }
 }

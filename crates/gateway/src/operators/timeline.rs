@@ -84,9 +84,8 @@ pub async fn list(
     let missing_regions: Vec<String> = missing.into_iter().collect();
     let (records, next) = merge(answers, cursor.as_ref(), limit);
     if records.is_empty() && cursor.is_none() {
-        let asked = vehicle.clone();
-        let known = operators.presence.ask(move |state| state.sight(&asked).is_some()).await;
-        if !known.ok_or_else(Problem::stopping)? {
+        let known = operators.lookup().find(&vehicle).await.ok_or_else(Problem::stopping)?.sight.is_some();
+        if !known {
             let detail = format!("no gateway that answered knows a vehicle {vehicle}");
             return Err(Problem::new(StatusCode::NOT_FOUND, detail).missing(missing_regions));
         }

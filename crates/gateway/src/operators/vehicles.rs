@@ -9,6 +9,7 @@ use super::query::{Parameters, VEHICLES_MAX, vehicle_id};
 use super::router::GRPC_MESSAGE_BYTES_MAX;
 use super::shape;
 use crate::feed::Place;
+use crate::peers::lookup::{Answer, Lookup};
 use crate::peers::membership::Membership;
 use crate::peers::place::{Area, from_proto};
 use crate::presence::State as PresenceState;
@@ -18,8 +19,9 @@ use axum::extract::{Path, RawQuery, State};
 use futures_util::future::join_all;
 use http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use waygate_core::id::VehicleId;
+use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::time::Wall;
 use waygate_core::view::{AgeKind, Liveness, Sight};
 use waygate_wire::operator::{self, Instant, SignalReading, VehicleDetail, VehicleList, ViewStatus};
@@ -34,14 +36,14 @@ const SCAN: usize = 2048;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-struct Filter {
-    states: Vec<operator::State>,
-    regions: Vec<String>,
-    text: Option<String>,
+pub(super) struct Filter {
+    pub states: Vec<operator::State>,
+    pub regions: Vec<String>,
+    pub text: Option<String>,
 }
 
 impl Filter {
-    fn keeps(&self, sight: &Sight) -> bool {
+    pub fn keeps(&self, sight: &Sight) -> bool {
         let shown = if sight.stale.is_some() { operator::State::Stale } else { shape::state(sight.known) };
         let region = sight.region.as_ref().map(|region| region.as_str());
         (self.states.is_empty() || self.states.contains(&shown))
@@ -52,10 +54,10 @@ impl Filter {
 
 /// A page of sights in the order of their ids.
 #[derive(Debug, Default)]
-struct Found {
-    sights: Vec<Sight>,
-    next: Option<VehicleId>,
-    total: Option<u64>,
+pub(super) struct Found {
+    pub sights: Vec<Sight>,
+    pub next: Option<VehicleId>,
+    pub total: Option<u64>,
 }
 
 /// `GET /v1/vehicles`
@@ -71,8 +73,9 @@ pub async fn list(State(operators): State<Operators>, RawQuery(query): RawQuery)
     let areas: Vec<Area> = bbox.into_iter().chain(near).collect();
     let peers = operators.peers().await?;
     let (found, positions, missing) = if areas.is_empty() {
-        let found = operators.find(filter, after, limit).await?;
-        let (positions, missing) = operators.positions(&found.sights, &peers).await;
+        let (found, unheard) = operators.list(filter, after, limit, &peers).await?;
+        let (positions, mut missing) = operators.positions(&found.sights, &peers).await;
+        missing.extend(unheard);
         (found, positions, missing)
     } else {
         operators.find_in(filter, areas, after, limit, &peers).await?
@@ -90,13 +93,13 @@ pub async fn one(
 ) -> Result<Json<VehicleDetail>, Problem> {
     let vehicle = vehicle_id(id)?;
     Parameters::read(query.as_deref())?.done()?;
-    let asked = vehicle.clone();
-    let sight = operators.presence.ask(move |state| state.sight(&asked)).await.ok_or_else(Problem::stopping)?;
+    let Answer { sight, silent } = operators.lookup().find(&vehicle).await.ok_or_else(Problem::stopping)?;
     let Some(sight) = sight else {
-        return Err(operators.unknown(&vehicle).await?);
+        return Err(operators.unknown(&vehicle, silent).await?);
     };
     let peers = operators.peers().await?;
-    let (positions, missing) = operators.positions(std::slice::from_ref(&sight), &peers).await;
+    let (positions, mut missing) = operators.positions(std::slice::from_ref(&sight), &peers).await;
+    missing.extend(silent);
     let told = positions.get(&vehicle);
     Ok(Json(VehicleDetail {
         vehicle: with_position(&sight, told),
@@ -160,9 +163,14 @@ impl Operators {
         peers.await.ok_or_else(Problem::stopping)
     }
 
-    /// The answer about a vehicle that there is no record of.
-    pub(super) async fn unknown(&self, vehicle: &VehicleId) -> Result<Problem, Problem> {
-        let missing = self.peers().await?.view(BTreeSet::new()).missing_regions;
+    /// The way to look for a vehicle.
+    pub(super) fn lookup(&self) -> Lookup {
+        Lookup { presence: self.presence.clone(), channels: self.channels.clone() }
+    }
+
+    /// The answer about a vehicle that there is no record of, nor at anyone but these regions.
+    pub(super) async fn unknown(&self, vehicle: &VehicleId, silent: BTreeSet<String>) -> Result<Problem, Problem> {
+        let missing = self.peers().await?.view(silent).missing_regions;
         let detail = match missing.as_slice() {
             [] => format!("no gateway knows a vehicle {vehicle}"),
             regions => format!("{vehicle} is not known here, and {} cannot be asked", regions.join(", ")),
@@ -171,16 +179,23 @@ impl Operators {
     }
 
     /// A page of vehicles from the view.
-    async fn find(&self, filter: Filter, mut after: Option<VehicleId>, limit: usize) -> Result<Found, Problem> {
+    /// Of gateways named in `told` they are left out: these told of them themselves.
+    pub(super) async fn find(
+        &self,
+        filter: Filter,
+        mut after: Option<VehicleId>,
+        limit: usize,
+        told: Arc<BTreeSet<NodeId>>,
+    ) -> Result<Found, Problem> {
         let counting = after.is_none();
         let mut found = Found { total: counting.then_some(0), ..Found::default() };
         loop {
-            let (filter, from) = (filter.clone(), after.clone());
+            let (filter, from, told) = (filter.clone(), after.clone(), told.clone());
             let room = limit.saturating_sub(found.sights.len());
             let scanned = self.presence.ask(move |state| {
                 let (mut kept, mut matches) = (Vec::new(), 0);
                 let next = state.scan(from.as_ref(), SCAN, |sight| {
-                    if filter.keeps(&sight) {
+                    if filter.keeps(&sight) && !told.contains(&sight.owner) {
                         matches += 1;
                         if kept.len() <= room {
                             kept.push(sight);
@@ -226,7 +241,7 @@ impl Operators {
             after: after.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default(),
         };
         let own = self.own.latest_in(first, after.clone(), VEHICLES_MAX).await;
-        let (mut replies, missing) = self.ask_all(&request, peers).await;
+        let (mut replies, mut missing) = self.ask_all(&request, peers).await;
         replies.push(own);
         // Beyond the last vehicle of a reply that was cut short, nothing is known yet.
         let cut = replies.iter().filter(|reply| reply.more).filter_map(|reply| reply.positions.last());
@@ -244,7 +259,13 @@ impl Operators {
             .presence
             .ask(move |state| vehicles.iter().filter_map(|vehicle| state.sight(vehicle)).collect::<Vec<_>>());
         let mut sights = sights.await.ok_or_else(Problem::stopping)?;
+        let known: BTreeSet<_> = sights.iter().map(|sight| sight.vehicle.clone()).collect();
+        let unknown: Vec<_> = told.keys().filter(|vehicle| !known.contains(*vehicle)).cloned().collect();
+        let elsewhere = self.seen_elsewhere(unknown, peers).await?;
+        missing.extend(elsewhere.silent);
+        sights.extend(elsewhere.sights);
         sights.retain(|sight| filter.keeps(sight));
+        sights.sort_by(|a, b| a.vehicle.cmp(&b.vehicle));
         let next = if sights.len() > limit {
             sights.truncate(limit);
             sights.last().map(|sight| sight.vehicle.clone())

@@ -3,10 +3,12 @@
 pub mod channels;
 pub mod commands;
 pub mod dialer;
+pub mod directory;
 pub mod enrolment;
 pub mod gate;
 pub mod handover;
 pub mod history;
+pub mod lookup;
 pub mod membership;
 pub mod meter;
 pub mod moment;

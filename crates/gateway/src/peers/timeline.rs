@@ -94,7 +94,7 @@ fn from_proto(vehicle: &VehicleId, entry: proto::TimelineEntry) -> Option<Transi
         session: SessionId(entry.session),
         state: u8::try_from(entry.state).ok()?,
         cause: entry.cause,
-        cell: Cell::from_index(entry.cell),
+        cell: Cell::from_told(entry.cell),
         // Bits beyond these are of a later version.
         flags: (entry.flags & 0xff) as u8,
     })

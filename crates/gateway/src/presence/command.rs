@@ -18,7 +18,7 @@ use waygate_core::message::{AttachRequest, Downlink, Suspend};
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
 use waygate_core::time::Millis;
-use waygate_core::view::NodeInfo;
+use waygate_core::view::{NodeInfo, Sight};
 
 /// Something for the presence task.
 pub enum Command {
@@ -70,6 +70,8 @@ pub enum Command {
         /// How it went.
         reply: oneshot::Sender<Outcome>,
     },
+    /// A vehicle that is not kept here was looked for and found.
+    Found(Box<Sight>),
     /// A question.
     Ask(Box<dyn FnOnce(&State) + Send>),
     /// The gateway is about to stop: vehicles are sent elsewhere over this time, and it is told when all have left.

@@ -1,6 +1,7 @@
 //! What the presence task owns, as it is asked about.
 
 use super::Link;
+use super::found::Found;
 use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::mailbox::{Letter, Mailbox};
@@ -34,11 +35,18 @@ pub struct State {
     pub(super) ended: BTreeMap<NodeId, Passed>,
     /// What each gateway said last of itself, this one among them; as many as are members.
     pub(super) said: BTreeMap<NodeId, Vitals>,
+    /// Vehicles that are not kept here and were looked for.
+    pub(super) found: Found,
 }
 
 impl State {
-    /// What is shown of a vehicle.
+    /// What is shown of a vehicle; of one that is not kept here, what others showed lately.
     pub fn sight(&self, vehicle: &VehicleId) -> Option<Sight> {
+        self.seen(vehicle).or_else(|| self.found.sight(self.clock.now(), vehicle))
+    }
+
+    /// What this gateway knows of a vehicle by itself.
+    pub fn seen(&self, vehicle: &VehicleId) -> Option<Sight> {
         self.node.view().sight(self.clock.now(), vehicle).map(|sight| self.measured(sight))
     }
 

@@ -75,6 +75,19 @@ pub struct HeldLog {
     pub tombstones: u64,
     /// Over the content without tombstones, 16 hexadecimal digits: equal for equal content.
     pub digest: String,
+    /// How much it says of them.
+    pub scope: LogScope,
+}
+
+/// How much a log says of its vehicles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogScope {
+    /// Every change.
+    #[default]
+    Detail,
+    /// For other regions, where home regions are configured: changes of state. Each region holds the part that it keeps.
+    Directory,
 }
 
 /// How much a gateway has to do.
@@ -141,6 +154,8 @@ pub struct LogAgreement {
     pub owner: String,
     /// In which of its lives.
     pub incarnation: U64Text,
+    /// How much it says.
+    pub scope: LogScope,
     /// Whether they agree.
     pub agreement: Agreement,
     /// How far it goes where it is held furthest.
