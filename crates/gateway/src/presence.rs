@@ -412,6 +412,7 @@ impl PresenceTask {
         if let Some(timeline) = &mut self.timeline {
             timeline.tick(self.state.node.view(), self.state.clock.wall());
         }
+        metrics::gauge!("waygate_peers_with_other_homes").set(self.state.peers_with_other_homes().count() as f64);
         for vehicle in std::mem::take(&mut self.vanished) {
             if self.state.seen(&vehicle).is_none() {
                 self.live.publish(Change::Vehicle(Box::new(crate::operators::shape::unknown(&vehicle))));
@@ -424,7 +425,13 @@ impl PresenceTask {
         if let Some(status) = self.state.node.view().node(node) {
             let (region, incarnation) = (&status.info.region, status.info.incarnation.0);
             match status.liveness {
-                Liveness::Alive { .. } => tracing::info!(%node, %region, incarnation, "peer is heard"),
+                Liveness::Alive { .. } => {
+                    tracing::info!(%node, %region, incarnation, "peer is heard");
+                    if self.state.peers_with_other_homes().any(|other| other == node) {
+                        let what = "peer has other [cluster] regions or homes: each looks for vehicles where they are not kept";
+                        tracing::warn!(%node, %region, "{what}; give all gateways the same list");
+                    }
+                }
                 Liveness::Lost { .. } => {
                     tracing::warn!(%node, %region, "peer is lost: its vehicles read as stale");
                 }

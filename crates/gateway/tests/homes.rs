@@ -125,7 +125,6 @@ async fn a_list_goes_on_page_by_page_over_what_all_regions_keep() {
     shutdown(running).await;
 }
 
-/// Once heard by all, they differ only in what they keep.
 #[tokio::test]
 async fn a_gateway_of_another_region_lets_go_of_a_vehicle_that_came_without_its_token() {
     let (_, running): (_, Vec<Running>) = start_with(kept_in_one).await;

@@ -168,7 +168,9 @@ fn gateways_with_and_without_home_regions_tell_each_other_what_they_can() {
     let (mut a, mut b, mut now) = (plain("a", "west"), view("b", "east", 2), START);
     (0..50).for_each(|n| publish(&mut a, START, n, LiveState::Connected));
     (50..100).for_each(|n| publish(&mut b, START, n, LiveState::Idle));
-    talk(&mut now, &mut a, &mut b);
+    let stream = talk(&mut now, &mut a, &mut b);
+    assert_eq!(stream.a.homes_of_peer(), Some(homes(2).fingerprint()), "so that whoever has another list can say so");
+    assert_eq!(stream.b.homes_of_peer(), None);
     assert_eq!((shown(&a, 100).len(), shown(&b, 100).len()), (100, 100));
     equal(&a, &b, &detail("a"), &Part::Whole);
     equal(&a, &b, &detail("b"), &Part::Whole);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::credential::Bars;
+use waygate_core::homes::HomeRegions;
 use waygate_core::id::{ConnId, NodeId, VehicleId};
 use waygate_core::membership::Vitals;
 use waygate_core::message::Downlink;
@@ -62,6 +63,14 @@ impl State {
         let heard = self.mailbox_of(vehicle).map(|mailbox| mailbox.last_heard());
         let contact = heard.or_else(|| session.entry().map(|entry| entry.contact))?;
         Some(self.clock.now().since(contact))
+    }
+
+    /// Peers that were given other home regions than this gateway, or none where it has some.
+    pub(super) fn peers_with_other_homes(&self) -> impl Iterator<Item = &NodeId> {
+        let view = self.node.view();
+        let own = view.homes().map(HomeRegions::fingerprint);
+        let peers = view.nodes().map(|node| &node.info.id);
+        peers.filter(move |id| self.node.link_to(id).is_some_and(|link| link.homes_of_peer() != own))
     }
 
     /// Whether this gateway is about to stop.
