@@ -12,6 +12,7 @@ mod progress;
 mod room;
 mod shadows;
 mod sharing;
+mod telling;
 
 pub use audit::AUDIT_EVERY;
 pub use frame::{AgedEntry, Audit, Batch, Cursor, Frame, Kept};
@@ -24,6 +25,7 @@ use self::progress::{Due, Progress};
 use self::room::Waiting;
 use self::shadows::Shadows;
 use self::sharing::Sharing;
+use self::telling::{Telling, relay_after};
 use crate::homes::Part;
 use crate::id::{Incarnation, VehicleId};
 use crate::limits::SYNC_BATCH_ENTRIES_MAX;
@@ -131,6 +133,7 @@ pub struct Link {
     drain_told: bool,
     progress: BTreeMap<LogId, Progress>,
     shadows: Shadows,
+    telling: Telling,
     auditor: Auditor,
     counters: Counters,
 }
@@ -157,6 +160,7 @@ impl Link {
             drain_told: false,
             progress: BTreeMap::new(),
             shadows: Shadows::default(),
+            telling: Telling::default(),
             auditor: Auditor::default(),
             counters: Counters::default(),
         }
@@ -353,7 +357,7 @@ impl Link {
         if kept > 0 {
             let draining = view.me().draining;
             let nodes = if draining { vec![view.me().clone()] } else { Vec::new() };
-            out.push(Frame::Cursors { cursors: self.cursors(view, sharing), nodes });
+            out.push(Frame::Cursors { cursors: self.cursors(now, view, sharing), nodes });
             (self.drain_told, self.cursors_sent, self.unacked) = (draining, now, 0);
         }
         long
@@ -396,10 +400,11 @@ impl Link {
     ) -> Vec<(LogId, Part)> {
         let mut bulk = Vec::new();
         self.turn = None;
+        let grace = self.sharing(view).map(relay_after);
         for (id, part) in ids {
             let Some((log, owner)) = log_and_owner(view, id) else { continue };
             let progress = self.progress.entry(id.clone()).or_insert(Progress::at(0, now));
-            let due = progress.due(now, log, id.owner != view.me().id);
+            let due = progress.due(now, log, grace.filter(|_| id.owner != view.me().id));
             if due == Due::Bulk {
                 bulk.push((id.clone(), part.clone()));
             }
@@ -432,11 +437,12 @@ impl Link {
         let mut share = most.min(*left);
         self.bulk_waits = !ids.is_empty() && share == 0;
         let mut sent = true;
+        let grace = self.sharing(view).map(relay_after);
         while std::mem::take(&mut sent) {
             for (id, part) in ids {
                 let Some((log, owner)) = log_and_owner(view, id) else { continue };
                 let Some(progress) = self.progress.get_mut(id).filter(|_| share > 0) else { continue };
-                let batch = match progress.due(now, log, id.owner != view.me().id) {
+                let batch = match progress.due(now, log, grace.filter(|_| id.owner != view.me().id)) {
                     Due::Bulk | Due::News => progress.next(now, log, owner, part),
                     Due::Nothing | Due::Full => None,
                 };
@@ -465,6 +471,7 @@ impl Link {
             return Received::default();
         }
         self.unacked += batch.entries.len().max(1);
+        self.telling.came(&id.owner);
         self.counters.entries_received += batch.entries.len() as u64;
         let nodes_changed = view.mention(now, batch.owner);
         let (mut entries, rests) = unaged(now, batch.entries);
@@ -546,10 +553,11 @@ impl Link {
         }
     }
 
-    /// What is held of all that both ends keep. Of a part of a log, that nothing of it was said lately is told with it.
-    fn cursors(&mut self, view: &View, sharing: Sharing<'_>) -> Vec<Cursor> {
+    /// What is held of what both ends keep. Of a part of a log, that nothing of it was said lately is told with it.
+    fn cursors(&mut self, now: Mono, view: &View, sharing: Sharing<'_>) -> Vec<Cursor> {
         let mut cursors = Vec::new();
-        for log in view.logs() {
+        let whose = self.telling.next(now, view, sharing);
+        for log in view.logs().filter(|log| whose.as_ref().is_none_or(|whose| whose.contains(&log.id().owner))) {
             let Some(part) = sharing.of_both(log.id()) else { continue };
             let sends = sharing.sendable(log.id()).filter(|part| *part != Part::Whole);
             let progress = self.progress.get_mut(log.id());

@@ -1,11 +1,11 @@
 //! How far a peer is in one log, and what it should have next of it.
 
+use super::REWIND_AFTER;
 use super::frame::{Batch, aged};
-use super::{RELAY_AFTER, REWIND_AFTER};
 use crate::homes::Part;
 use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
 use crate::log::{Log, Suffix};
-use crate::time::Mono;
+use crate::time::{Millis, Mono};
 use crate::view::NodeInfo;
 
 /// What a peer lacks of a log.
@@ -63,8 +63,8 @@ impl Progress {
 
     /// Looks at what the peer lacks. What is relayed has a grace, which lasts for as long as the peer comes on without it:
     /// the owner's own stream is quicker if it stands.
-    pub fn due(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
-        let due = self.look(now, log, relayed);
+    pub fn due(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
+        let due = self.look(now, log, grace);
         match due {
             Due::Nothing | Due::News => self.ahead = None,
             Due::Bulk => self.ahead = self.ahead.or(Some(log.head())),
@@ -74,8 +74,8 @@ impl Progress {
         due
     }
 
-    fn look(&mut self, now: Mono, log: &Log, relayed: bool) -> Due {
-        let moves = now.since(self.moved) < RELAY_AFTER;
+    fn look(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
+        let waits = grace.is_some_and(|grace| now.since(self.moved) < grace);
         if self.snapshot_end.is_none_or(|end| self.sent >= end || self.held >= end) {
             self.snapshot_end = None;
             // Another has brought the peer further than this node did.
@@ -86,14 +86,14 @@ impl Progress {
                 return Due::Nothing;
             }
             let catches_up = self.ahead.is_some() && !overtaken;
-            if relayed && !catches_up && self.sent <= self.held && moves {
+            if !catches_up && self.sent <= self.held && waits {
                 return Due::Nothing;
             }
             if self.sent > self.held && now.since(self.moved) >= REWIND_AFTER {
                 self.sent = self.held;
                 self.moved = now;
             }
-        } else if relayed && self.held.max(self.rebuilding) > self.sent && moves {
+        } else if self.held.max(self.rebuilding) > self.sent && waits {
             return Due::Nothing;
         }
         if self.snapshot_end.is_some() || self.sent < log.floor() {

@@ -31,9 +31,25 @@ impl<'a> Sharing<'a> {
         Self { view, peer, interest: kept.map(|kept| &kept.interest) }
     }
 
+    /// Who is at the other end.
+    pub fn peer(&self) -> &'a NodeId {
+        &self.peer.id
+    }
+
     /// Whether both ends keep everything in detail.
     pub fn is_whole(&self) -> bool {
         self.view.interest().is_none() && self.interest.is_none()
+    }
+
+    /// Whether home regions are configured at both ends, which lie in different regions.
+    pub fn is_between_homes(&self) -> bool {
+        self.view.interest().is_some() && self.interest.is_some() && self.view.me().region != self.peer.region
+    }
+
+    /// Whether one of the ends can send the other all that it keeps of a log.
+    pub fn is_passed_on(&self, log: &LogId) -> bool {
+        let ends = self.kept_here(log).zip(self.kept_there(log));
+        ends.is_some_and(|(here, there)| here.covers(&there) || there.covers(&here))
     }
 
     /// The log in which the peer says of its vehicles what is shown here.
