@@ -14,6 +14,8 @@ const PUMP: Millis = Millis(100);
 
 #[derive(Debug, Default)]
 pub struct CatchUp {
+    /// Shards that each region is home of.
+    pub shards: Vec<usize>,
     /// Entries kept at the end.
     pub own: u64,
     pub own_directory: u64,
@@ -36,15 +38,16 @@ impl CatchUp {
 
 pub fn run(fleet: &Fleet) -> CatchUp {
     let mut done = CatchUp::default();
-    let each = fleet.vehicles_each();
+    let (kept, each) = (fleet.typical(), fleet.vehicles_each());
+    done.shards = fleet.shards();
     // What the own log takes, and what it says for others beside it.
     let begun = resident_bytes();
     let plain = Fleet { homes: None, ..Fleet { homes: fleet.homes.clone(), ..*fleet } };
-    let mut detail = plain.gateway(0);
-    (0..each).for_each(|n| plain.vehicle(0, n).go_on(START, &mut detail));
+    let mut detail = plain.gateway(kept);
+    (0..each).for_each(|n| plain.vehicle(kept, n).go_on(START, &mut detail));
     let with_detail = resident_bytes();
-    let mut home = fleet.gateway(0);
-    (0..each).for_each(|n| fleet.vehicle(0, n).go_on(START, &mut home));
+    let mut home = fleet.gateway(kept);
+    (0..each).for_each(|n| fleet.vehicle(kept, n).go_on(START, &mut home));
     let with_both = resident_bytes();
     done.per_own = (with_detail - begun) as f64 / each as f64;
     done.own = each;
@@ -55,13 +58,13 @@ pub fn run(fleet: &Fleet) -> CatchUp {
     drop(detail);
 
     let (mut first, mut last) = (None, None);
-    for n in 1..fleet.regions {
+    for (at, n) in (0..fleet.regions).filter(|n| *n != kept).enumerate() {
         let mut owner = fleet.gateway(n);
         (0..each).for_each(|v| fleet.vehicle(n, v).go_on(START, &mut owner));
         read_all(fleet, n, &mut owner, &mut home, &mut done);
         // What was freed of the one before is used again, so from the second on only what is kept grows.
         let measured = (resident_bytes(), kept_of_others(&home));
-        if n >= 2 {
+        if at >= 1 {
             first = first.or(Some(measured));
             last = Some(measured);
         }

@@ -71,6 +71,19 @@ impl Fleet {
         NodeId::new(&format!("region-{n:02}-1")).unwrap()
     }
 
+    /// How many shards each region keeps of the vehicles of others; none if everyone keeps all.
+    pub fn shards(&self) -> Vec<usize> {
+        let kept = |homes: &HomeRegions| (0..self.regions).map(|n| homes.interest(&Self::region(n)).len()).collect();
+        self.homes.as_ref().map(kept).unwrap_or_default()
+    }
+
+    /// The gateway that keeps about as many as they do on average.
+    pub fn typical(&self) -> usize {
+        let shards = self.shards();
+        let mean = shards.iter().sum::<usize>() / self.regions;
+        (0..shards.len()).min_by_key(|n| shards[*n].abs_diff(mean)).unwrap_or(0)
+    }
+
     pub fn vehicles_each(&self) -> u64 {
         self.vehicles / self.regions as u64
     }

@@ -14,6 +14,12 @@ pub fn print(plan: &Plan, catch_up: &CatchUp, steady: &[Steady]) {
     let Plan { regions, vehicles, homes, sample, seconds, .. } = plan;
     println!("{regions} regions of one gateway, {vehicles} vehicles, homes: {homes}");
     println!("\none gateway kept whole; the {} others made one after another, read, and dropped:", regions - 1);
+    if let (Some(least), Some(most)) = (catch_up.shards.iter().min(), catch_up.shards.iter().max()) {
+        let mean = catch_up.shards.iter().sum::<usize>() as f64 / catch_up.shards.len() as f64;
+        println!(
+            "  a region is home of {mean:.0} shards on average, {least} to {most}; the one kept has about the average"
+        );
+    }
     let row = |what: &str, count: u64, each: f64| {
         println!("{what:44} {count:>10} entries {each:>7.0} B each {:>9.1} MB", count as f64 * each / 1e6);
     };
@@ -74,6 +80,7 @@ fn catch_up_json(done: &CatchUp) -> Value {
         "own_entries": done.own, "own_bytes_each": done.per_own,
         "own_directory_entries": done.own_directory, "own_directory_bytes_each": done.per_own_directory,
         "entries_of_others": done.of_others, "bytes_each_of_others": done.per_other,
+        "shards_least": done.shards.iter().min(), "shards_most": done.shards.iter().max(),
         "memory_bytes": done.memory(),
         "received_bytes": done.received.all(), "received_frames": done.received.frames,
         "received_entries": done.received.entry_count, "snapshots": done.snapshots,
