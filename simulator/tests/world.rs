@@ -61,10 +61,13 @@ const REACHED: &[&str] = &[
     "late answer of the disk",
     "late goodbye",
     "late supersede",
+    "late word of a home region",
     "member down",
     "member left",
+    "nothing said of a part",
     "outlived",
     "relayed batch",
+    "relayed directory",
     "resume within the hold",
     "safe command",
     "silent peer",
@@ -74,6 +77,7 @@ const REACHED: &[&str] = &[
     "suspected member",
     "twin streams",
     "wake-up",
+    "word of a home region",
 ];
 
 /// Runs seeds one after the other; says of each that fails what was broken and how to run it again. Returns how
@@ -216,6 +220,10 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::DeafInCalm, &[Check::QuietAccusesNobody]),
         (Plant::StayOutlived, &[Check::ViewsAgree, Check::MembersAgree]),
         (Plant::NoAudits, &[Check::ViewsAgree]),
+        (Plant::KeepEverything, &[Check::KeepsItsShare]),
+        (Plant::PassOnLess, &[Check::CursorCovers]),
+        (Plant::KeepLosersIgnorant, &[Check::OneConnection, Check::ViewsAgree]),
+        (Plant::BlankAll, &[Check::CursorCovers]),
     ];
     for plant in Plant::ALL {
         assert!(expected.iter().any(|(planted, _)| planted == plant), "nothing has to catch {plant:?}");
