@@ -119,8 +119,7 @@ impl World {
                     continue;
                 };
                 // A log in which nothing was ever said is not sent.
-                let place =
-                    |view: &View| view.log(&id).map_or((0, Sum::default()), |log| (log.head(), log.sum(&part)));
+                let place = |view: &View| view.log(&id).map_or((0, Sum::default()), |log| (log.head(), log.sum(&part)));
                 if place(view) != place(own) {
                     return Some(format!("gateway {g} holds {id:?} as {:?}, it is {:?}", place(view), place(own)));
                 }
@@ -225,7 +224,11 @@ impl World {
             again.mention(mono, node.info.clone());
         }
         let own = view.own_log_id();
-        let mut ids: Vec<LogId> = view.logs().map(|log| log.id().clone()).filter(|id| id.owner != own.owner || id.incarnation != own.incarnation).collect();
+        let mut ids: Vec<LogId> = view
+            .logs()
+            .map(|log| log.id().clone())
+            .filter(|id| id.owner != own.owner || id.incarnation != own.incarnation)
+            .collect();
         for entry in view.log(&own).iter().flat_map(|log| log.suffix(0, usize::MAX, &Part::Whole).entries) {
             again.publish(mono, entry.0, entry.1.entry);
         }

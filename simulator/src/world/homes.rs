@@ -43,9 +43,7 @@ impl Notice {
         let Self { vehicle, lost, by, recorded } = self;
         match recorded {
             true => NodeEvent::ToldOutranked { vehicle, lost, by },
-            false => {
-                NodeEvent::Session(RegistrarEvent::Superseded { vehicle, session: lost.0, epoch: lost.1, by })
-            }
+            false => NodeEvent::Session(RegistrarEvent::Superseded { vehicle, session: lost.0, epoch: lost.1, by }),
         }
     }
 }

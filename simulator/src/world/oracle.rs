@@ -276,7 +276,8 @@ impl Oracle {
     fn judge_directory(&mut self, now: u64, node: &Node, vehicle: &VehicleId) {
         let detail = node.view().own_log_id();
         let Some(directory) = node.view().log(&LogId { scope: Scope::Directory, ..detail.clone() }) else { return };
-        let open = |log: &Log| log.slot(vehicle).map(|slot| slot.entry.clone()).filter(|e| e.state != LiveState::Removed);
+        let open =
+            |log: &Log| log.slot(vehicle).map(|slot| slot.entry.clone()).filter(|e| e.state != LiveState::Removed);
         let (held, said) = (node.view().log(&detail).and_then(open).map(Entry::for_directory), open(directory));
         let same = match (&held, &said) {
             (Some(held), Some(said)) => held.says_the_same(said),
