@@ -12,11 +12,12 @@ use waygate_core::epoch::Epoch;
 use waygate_core::homes::{HomeRegions, Part, Shard};
 use waygate_core::id::{NodeId, RegionId, SessionId, VehicleId};
 use waygate_core::limits::SYNC_BATCH_ENTRIES_MAX;
-use waygate_core::log::{LogId, Scope};
+use waygate_core::log::{Entry, Log, LogId, Scope, Slot};
 use waygate_core::node::{Event as NodeEvent, LinkId};
 use waygate_core::registrar::Event as RegistrarEvent;
-use waygate_core::sync::{Batch, Cursor, Frame};
-use waygate_core::view::View;
+use waygate_core::sync::{AgedEntry, Batch, Cursor, Frame};
+use waygate_core::time::Mono;
+use waygate_core::view::{NodeInfo, View};
 
 /// One world of so many has home regions.
 const ONE_IN: u64 = 3;
@@ -141,12 +142,9 @@ impl World {
             let id = log.id();
             id.scope == Scope::Directory && is_shown(view, id) && id.owner != *peer && log.head() > 0
         });
-        let batch = |log: &waygate_core::log::Log| {
+        let batch = |log: &Log| {
             let id = log.id();
-            let owner = waygate_core::view::NodeInfo {
-                incarnation: id.incarnation,
-                ..view.node(&id.owner).map(|node| node.info.clone())?
-            };
+            let owner = NodeInfo { incarnation: id.incarnation, ..view.node(&id.owner).map(|node| node.info.clone())? };
             let piece = log.suffix(0, SYNC_BATCH_ENTRIES_MAX, &Part::Whole);
             let entries = piece.entries.into_iter().map(|(vehicle, slot)| aged(life.mono(self.now), vehicle, slot));
             let (from, to, entries) = (piece.from, piece.to, entries.collect());
@@ -156,28 +154,11 @@ impl World {
     }
 }
 
-fn aged(
-    now: waygate_core::time::Mono,
-    vehicle: VehicleId,
-    slot: waygate_core::log::Slot,
-) -> waygate_core::sync::AgedEntry {
-    let waygate_core::log::Slot { seq, entry } = slot;
-    let waygate_core::log::Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } = entry;
-    let age = now.since(contact);
-    waygate_core::sync::AgedEntry {
-        vehicle,
-        seq,
-        epoch,
-        session,
-        state,
-        cause,
-        cell,
-        age,
-        sleep,
-        wake,
-        cloned,
-        rest: None,
-    }
+fn aged(now: Mono, vehicle: VehicleId, slot: Slot) -> AgedEntry {
+    let Slot { seq, entry } = slot;
+    let Entry { epoch, session, state, cause, cell, contact, sleep, wake, cloned } = entry;
+    let (age, rest) = (now.since(contact), None);
+    AgedEntry { vehicle, seq, epoch, session, state, cause, cell, age, sleep, wake, cloned, rest }
 }
 
 /// Says of the directories that nothing was said there up to where they are.
