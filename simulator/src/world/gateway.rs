@@ -6,7 +6,7 @@
 
 use super::disk::{Disk, Request};
 use super::faults::Mend;
-use super::homes::Notice;
+use super::homes::{self, Notice};
 use super::members::Members;
 use super::network::{Payload, Place};
 use super::oracle::shown;
@@ -152,7 +152,6 @@ impl World {
         let seeds = self.seeds_of(g);
         // A clock of the process alone, long begun: contacts may lie far before the start.
         let origin = self.dice.between(1 << 41, 1 << 42);
-        let homes = self.homes_of(g);
         let set_back = self.settings.clocks_set_back && !self.settings.lying_disks && self.dice.chance(40);
         let back_ms = self.dice.between(1000, 4 * 3_600_000) as i64;
         let gateway = &mut self.gateways[g];
@@ -199,7 +198,7 @@ impl World {
         }
         let chance = self.dice.number();
         let machine = Membership::new(me.clone(), seeds, SwimCodec, chance);
-        let mut node = Node::new(me, timers, self.keys.clone()).with_homes(homes);
+        let mut node = Node::new(me, timers, self.keys.clone()).with_homes(homes::given(&self.settings, plant, g));
         let (mono, wall) = (Mono(origin + now), gateway.wall(now));
         let mut out = Vec::new();
         for (vehicle, (entry, contact)) in gateway.disk.image().sessions.clone() {

@@ -8,6 +8,7 @@ use super::gateway::Gateway;
 use super::network::Place;
 use super::plant::Plant;
 use super::run::{Event, World};
+use super::settings::Settings;
 use waygate_core::epoch::Epoch;
 use waygate_core::homes::{HomeRegions, Part, Shard};
 use waygate_core::id::{NodeId, RegionId, SessionId, VehicleId};
@@ -67,6 +68,15 @@ pub fn draw(seed: u64, gateways: usize) -> (usize, Option<HomeRegions>) {
     (regions, HomeRegions::new(list, Some(kept)).ok())
 }
 
+/// The home regions that a gateway is given.
+pub fn given(settings: &Settings, plant: Option<Plant>, g: usize) -> Option<HomeRegions> {
+    let homes = settings.homes.clone()?;
+    match plant {
+        Some(Plant::KeepEverything) if g == 0 => HomeRegions::new(homes.regions().cloned().collect(), None).ok(),
+        _ => Some(homes),
+    }
+}
+
 /// Whether a region should know of a vehicle that one of `serving` has.
 pub fn keeps(homes: Option<&HomeRegions>, region: &RegionId, serving: &RegionId, vehicle: &VehicleId) -> bool {
     homes.is_none_or(|homes| region == serving || homes.of(Shard::of(vehicle)).contains(&region))
@@ -101,14 +111,6 @@ impl World {
     pub fn keeps(&self, g: usize, owner: &NodeId, vehicle: &VehicleId) -> bool {
         let serving = self.region_of(owner);
         serving.is_some_and(|at| keeps(self.settings.homes.as_ref(), &self.gateways[g].region, at, vehicle))
-    }
-
-    /// The home regions that a gateway is given.
-    pub fn homes_of(&self, g: usize) -> Option<HomeRegions> {
-        let homes = self.settings.homes.clone()?;
-        let all = || HomeRegions::new(homes.regions().cloned().collect(), None).ok();
-        let greedy = self.plant == Some(Plant::KeepEverything) && g == 0;
-        if greedy { all() } else { Some(homes) }
     }
 
     /// Tells a gateway that a session of it lost.
