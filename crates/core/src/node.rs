@@ -10,7 +10,7 @@ use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
 use crate::log::LiveState;
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
-use crate::session::{Action as SessionAction, Phase, Session};
+use crate::session::Action as SessionAction;
 use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
@@ -105,6 +105,9 @@ pub enum HangUp {
 /// How often a gateway is told that a session of it lost, as long as it does not let go.
 const TELL_AGAIN: Millis = Millis::secs(5);
 
+/// Vehicles of which only a home region's word is known; with one more, one is forgotten, and its homes tell again.
+const OUTRANKED_MAX: usize = 65_536;
+
 /// How long tombstones are kept.
 pub const TOMBSTONE_LIFE: Millis = Millis::secs(24 * 3600);
 
@@ -127,6 +130,8 @@ pub struct Node {
     ticked: Option<Mono>,
     /// When a gateway was last told that another has the vehicle.
     told: BTreeMap<VehicleId, Mono>,
+    /// The highest epoch that a home region named of a vehicle of which nothing as high is held here.
+    outranked: BTreeMap<VehicleId, Epoch>,
 }
 
 impl Node {
@@ -140,6 +145,7 @@ impl Node {
             ended: BTreeMap::new(),
             ticked: None,
             told: BTreeMap::new(),
+            outranked: BTreeMap::new(),
         }
     }
 
@@ -210,14 +216,7 @@ impl Node {
                     out.push(Action::NodeChanged(node));
                 }
             }
-            Event::ToldOutranked { vehicle, lost: (session, epoch), by } => {
-                let notice = RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by };
-                self.register(now, notice, out);
-                let aside = |held: &&Session| held.id() == session && matches!(held.phase(), Phase::Yielded(..));
-                if self.registrar.session(&vehicle).as_ref().is_some_and(aside) {
-                    self.register(now, RegistrarEvent::Outranked { vehicle, by, detached: false }, out);
-                }
-            }
+            Event::ToldOutranked { vehicle, lost, by } => self.told_outranked(now, vehicle, lost, by, out),
             Event::DrainBegun => {
                 self.view.drain();
                 out.push(Action::NodeChanged(self.view.me().id.clone()));
@@ -238,6 +237,28 @@ impl Node {
         }
     }
 
+    /// What the home region knows counts as if it were held here: the vehicle's next attach has to be above it.
+    fn told_outranked(
+        &mut self,
+        now: Mono,
+        vehicle: VehicleId,
+        lost: (SessionId, Epoch),
+        by: Epoch,
+        out: &mut Vec<Action>,
+    ) {
+        if self.view.known_epoch(&vehicle) < Some(by) {
+            let known = self.outranked.entry(vehicle.clone()).or_insert(by);
+            *known = by.max(*known);
+            if self.outranked.len() > OUTRANKED_MAX {
+                self.outranked.pop_first();
+            }
+        }
+        let session = self.registrar.session(&vehicle).map(|session| (session.id(), session.epoch()));
+        if session == Some(lost) && by > lost.1 {
+            self.register(now, RegistrarEvent::Outranked { vehicle, by, detached: false }, out);
+        }
+    }
+
     /// Whether this process was without a processor for so long that it has to look at what it missed before it
     /// shows a sign of life: its peers would take what it knew before for what it knows now.
     fn stood_still(&self, now: Mono) -> bool {
@@ -246,7 +267,8 @@ impl Node {
 
     fn register(&mut self, now: Mono, mut event: RegistrarEvent, out: &mut Vec<Action>) {
         if let RegistrarEvent::AttachRequested { request, known, connected_elsewhere, .. } = &mut event {
-            *known = self.view.known_epoch(&request.vehicle).max(*known);
+            let told = self.outranked.get(&request.vehicle).copied();
+            *known = self.view.known_epoch(&request.vehicle).max(told).max(*known);
             let elsewhere = |sight: &Sight| sight.owner != self.view.me().id && sight.stale.is_none();
             let sight = self.view.sight(now, &request.vehicle).filter(elsewhere);
             *connected_elsewhere |= sight.is_some_and(|sight| sight.known == Known::Online);
@@ -275,6 +297,9 @@ impl Node {
         }
         // What was published may have lost already against an entry that came before it.
         for vehicle in published {
+            if self.outranked.get(&vehicle).is_some_and(|by| self.view.known_epoch(&vehicle) >= Some(*by)) {
+                self.outranked.remove(&vehicle);
+            }
             self.yield_if_outranked(now, vehicle, out);
         }
     }

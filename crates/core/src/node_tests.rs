@@ -483,3 +483,24 @@ fn a_gateway_that_another_region_has_a_vehicle_of_is_told_so_by_the_vehicles_hom
     assert!(world.gateways[0].node.registrar().session(&vehicle(v)).is_none());
     assert_eq!(world.shown(2, &vehicle(v)).map(|shown| shown.2.as_str().to_owned()), Some("b".to_owned()));
 }
+
+#[test]
+fn a_vehicle_is_let_in_above_what_a_home_region_named_whatever_the_clock_says() {
+    let regions = Regions { count: 3, kept: 1 };
+    let homes = regions.homes();
+    let v = (0..VEHICLES).find(|v| homes.of(Shard::of(&vehicle(*v)))[0].as_str() == "c").expect("one is at home there");
+    // The first gateway's clock is ten hours ahead: no epoch that the second makes of its own clock comes near.
+    let mut world = World::spread(3, Some(regions), vec![20], &[36_000_000, 0, 0]);
+    world.run(Millis::secs(5));
+    world.attaches(v, 0);
+    world.run(Millis::secs(5));
+    // A unit that lost all that it knew.
+    (world.tokens[v], world.told[v]) = (None, None);
+    world.attaches(v, 1);
+    world.run(Millis::secs(5));
+    assert!(world.gateways[1].node.registrar().session(&vehicle(v)).is_none(), "it is told that it lost");
+    world.attaches(v, 1);
+    world.run(Millis::secs(20));
+    world.check_agreement();
+    assert_eq!(world.shown(2, &vehicle(v)).map(|shown| shown.2.as_str().to_owned()), Some("b".to_owned()));
+}

@@ -108,7 +108,7 @@ pub struct World {
     pub cut: [[bool; 3]; 3],
     pub tokens: Vec<Option<Vec<u8>>>,
     /// The last attach of each vehicle, as it was told.
-    told: Vec<Option<(SessionId, Epoch)>>,
+    pub told: Vec<Option<(SessionId, Epoch)>>,
     /// The newest socket of each vehicle, until it is closed or lost.
     pub rides: Vec<Option<(usize, ConnId)>>,
     /// When a vehicle without a socket was last heard.

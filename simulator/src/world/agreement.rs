@@ -1,21 +1,33 @@
 //! What must hold once nothing strikes any more: agreement, truth, and nothing left behind.
 
 use super::check::{Check, Violation};
+use super::homes::part_at;
+use super::oracle::{Fact, fact};
 use super::run::World;
 use std::collections::{BTreeMap, BTreeSet};
+use waygate_core::cell::Cell;
+use waygate_core::digest::Sum;
 use waygate_core::homes::Part;
-use waygate_core::id::{NodeId, VehicleId};
-use waygate_core::log::{LiveState, LogId};
+use waygate_core::id::{Incarnation, NodeId, VehicleId};
+use waygate_core::log::{LiveState, LogId, Scope};
 use waygate_core::registrar::Registrar;
 use waygate_core::session::Phase;
 use waygate_core::view::{Known, View};
 
-type Winners = BTreeMap<VehicleId, (LogId, u64)>;
+/// Whose word is shown of a vehicle, in which life and at which place in its log, which is another in its directory.
+type Said = (NodeId, Incarnation, Option<u64>, Fact);
 
-fn winners(view: &View) -> Winners {
+fn winners(view: &View) -> BTreeMap<VehicleId, Said> {
     let ids: BTreeSet<_> = view.logs().flat_map(|log| log.slots().map(|(vehicle, _)| vehicle.clone())).collect();
-    let winner = |v: &VehicleId| view.winner(v).map(|(id, slot)| (id.clone(), slot.seq));
-    ids.iter().filter_map(|v| winner(v).map(|w| (v.clone(), w))).collect()
+    let winner = |v: &VehicleId| {
+        let (id, slot) = view.winner(v)?;
+        let (seq, mut fact) = (view.homes().is_none().then_some(slot.seq), fact(slot));
+        if view.homes().is_some() {
+            fact.4 = fact.4.map(Cell::coarse);
+        }
+        Some((v.clone(), (id.owner.clone(), id.incarnation, seq, fact)))
+    };
+    ids.iter().filter_map(winner).collect()
 }
 
 impl World {
@@ -75,21 +87,39 @@ impl World {
     }
 
     fn unlike_views(&self) -> Option<String> {
-        let mut first: Option<(usize, Winners)> = None;
-        for (g, gateway) in self.gateways.iter().enumerate() {
-            let view = gateway.life.as_ref()?.node.view();
-            let seen = winners(view);
-            if let Some((other, expected)) = &first
-                && seen != *expected
-            {
-                return Some(format!("gateway {g} sees {seen:?}, gateway {other} {expected:?}"));
+        let mut told: BTreeMap<VehicleId, (usize, Said)> = BTreeMap::new();
+        for g in 0..self.gateways.len() {
+            let view = self.gateways[g].life.as_ref()?.node.view();
+            for (vehicle, seen) in winners(view) {
+                if !self.keeps(g, &seen.0, &vehicle) {
+                    return Some(format!("gateway {g} does not keep {vehicle} and sees {seen:?} of it"));
+                }
+                let (other, expected) = told.entry(vehicle.clone()).or_insert((g, seen.clone()));
+                if seen != *expected {
+                    return Some(format!("gateway {g} sees {seen:?} of {vehicle}, gateway {other} {expected:?}"));
+                }
             }
-            first = first.or(Some((g, seen)));
-            for owner in &self.gateways {
-                let own = owner.life.as_ref()?.node.view();
-                let id = own.own_log_id();
+            if let Some(text) = self.unlike_copies(g, view) {
+                return Some(text);
+            }
+        }
+        None
+    }
+
+    /// A gateway whose copies are not what their owners say, as far as it keeps them.
+    fn unlike_copies(&self, g: usize, view: &View) -> Option<String> {
+        for owner in &self.gateways {
+            let own = owner.life.as_ref()?.node.view();
+            let detail = own.own_log_id();
+            for id in [LogId { scope: Scope::Directory, ..detail.clone() }, detail] {
+                let Some(part) = part_at(&self.gateways, g, &id) else {
+                    if view.log(&id).is_some() {
+                        return Some(format!("gateway {g} holds {id:?}, which is nothing that it keeps"));
+                    }
+                    continue;
+                };
                 // A log in which nothing was ever said is not sent.
-                let place = |view: &View| view.log(&id).map_or((0, 0, 0), |log| (log.head(), log.live(), log.digest()));
+                let place = |view: &View| view.log(&id).map_or((0, Sum::default()), |log| (log.head(), log.sum(&part)));
                 if place(view) != place(own) {
                     return Some(format!("gateway {g} holds {id:?} as {:?}, it is {:?}", place(view), place(own)));
                 }
@@ -98,14 +128,15 @@ impl World {
         None
     }
 
-    /// Every vehicle that is on is shown online, by everyone, at the gateway it is attached to.
+    /// Every vehicle that is on is shown online, by everyone who keeps it, at the gateway it is attached to.
     fn untrue(&self) -> Option<String> {
         for (u, vehicle) in self.vehicles.iter().enumerate().filter(|(_, v)| v.on && !v.clone) {
             let Some(((_, serving), epoch)) = vehicle.socket.zip(vehicle.attached) else {
                 return Some(format!("unit {u} is on and not attached: {:?}", vehicle.unit));
             };
-            for (g, gateway) in self.gateways.iter().enumerate() {
-                let life = gateway.life.as_ref()?;
+            let kept = |g: &usize| self.keeps(*g, &self.gateways[serving].id, &vehicle.id);
+            for g in (0..self.gateways.len()).filter(kept) {
+                let life = self.gateways[g].life.as_ref()?;
                 let sight = life.node.view().sight(life.mono(self.now), &vehicle.id);
                 let right = sight.as_ref().is_some_and(|s| {
                     s.known == Known::Online
@@ -123,7 +154,7 @@ impl World {
         None
     }
 
-    /// Nothing is shown that no register holds, and what the best register holds is shown.
+    /// Nothing is shown that no register holds, and what the best register holds is shown by everyone who keeps it.
     fn ghost(&self) -> Option<String> {
         let mut best = BTreeMap::new();
         for (_, id, register) in self.registers() {
@@ -144,8 +175,10 @@ impl World {
                 .filter_map(|v| view.winner(&v).map(|(id, slot)| (id.owner.clone(), slot.clone())).map(|w| (v, w)))
                 .map(|(v, (owner, slot))| (v, (slot.entry.epoch, owner, slot.entry.state)))
                 .collect();
-            if seen != best {
-                return Some(format!("gateway {g} shows {seen:?}, the registers hold {best:?}"));
+            let kept = best.iter().filter(|(v, (_, owner, _))| self.keeps(g, owner, v));
+            let expected: BTreeMap<_, _> = kept.map(|(v, found)| (v.clone(), found.clone())).collect();
+            if seen != expected {
+                return Some(format!("gateway {g} shows {seen:?}, the registers hold {expected:?}"));
             }
         }
         None
@@ -185,8 +218,17 @@ impl World {
         let Some(life) = self.gateways[g].life.as_ref() else { return };
         let (mono, view) = (life.mono(self.now), life.node.view());
         let mut again = View::new(view.me().clone(), self.settings.timers);
+        view.homes().cloned().into_iter().for_each(|homes| again.set_homes(homes));
+        // Whose region is whose decides what is shown of their logs.
+        for node in view.nodes() {
+            again.mention(mono, node.info.clone());
+        }
         let own = view.own_log_id();
-        let mut ids: Vec<LogId> = view.logs().map(|log| log.id().clone()).filter(|id| *id != own).collect();
+        let mut ids: Vec<LogId> = view
+            .logs()
+            .map(|log| log.id().clone())
+            .filter(|id| id.owner != own.owner || id.incarnation != own.incarnation)
+            .collect();
         for entry in view.log(&own).iter().flat_map(|log| log.suffix(0, usize::MAX, &Part::Whole).entries) {
             again.publish(mono, entry.0, entry.1.entry);
         }
@@ -206,9 +248,12 @@ impl World {
             // A piece that leaves a hole would be refused; these leave none.
             let _ = again.apply(mono, &id, piece);
         }
-        let key = |view: &View| -> BTreeMap<_, _> {
-            let seen = winners(view).into_iter();
-            seen.map(|(v, (id, seq))| (v, if id == own { (id, 0) } else { (id, seq) })).collect()
+        let key = |view: &View| {
+            let mut seen = winners(view);
+            for (owner, life, seq, _) in seen.values_mut() {
+                *seq = seq.filter(|_| (&*owner, *life) != (&own.owner, own.incarnation));
+            }
+            seen
         };
         let (here, there) = (key(view), key(&again));
         self.oracle.expect(Check::JoinInAnyOrder, self.now, here == there, || {

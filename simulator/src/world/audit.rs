@@ -1,7 +1,8 @@
 //! What the judge looks at every second, at every gateway that runs.
 
 use super::check::Check;
-use super::oracle::Oracle;
+use super::homes;
+use super::oracle::{LogTruth, Oracle, fact};
 use super::run::World;
 use std::collections::BTreeMap;
 use waygate_core::cause::DetachCause;
@@ -124,15 +125,26 @@ impl World {
 
     fn audit_logs(&mut self, g: usize) {
         let Some(life) = self.gateways[g].life.as_ref() else { return };
-        let (now, view) = (self.now, life.node.view());
+        let (now, view, region) = (self.now, life.node.view(), &self.gateways[g].region);
         let mut lives: BTreeMap<_, usize> = BTreeMap::new();
         for log in view.logs() {
-            *lives.entry(log.id().owner.clone()).or_default() += 1;
+            *lives.entry((log.id().owner.clone(), log.id().scope)).or_default() += 1;
+            let part = homes::part_at(&self.gateways, g, log.id());
+            if let Some(plan) = &self.settings.homes {
+                let serving = self.gateways.iter().find(|at| at.id == log.id().owner).map(|at| &at.region);
+                let kept = |v: &VehicleId| serving.is_some_and(|at| homes::keeps(Some(plan), region, at, v));
+                let unkept = log.slots().map(|(v, _)| v).find(|v| part.is_none() || !kept(v));
+                self.oracle.expect(Check::KeepsItsShare, now, unkept.is_none(), || {
+                    format!("gateway {g} of {region} holds {unkept:?} in {:?}", log.id())
+                });
+            }
             let Some(truth) = self.oracle.logs.get(log.id()).cloned() else { continue };
+            self.oracle.judge_passed_on(now, g, view, log, &truth);
             self.oracle.expect(Check::CursorCovers, now, log.head() <= truth.head, || {
                 format!("gateway {g} holds {:?} up to {}, its owner is at {}", log.id(), log.head(), truth.head)
             });
-            for (vehicle, &latest) in &truth.latest {
+            let kept = |vehicle: &VehicleId| part.as_ref().is_some_and(|part| part.has(vehicle));
+            for (vehicle, &latest) in truth.latest.iter().filter(|(vehicle, _)| kept(vehicle)) {
                 let covered = latest > log.head() || holds(view, log, vehicle, latest);
                 self.oracle.expect(Check::CursorCovers, now, covered, || {
                     format!(
@@ -196,6 +208,23 @@ impl World {
             let kept = acked.iter().all(|r| held.through(*r.start()) >= *r.end());
             self.oracle.expect(Check::AckedIsKept, self.now, kept, || {
                 format!("{key:?} was told {acked:?} is acked, the disks hold {held:?}")
+            });
+        }
+    }
+}
+
+impl Oracle {
+    /// What is only passed on, and so announced to nobody, is what its owner wrote.
+    fn judge_passed_on(&mut self, now: u64, g: usize, view: &View, log: &Log, truth: &LogTruth) {
+        if homes::is_shown(view, log.id()) {
+            return;
+        }
+        for (vehicle, slot) in log.slots() {
+            let said = truth.said.get(&slot.seq);
+            let corrupted = self.corrupted.contains(&(log.id().clone(), slot.seq));
+            let genuine = said.is_some_and(|(v, f)| v == vehicle && (*f == fact(slot) || corrupted));
+            self.expect(Check::OnlyTheOwnerWrites, now, genuine, || {
+                format!("gateway {g} passes on {slot:?} of {vehicle} in {:?}; its owner wrote {said:?}", log.id())
             });
         }
     }

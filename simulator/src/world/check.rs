@@ -111,6 +111,8 @@ checks! {
     QuietAccusesNobody = "membership: nobody who answers is held for dead",
     /// Every second: no gateway has met a copy that differs at the same place, unless an entry was corrupted on its way.
     DigestsMatch = "audit: a difference at equal cursors never happens by itself",
+    /// Every second, every log at every gateway, where home regions are configured.
+    KeepsItsShare = "homes: of other regions a gateway keeps the directory of what its own is home of, and nothing else",
 }
 
 impl fmt::Display for Check {

@@ -6,6 +6,7 @@
 
 use super::disk::{Disk, Request};
 use super::faults::Mend;
+use super::homes::{self, Notice};
 use super::members::Members;
 use super::network::{Payload, Place};
 use super::oracle::shown;
@@ -197,7 +198,7 @@ impl World {
         }
         let chance = self.dice.number();
         let machine = Membership::new(me.clone(), seeds, SwimCodec, chance);
-        let mut node = Node::new(me, timers, self.keys.clone());
+        let mut node = Node::new(me, timers, self.keys.clone()).with_homes(homes::given(&self.settings, plant, g));
         let (mono, wall) = (Mono(origin + now), gateway.wall(now));
         let mut out = Vec::new();
         for (vehicle, (entry, contact)) in gateway.disk.image().sessions.clone() {
@@ -314,8 +315,10 @@ impl World {
                         continue;
                     }
                     let frame = self.tampered(g, frame);
+                    let mut more = self.passed_on_with_less(g, link, &frame);
                     let frame = self.corrupted(frame);
-                    for frame in self.in_pieces(frame) {
+                    more.extend(self.in_pieces(frame));
+                    for frame in more {
                         self.send(link.0, Place::Gateway(g), Payload::Frame(Box::new(frame), self.now));
                     }
                 }
@@ -339,9 +342,8 @@ impl World {
                         self.schedule(self.now, Event::Outlived(g, number, life));
                     }
                 }
-                Action::TellOutranked { node, vehicle, lost: (session, epoch), by } => {
-                    self.trace.reach("told by a home region");
-                    self.call_supersede(g, &node, RegistrarEvent::Superseded { vehicle, session, epoch, by });
+                Action::TellOutranked { node, vehicle, lost, by } => {
+                    self.tell_loser(g, &node, Notice { vehicle, lost, by, recorded: true });
                 }
                 Action::VehicleChanged(_) | Action::NodeChanged(_) => {}
             }
@@ -394,22 +396,8 @@ impl World {
             }
             SessionAction::Close(conn, code) => self.close(g, conn, code),
             SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
-                let event = RegistrarEvent::Superseded { vehicle, session, epoch, by };
-                self.call_supersede(g, &node, event);
+                self.tell_loser(g, &node, Notice { vehicle, lost: (session, epoch), by, recorded: false });
             }
-        }
-    }
-
-    fn call_supersede(&mut self, g: usize, node: &NodeId, event: RegistrarEvent) {
-        let Some(other) = self.gateways.iter().position(|gateway| gateway.id == *node) else { return };
-        // A call that does not get through is not tried again; one that does may be late, and come twice.
-        if self.network.reaches(Place::Gateway(g), Place::Gateway(other)) {
-            let at = self.now + self.dice.between(1, 80);
-            self.schedule(at, Event::Supersede(other, event.clone()));
-        }
-        if self.dice.chance(30) {
-            let late = self.now + self.dice.between(500, 60_000);
-            self.schedule(late, Event::Supersede(other, event));
         }
     }
 

@@ -15,6 +15,9 @@ use waygate_wire::membership::{Membership, packet_from_proto, packet_to_proto};
 /// A death must be known so soon, to a gateway that ran all the time.
 const SUSPECTED_WITHIN_MS: u64 = 10_000;
 
+/// How long one is waited for that does not answer.
+const PROBE_MS: u64 = 1500;
+
 /// Between two looks of the judge.
 const LOOKS_APART_MS: u64 = 1000;
 
@@ -210,6 +213,8 @@ impl World {
         let drowsy = self.drowsy_ms() > 0;
         let running: BTreeMap<NodeId, bool> =
             self.gateways.iter().map(|gateway| (gateway.id.clone(), gateway.life.is_some())).collect();
+        // One that is cut off just then tries all the others in vain first: nobody tells it.
+        let alone_ms = PROBE_MS * (self.gateways.len() as u64 - 3);
         let died: Vec<(NodeId, u64)> = self.gateways.iter().map(|at| (at.id.clone(), at.died_at)).collect();
         let Some(life) = self.gateways[g].life.as_mut() else { return };
         if drowsy || life.members.machine.doubt() > 0 {
@@ -223,7 +228,7 @@ impl World {
         for (id, died_at) in died {
             let told_at = alive.get(&id).copied();
             let began = died_at.max(since).max(told_at.unwrap_or(0));
-            let in_time = now.saturating_sub(began) <= SUSPECTED_WITHIN_MS + LOOKS_APART_MS;
+            let in_time = now.saturating_sub(began) <= SUSPECTED_WITHIN_MS + alone_ms + LOOKS_APART_MS;
             let believed = !running[&id] && told_at.is_some();
             self.oracle.expect(Check::DeadIsSuspected, now, in_time || !believed, || {
                 format!("gateway {g}, which judges since {since}, holds {id} for alive, which died at {died_at}")

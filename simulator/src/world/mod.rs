@@ -21,6 +21,7 @@ pub mod faults;
 pub mod fleet;
 pub mod gateway;
 pub mod hands;
+pub mod homes;
 pub mod members;
 pub mod network;
 pub mod obu;

@@ -5,6 +5,7 @@
 //! after the faults in `agreement.rs`. The judge changes nothing in the world.
 
 use super::check::{Check, Violation};
+use super::homes::is_shown;
 use super::promises::Promises;
 use super::settings::Settings;
 use super::verdicts::Orders;
@@ -14,7 +15,7 @@ use waygate_core::cell::Cell;
 use waygate_core::epoch::Epoch;
 use waygate_core::homes::Part;
 use waygate_core::id::{Incarnation, NodeId, SessionId, VehicleId};
-use waygate_core::log::{LiveState, LogId, Slot};
+use waygate_core::log::{Entry, LiveState, Log, LogId, Scope, Slot};
 use waygate_core::node::{Action, Node};
 use waygate_core::sync::{FLUSH_BETWEEN_REGIONS, Frame};
 use waygate_core::time::Mono;
@@ -109,7 +110,7 @@ impl Oracle {
     /// A judge of a world.
     pub fn new(settings: &Settings) -> Self {
         let eyes = vec![Eye::default(); settings.gateways];
-        // Every gateway is a region of its own.
+        // Most gateways are a region of their own.
         let (timers, flush_ms) = (settings.timers, settings.flush_ms.max(FLUSH_BETWEEN_REGIONS.0));
         Self { eyes, timers, flush_ms, ages_are_known: true, ..Self::default() }
     }
@@ -191,7 +192,13 @@ impl Oracle {
     }
 
     fn note_published(&mut self, now: u64, node: &Node) {
-        let id = node.view().own_log_id();
+        let detail = node.view().own_log_id();
+        let directory = LogId::directory(detail.owner.clone(), detail.incarnation);
+        self.note_log(now, node, detail);
+        self.note_log(now, node, directory);
+    }
+
+    fn note_log(&mut self, now: u64, node: &Node, id: LogId) {
         let Some(log) = node.view().log(&id) else { return };
         let known = self.logs.entry(id.clone()).or_default().head;
         if log.head() == known {
@@ -232,7 +239,7 @@ impl Oracle {
             self.expect(Check::NoResurrection, now, slot.seq >= before, || {
                 format!("gateway {g} went back from {before} to {} for {vehicle} in {:?}", slot.seq, log.id())
             });
-            if slot.entry.state != LiveState::Removed {
+            if slot.entry.state != LiveState::Removed && is_shown(view, log.id()) {
                 held.push((slot.entry.epoch, log.id().clone()));
             }
         }
@@ -261,6 +268,24 @@ impl Oracle {
         };
         self.expect(Check::LogFollowsRegister, now, same, || {
             format!("{} holds {held:?} of {vehicle} and says {said:?}", node.view().me().id)
+        });
+        self.judge_directory(now, node, vehicle);
+    }
+
+    /// The own directory says of a vehicle what it should of what the own log does.
+    fn judge_directory(&mut self, now: u64, node: &Node, vehicle: &VehicleId) {
+        let detail = node.view().own_log_id();
+        let Some(directory) = node.view().log(&LogId { scope: Scope::Directory, ..detail.clone() }) else { return };
+        let open =
+            |log: &Log| log.slot(vehicle).map(|slot| slot.entry.clone()).filter(|e| e.state != LiveState::Removed);
+        let (held, said) = (node.view().log(&detail).and_then(open).map(Entry::for_directory), open(directory));
+        let same = match (&held, &said) {
+            (Some(held), Some(said)) => held.says_the_same(said),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.expect(Check::LogFollowsRegister, now, same, || {
+            format!("{} says {held:?} of {vehicle} and {said:?} in the directory", node.view().me().id)
         });
     }
 }

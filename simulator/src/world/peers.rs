@@ -2,12 +2,13 @@
 
 use super::check::Check;
 use super::gateway::Stream;
+use super::homes::{Notice, blank_all};
 use super::network::{Payload, Place, SocketId};
 use super::plant::Plant;
 use super::run::{Event, World};
-use waygate_core::log::{LiveState, LogId};
+use waygate_core::epoch::Epoch;
+use waygate_core::log::{LiveState, LogId, Scope};
 use waygate_core::node::{Event as NodeEvent, LinkId, Node};
-use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::session::Session;
 use waygate_core::sync::{Batch, Frame, Room};
 
@@ -112,14 +113,18 @@ impl World {
                     self.trace.reach("sent ahead");
                 }
                 if batch.owner.id != self.gateways[peer].id {
-                    self.trace.reach("relayed batch");
+                    self.trace.reach(match batch.scope {
+                        Scope::Detail => "relayed batch",
+                        Scope::Directory => "relayed directory",
+                    });
                 }
                 self.trace.note(
                     self.now,
                     format_args!(
-                        "gateway {g} hears from {peer} of {} {} {}..{} {:?} {}",
+                        "gateway {g} hears from {peer} of {} {}{} {}..{} {:?} {}",
                         batch.owner.id,
                         batch.owner.incarnation.0,
+                        if batch.scope == Scope::Directory { " abroad" } else { "" },
                         batch.from,
                         batch.to,
                         batch.snapshot_end,
@@ -128,6 +133,9 @@ impl World {
                 );
             }
             Frame::Cursors { cursors, .. } => {
+                if cursors.iter().any(|cursor| cursor.blank_from.is_some()) {
+                    self.trace.reach("nothing said of a part");
+                }
                 let sum = cursors.iter().fold(0_u64, |sum, cursor| sum ^ cursor.seq ^ cursor.digest);
                 self.trace.note(self.now, format_args!("gateway {g} sees cursors of {peer} {sum:x}"));
             }
@@ -136,26 +144,30 @@ impl World {
     }
 
     /// A call that some session lost; it may be late.
-    pub fn on_supersede(&mut self, g: usize, event: RegistrarEvent) {
-        let RegistrarEvent::Superseded { vehicle, session, epoch, by } = event else { return };
+    pub fn on_supersede(&mut self, g: usize, notice: Notice) {
+        let Notice { vehicle, lost, by, recorded } = notice.clone();
         let held = |world: &Self| -> Option<Session> {
             world.gateways[g].life.as_ref()?.node.registrar().session(&vehicle).cloned()
         };
         let before = held(self);
-        let late = before.as_ref().is_none_or(|held| (held.id(), held.epoch()) != (session, epoch) || by <= epoch);
-        let mut event = RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by };
+        let late = before.as_ref().is_none_or(|held| (held.id(), held.epoch()) != lost || by <= lost.1);
+        let mut notice = notice;
         if let (Some(held), true, Some(Plant::HonourLateSupersede)) = (&before, late, self.plant) {
-            let by = by.max(waygate_core::epoch::Epoch(held.epoch().0 + 1));
-            event =
-                RegistrarEvent::Superseded { vehicle: vehicle.clone(), session: held.id(), epoch: held.epoch(), by };
+            notice.by = by.max(Epoch(held.epoch().0 + 1));
+            notice.lost = (held.id(), held.epoch());
         }
-        self.trace.note(self.now, format_args!("gateway {g} is told that {vehicle} {} lost to {}", epoch.0, by.0));
-        self.drive(g, NodeEvent::Session(event));
-        self.trace.reach(if late { "late supersede" } else { "supersede" });
+        self.trace.note(self.now, format_args!("gateway {g} is told that {vehicle} {} lost to {}", lost.1.0, by.0));
+        self.drive(g, notice.event());
+        self.trace.reach(match (recorded, late) {
+            (false, true) => "late supersede",
+            (false, false) => "supersede",
+            (true, true) => "late word of a home region",
+            (true, false) => "word of a home region",
+        });
         if late {
             let after = held(self);
             self.oracle.expect(Check::LateIsIgnored, self.now, before == after, || {
-                format!("a late word that {epoch:?} {session:?} of {vehicle} lost changed {before:?} to {after:?}")
+                format!("a late word that {lost:?} of {vehicle} lost changed {before:?} to {after:?}")
             });
         }
     }
@@ -210,6 +222,10 @@ impl World {
             Frame::Batch(batch) => batch,
             Frame::Cursors { mut cursors, nodes } if self.plant == Some(Plant::WrongDigests) => {
                 cursors.iter_mut().for_each(|cursor| cursor.digest ^= 1);
+                return Frame::Cursors { cursors, nodes };
+            }
+            Frame::Cursors { mut cursors, nodes } if self.plant == Some(Plant::BlankAll) => {
+                blank_all(&mut cursors);
                 return Frame::Cursors { cursors, nodes };
             }
             Frame::Cursors { .. } | Frame::Hello { .. } | Frame::Audit(_) => return frame,

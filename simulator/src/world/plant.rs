@@ -86,6 +86,14 @@ pub enum Plant {
     StayOutlived,
     /// Nothing is said to find out where copies differ.
     NoAudits,
+    /// A gateway keeps the vehicles of all regions, of whichever its own is home.
+    KeepEverything,
+    /// A gateway passes on the directories of others to those who keep more of them.
+    PassOnLess,
+    /// No home region tells a gateway that another has its vehicle.
+    KeepLosersIgnorant,
+    /// A gateway says that nothing was said where something was.
+    BlankAll,
 }
 
 impl Plant {
@@ -131,5 +139,9 @@ impl Plant {
         Self::DeafInCalm,
         Self::StayOutlived,
         Self::NoAudits,
+        Self::KeepEverything,
+        Self::PassOnLess,
+        Self::KeepLosersIgnorant,
+        Self::BlankAll,
     ];
 }

@@ -11,6 +11,7 @@ use super::faults::Mend;
 use super::fleet::Vehicle;
 use super::gateway::Gateway;
 use super::hands::Faults;
+use super::homes::{Notice, region};
 use super::network::{Arrival, Network, Payload, Place, SocketId};
 use super::obu::ObuUnit;
 use super::oracle::Oracle;
@@ -21,7 +22,7 @@ use super::trace::Trace;
 use super::vehicle::{Keeps, SmallUnit, Unit};
 use std::collections::{BTreeMap, VecDeque};
 use waygate_core::commands::{ANSWER_GRACE, Ask, Event as CommandEvent};
-use waygate_core::id::{Incarnation, NodeId, RegionId, VehicleId};
+use waygate_core::id::{Incarnation, NodeId, VehicleId};
 use waygate_core::membership::Packet;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_core::time::Millis;
@@ -43,7 +44,7 @@ pub enum Event {
     /// A dial to a peer comes through.
     PeerDialled(usize, u64, usize),
     /// A call that a session lost.
-    Supersede(usize, RegistrarEvent),
+    Supersede(usize, Notice),
     /// A dial of a unit comes through.
     UnitDialled(usize, u64, usize),
     /// A dial of a unit runs into nothing.
@@ -178,14 +179,14 @@ impl World {
     /// A world before anything happened.
     pub fn new(seed: u64, plant: Option<Plant>, keep_lines: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let settings = Settings::draw(&mut dice);
+        let settings = Settings::draw(seed, &mut dice);
         let mut keys = KeyRing::default();
         let mut gateways = Vec::new();
         for (g, &skew_ms) in settings.gateway_skews_ms.iter().enumerate() {
-            let (Ok(id), Ok(region)) = (NodeId::new(&format!("g{g}")), RegionId::new(&format!("r{g}"))) else {
+            let (Ok(id), Some(region)) = (NodeId::new(&format!("g{g}")), region(g, settings.regions)) else {
                 continue;
             };
-            keys.insert(region.clone(), vec![g as u8; 32]);
+            keys.insert(region.clone(), vec![(g % settings.regions) as u8; 32]);
             let disk = Disk::new(plant == Some(Plant::StoreTwice));
             gateways.push(Gateway {
                 id,
@@ -450,7 +451,7 @@ impl World {
             | Event::Outlived(..)
             | Event::Introduced(..) => {}
             Event::MemberPacket(from, g, packet) => self.on_member_packet(from, g, *packet),
-            Event::Supersede(g, event) => self.on_supersede(g, event),
+            Event::Supersede(g, notice) => self.on_supersede(g, notice),
             Event::Ordered(again) => self.on_order(again),
             Event::CommandDeadline(g, number) if self.lives(g, number) => self.on_command_deadline(g),
             Event::CommandDeadline(..) => {}

@@ -1,6 +1,8 @@
 //! What kind of world a seed makes: how many of what, how patient, how far apart the clocks are.
 
 use super::dice::Dice;
+use super::homes;
+use waygate_core::homes::HomeRegions;
 use waygate_core::time::Millis;
 use waygate_core::timers::Timers;
 use waygate_wire::Codec;
@@ -8,8 +10,12 @@ use waygate_wire::Codec;
 /// One world, before anything happens in it.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Gateways, each a region of its own.
+    /// Gateways.
     pub gateways: usize,
+    /// Regions: as many as gateways, but where home regions are configured.
+    pub regions: usize,
+    /// The home regions, in some worlds.
+    pub homes: Option<HomeRegions>,
     /// Vehicles, each with a name of its own.
     pub vehicles: usize,
     /// Further units that use the name of one of them.
@@ -62,9 +68,10 @@ pub enum Seeds {
 pub const SKEW_HOURS_MAX: u64 = 11;
 
 impl Settings {
-    /// Draws a world.
-    pub fn draw(dice: &mut Dice) -> Self {
+    /// Draws the world of a seed.
+    pub fn draw(seed: u64, dice: &mut Dice) -> Self {
         let gateways = if dice.chance(75) { 3 } else { dice.between(4, 5) as usize };
+        let (regions, homes) = homes::draw(seed, gateways);
         let vehicles = dice.between(3, 6) as usize;
         let clones = dice.below(3) as usize;
         let gateway_skews_ms = (0..gateways).map(|_| skew_ms(dice, SKEW_HOURS_MAX * 3_600_000)).collect();
@@ -73,6 +80,8 @@ impl Settings {
             (0..units).map(|_| if dice.chance(70) { 0 } else { skew_ms(dice, 30 * 3_600_000) }).collect();
         Self {
             gateways,
+            regions,
+            homes,
             vehicles,
             clones,
             timers: draw_timers(dice),

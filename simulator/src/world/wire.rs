@@ -7,6 +7,7 @@ use super::network::Payload;
 use super::plant::Plant;
 use super::run::World;
 use waygate_core::message::{Downlink, Uplink};
+use waygate_core::sync::Frame;
 use waygate_wire::Codec;
 use waygate_wire::peer::{ReadFrame, frame_from_proto, frame_to_proto};
 
@@ -17,7 +18,8 @@ impl World {
         match payload {
             Payload::Uplink(message) => Payload::Uplink(Box::new(self.uplink_crossed(codec, *message))),
             Payload::Downlink(message) => Payload::Downlink(Box::new(self.downlink_crossed(codec, *message))),
-            Payload::Frame(frame, sent) => {
+            Payload::Frame(mut frame, sent) => {
+                order_cursors(&mut frame);
                 let read = frame_from_proto(frame_to_proto((*frame).clone()));
                 let whole = |read: &ReadFrame| (read.skipped, read.shortened) == (0, 0);
                 let same = read.as_ref().is_ok_and(|read| read.frame.as_ref() == Some(&*frame) && whole(read));
@@ -44,5 +46,13 @@ impl World {
         self.oracle
             .expect(Check::WireIsFaithful, self.now, read.is_ok(), || format!("{message:?} is read as {read:?}"));
         read.unwrap_or(message)
+    }
+}
+
+/// Cursors of directories stand in a field of their own: they come after the others.
+fn order_cursors(frame: &mut Frame) {
+    match frame {
+        Frame::Hello { cursors, .. } | Frame::Cursors { cursors, .. } => cursors.sort_by_key(|it| it.log.scope),
+        Frame::Batch(_) | Frame::Audit(_) => {}
     }
 }
