@@ -2,7 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
-    let files = ["waygate/v1/vehicle.proto", "waygate/v1/peer.proto"];
+    let files = ["waygate/v1/vehicle.proto", "waygate/v1/peer.proto", "waygate/v1/directory.proto"];
     for file in files {
         println!("cargo:rerun-if-changed={root}/{file}");
     }

@@ -1,4 +1,4 @@
-//! What a gateway shows of a vehicle, as it tells another: `SeenVehicle` ⇄ the core's sight.
+//! What a gateway shows of a vehicle, as it tells another: `directory.proto` ⇄ the core's sight.
 
 use crate::error::FieldFault;
 use crate::proto;
