@@ -105,6 +105,12 @@ pub enum HangUp {
 /// How often a gateway is told that a session of it lost, as long as it does not let go.
 const TELL_AGAIN: Millis = Millis::secs(5);
 
+/// Vehicles that two gateways speak for and that are looked at in one tick, in turn: some milliseconds of work.
+const CONTESTED_LOOKS: usize = 512;
+
+/// Of these, gateways that are told in one tick: calls that attaches need go the same way.
+const TOLD_AT_ONCE: usize = 64;
+
 /// Vehicles of which only a home region's word is known; with one more, one is forgotten, and its homes tell again.
 const OUTRANKED_MAX: usize = 65_536;
 
@@ -130,6 +136,8 @@ pub struct Node {
     ticked: Option<Mono>,
     /// When a gateway was last told that another has the vehicle.
     told: BTreeMap<VehicleId, Mono>,
+    /// The vehicle up to which those that two gateways speak for were looked at.
+    looked_at: Option<VehicleId>,
     /// The highest epoch that a home region named of a vehicle of which nothing as high is held here.
     outranked: BTreeMap<VehicleId, Epoch>,
 }
@@ -145,6 +153,7 @@ impl Node {
             ended: BTreeMap::new(),
             ticked: None,
             told: BTreeMap::new(),
+            looked_at: None,
             outranked: BTreeMap::new(),
         }
     }
@@ -433,12 +442,19 @@ impl Node {
     /// Gateways that speak for a vehicle that another has by now, and keep nothing of that one's word, are told of it by the
     /// vehicle's home regions: again and again, until they have let go.
     fn tell_losers(&mut self, now: Mono, out: &mut Vec<Action>) {
-        let contested: Vec<_> = self.view.contested().cloned().collect();
-        self.told.retain(|vehicle, _| contested.binary_search(vehicle).is_ok());
+        let contested: Vec<_> = self.view.contested(self.looked_at.as_ref()).take(CONTESTED_LOOKS).cloned().collect();
+        // Each has its turn, from the first again after the last.
+        self.looked_at = contested.last().filter(|_| contested.len() == CONTESTED_LOOKS).cloned();
+        let mut room = TOLD_AT_ONCE;
         for vehicle in contested {
+            if room == 0 {
+                self.looked_at = Some(vehicle);
+                return;
+            }
             let losers = self.view.losers(&vehicle);
             if losers.is_empty() {
                 self.view.settled(&vehicle);
+                self.told.remove(&vehicle);
                 continue;
             }
             if self.told.get(&vehicle).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
@@ -456,6 +472,7 @@ impl Node {
             }
             if told {
                 self.told.insert(vehicle, now);
+                room -= 1;
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::sync::Kept;
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 /// Lives of one owner that are held beside each other; more are dropped, oldest first.
 const LIVES_MAX: usize = 4;
@@ -173,7 +173,7 @@ impl View {
     pub fn skip(&mut self, id: &LogId, from: u64, to: u64) {
         if let Some(log) = self.logs.get_mut(id).or_else(|| self.outbound.get_mut(id)) {
             log.skip(from, to);
-        } else if from == 0 && self.nodes.contains_key(&id.owner) {
+        } else if from == 0 && self.nodes.get(&id.owner).is_some_and(|node| node.info.incarnation == id.incarnation) {
             let held = if self.is_outbound(id) { &mut self.outbound } else { &mut self.logs };
             held.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).skip(from, to);
         }
@@ -365,7 +365,8 @@ impl View {
         let still = led.is_none_or(|led| changed.as_ref().is_some_and(|(epoch, ..)| *epoch >= led));
         let winner = match leader {
             Some(Some(leader)) if still => {
-                if self.homes.is_some() && changed.as_ref().is_some_and(|(_, id, _)| *id != leader.1) {
+                let other = changed.as_ref().map(|(_, id, _)| id).filter(|id| **id != leader.1);
+                if other.is_some_and(|id| Scope::Directory == id.scope.max(leader.1.scope)) {
                     self.contested.insert(vehicle.clone());
                 }
                 changed.max(Some(leader))
@@ -385,9 +386,11 @@ impl View {
         open.map(|(id, entry)| (id, entry, winner, &slot.entry)).collect()
     }
 
-    /// Vehicles that more than one gateway spoke for, where that is noted: where home regions are configured.
-    pub fn contested(&self) -> impl Iterator<Item = &VehicleId> {
-        self.contested.iter()
+    /// Vehicles after `after` that more than one gateway spoke for, one of them in another region: noted where home regions
+    /// are configured. Within a region each hears the other's word itself.
+    pub fn contested(&self, after: Option<&VehicleId>) -> impl Iterator<Item = &VehicleId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.contested.range::<VehicleId, _>((from, Bound::Unbounded))
     }
 
     /// A vehicle that no more than one gateway speaks for.

@@ -5,6 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use support::cluster::{REGIONS, shutdown, start_with};
 use support::{Running, Vehicle, eventually, request, request_with};
 use waygate_core::homes::{HomeRegions, Shard};
@@ -61,20 +62,24 @@ fn scopes(names: &[&str]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn pages_and_commands_find_a_vehicle_that_is_not_kept_where_they_are_asked_for() {
+    found_by("queue", true).await;
+}
+
+#[tokio::test]
+async fn a_command_to_be_done_at_once_finds_it_too_although_nobody_looked_for_it_before() {
+    found_by("now", false).await;
+}
+
+async fn found_by(policy: &str, page_first: bool) {
     let (_, running) = start_with(kept_in_one).await;
     let id = at_home_in("centre");
     let (mut vehicle, _) = Vehicle::attach(running[0].vehicles(), &id, json!({})).await;
     eventually(running[1].operators(), &format!("/v1/vehicles/{id}"), |shown| shown["state"] == "online").await;
     let asked = running[2].operators();
-    let path = format!("/v1/vehicles/{id}/page");
-    let page = request_with(asked, "POST", &path, &[], json!({"wait_s": 5}).to_string());
-    let answers = async {
-        // The socket answers its pings by itself while it is read.
-        tokio::time::timeout(std::time::Duration::from_millis(1500), vehicle.receive()).await.ok()
-    };
-    let (page, _) = tokio::join!(page, answers);
-    assert_eq!((page.status, &page.json()["outcome"]), (200, &json!("reachable")), "{page:?}");
-    let order = json!({"name": "doors.lock", "ttl_s": 60, "policy": "queue"});
+    if page_first {
+        is_reachable(asked, &id, &mut vehicle).await;
+    }
+    let order = json!({"name": "doors.lock", "ttl_s": 60, "policy": policy});
     let taken = request_with(asked, "POST", &format!("/v1/vehicles/{id}/commands"), &[], order.to_string()).await;
     assert_eq!(taken.status, 201, "{taken:?}");
     let command = vehicle.receive().await;
@@ -84,6 +89,17 @@ async fn pages_and_commands_find_a_vehicle_that_is_not_kept_where_they_are_asked
     let path = format!("/v1/commands/{}", command["id"].as_str().unwrap());
     eventually(asked, &path, |command| command["state"] == "succeeded").await;
     shutdown(running).await;
+}
+
+async fn is_reachable(asked: SocketAddr, id: &str, vehicle: &mut Vehicle) {
+    let path = format!("/v1/vehicles/{id}/page");
+    let page = request_with(asked, "POST", &path, &[], json!({"wait_s": 5}).to_string());
+    let answers = async {
+        // The socket answers its pings by itself while it is read.
+        tokio::time::timeout(std::time::Duration::from_millis(1500), vehicle.receive()).await.ok()
+    };
+    let (page, _) = tokio::join!(page, answers);
+    assert_eq!((page.status, &page.json()["outcome"]), (200, &json!("reachable")), "{page:?}");
 }
 
 #[tokio::test]

@@ -115,6 +115,18 @@ impl View {
         now: Mono,
         after: Option<&VehicleId>,
         scan_max: usize,
+        keep: impl FnMut(Sight),
+    ) -> Option<VehicleId> {
+        self.scan_of(now, after, scan_max, |_| true, keep)
+    }
+
+    /// The same of those alone that certain gateways speak for.
+    pub fn scan_of(
+        &self,
+        now: Mono,
+        after: Option<&VehicleId>,
+        scan_max: usize,
+        of: impl Fn(&NodeId) -> bool,
         mut keep: impl FnMut(Sight),
     ) -> Option<VehicleId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -123,7 +135,8 @@ impl View {
             if seen == scan_max {
                 return last;
             }
-            if let Some(slot) = self.logs.get(id).and_then(|log| log.slot(vehicle)) {
+            let log = self.logs.get(id).filter(|_| of(&id.owner));
+            if let Some(slot) = log.and_then(|log| log.slot(vehicle)) {
                 keep(self.see(now, vehicle, id, &slot.entry));
             }
             last = Some(vehicle.clone());

@@ -174,9 +174,7 @@ impl CommandsTask {
                 let sighting = self.sighting(&order.vehicle).await;
                 let (wall, random) = (self.means.clock.wall(), u128::from_le_bytes(random));
                 let ask = self.asked(reply);
-                let vehicle = order.vehicle.clone();
                 self.apply(Event::Taken { order, sighting, wall, random, ask });
-                self.search(vec![vehicle]).await;
             }
             Letter::Cancel(id, reply) => {
                 let ask = self.asked(reply);
@@ -257,15 +255,19 @@ impl CommandsTask {
         if vehicles.is_empty() {
             return;
         }
-        let after = self.searched.take();
-        let elsewhere = self.means.presence.ask(move |state| {
-            let view = state.node.view();
-            let kept = |vehicle: &VehicleId| view.interest().is_none_or(|interest| interest.has(Shard::of(vehicle)));
-            vehicles.into_iter().filter(|vehicle| !kept(vehicle) && state.seen(vehicle).is_none()).collect::<Vec<_>>()
-        });
-        let mut elsewhere = elsewhere.await.unwrap_or_default();
+        let mut elsewhere = Vec::new();
+        for some in vehicles.chunks(ASKED_MAX) {
+            let some = some.to_vec();
+            let asked = self.means.presence.ask(move |state| {
+                let view = state.node.view();
+                let kept =
+                    |vehicle: &VehicleId| view.interest().is_none_or(|interest| interest.has(Shard::of(vehicle)));
+                some.into_iter().filter(|vehicle| !kept(vehicle) && gone(state, vehicle)).collect::<Vec<_>>()
+            });
+            elsewhere.extend(asked.await.unwrap_or_default());
+        }
         // Each has its turn.
-        let next = elsewhere.iter().position(|vehicle| after.as_ref().is_some_and(|after| vehicle > after));
+        let next = elsewhere.iter().position(|vehicle| self.searched.as_ref().is_some_and(|last| vehicle > last));
         elsewhere.rotate_left(next.unwrap_or_default());
         for vehicle in elsewhere {
             let Ok(place) = self.searches.clone().try_acquire_owned() else { return };
@@ -422,6 +424,11 @@ impl CommandsTask {
 /// How a vehicle is seen, as far as commands are concerned.
 fn sighting(state: &State, vehicle: &VehicleId) -> Sighting {
     sighting_of(state.sight(vehicle))
+}
+
+/// Whether nothing is known of a vehicle here, or only what a gateway said that is gone.
+fn gone(state: &State, vehicle: &VehicleId) -> bool {
+    state.seen(vehicle).is_none_or(|seen| seen.stale.is_some())
 }
 
 fn sighting_of(sight: Option<Sight>) -> Sighting {

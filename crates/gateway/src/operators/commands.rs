@@ -58,6 +58,8 @@ pub async fn take(
     if let Some(trouble) = operators.health.trouble() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("no command is taken: {trouble}")));
     }
+    // Where it is has to be known when the command is taken: one that is to be done now ends at once if it is nowhere.
+    operators.lookup().find(&order.vehicle).await.ok_or_else(Problem::stopping)?;
     let taken = tokio::time::timeout(PATIENCE, operators.commands.desk.take(order)).await.map_err(|_| {
         let detail = "the disk took too long; ask for the vehicle's commands to see whether it was taken";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use waygate_core::homes::Interest;
+use waygate_core::homes::{Interest, Shard};
 use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::time::Millis;
 use waygate_core::view::{Liveness, Sight};
@@ -70,7 +70,10 @@ impl Operators {
             unheard,
         };
         let elsewhere = self.ask_directory(&request, peers).await;
-        let own = self.find(filter, after, limit, Arc::new(elsewhere.told.clone())).await?;
+        let mut own = self.find(filter, after, limit, Arc::new(elsewhere.told.clone())).await?;
+        let left = self.left_behind(&own.sights, peers).await?;
+        own.sights.retain(|sight| !left.contains(&sight.vehicle));
+        let countable = countable && elsewhere.silent.is_empty() && left.is_empty();
         let counted = own.total.map(|own| own + elsewhere.total);
         let mut found = Found { sights: merged(own.sights, elsewhere.sights), next: own.next, total: counted };
         found.total = found.total.filter(|_| countable);
@@ -79,6 +82,21 @@ impl Operators {
             found.next = found.sights.last().map(|sight| sight.vehicle.clone());
         }
         Ok((found, elsewhere.silent))
+    }
+
+    /// Of these, vehicles that only a gateway which is gone speaks for here, and that another has by now.
+    async fn left_behind(&self, sights: &[Sight], peers: &Peers) -> Result<BTreeSet<VehicleId>, Problem> {
+        let kept =
+            self.presence.ask(|state| state.node.view().interest().cloned()).await.ok_or_else(Problem::stopping)?;
+        let kept = |vehicle: &VehicleId| kept.as_ref().is_none_or(|interest| interest.has(Shard::of(vehicle)));
+        let last: BTreeMap<_, _> = sights
+            .iter()
+            .filter(|sight| sight.stale.is_some() && !kept(&sight.vehicle))
+            .map(|sight| (sight.vehicle.clone(), sight.epoch))
+            .collect();
+        let now = self.seen_elsewhere(last.keys().cloned().collect(), peers).await?.sights;
+        let newer = |sight: &Sight| last.get(&sight.vehicle).is_some_and(|epoch| sight.epoch > *epoch);
+        Ok(now.into_iter().filter(newer).map(|sight| sight.vehicle).collect())
     }
 
     /// What the gateways that serve these vehicles show of them.

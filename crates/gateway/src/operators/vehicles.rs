@@ -9,6 +9,7 @@ use super::query::{Parameters, VEHICLES_MAX, vehicle_id};
 use super::router::GRPC_MESSAGE_BYTES_MAX;
 use super::shape;
 use crate::feed::Place;
+use crate::peers::directory::VEHICLES_MAX as SEEN_MAX;
 use crate::peers::lookup::{Answer, Lookup};
 use crate::peers::membership::Membership;
 use crate::peers::place::{Area, from_proto};
@@ -245,7 +246,7 @@ impl Operators {
         replies.push(own);
         // Beyond the last vehicle of a reply that was cut short, nothing is known yet.
         let cut = replies.iter().filter(|reply| reply.more).filter_map(|reply| reply.positions.last());
-        let horizon = cut.map(|position| position.vehicle.clone()).min();
+        let mut horizon = cut.map(|position| position.vehicle.clone()).min();
         let mut told = collect(replies);
         // Vehicles of lost gateways are not told by anyone: their last position known here stands.
         told.extend(self.remembered(first, after.as_ref()).await);
@@ -257,10 +258,17 @@ impl Operators {
         let vehicles: Vec<VehicleId> = told.keys().cloned().collect();
         let sights = self
             .presence
-            .ask(move |state| vehicles.iter().filter_map(|vehicle| state.sight(vehicle)).collect::<Vec<_>>());
+            .ask(move |state| vehicles.iter().filter_map(|vehicle| state.seen(vehicle)).collect::<Vec<_>>());
         let mut sights = sights.await.ok_or_else(Problem::stopping)?;
         let known: BTreeSet<_> = sights.iter().map(|sight| sight.vehicle.clone()).collect();
-        let unknown: Vec<_> = told.keys().filter(|vehicle| !known.contains(*vehicle)).cloned().collect();
+        let mut unknown: Vec<_> = told.keys().filter(|vehicle| !known.contains(*vehicle)).cloned().collect();
+        if unknown.len() > SEEN_MAX {
+            // The others come with the next page.
+            unknown.truncate(SEEN_MAX);
+            let last = unknown.last().map(|vehicle| vehicle.as_str().to_owned());
+            horizon = [horizon, last].into_iter().flatten().min();
+            sights.retain(|sight| horizon.as_deref().is_none_or(|horizon| sight.vehicle.as_str() <= horizon));
+        }
         let elsewhere = self.seen_elsewhere(unknown, peers).await?;
         missing.extend(elsewhere.silent);
         sights.extend(elsewhere.sights);

@@ -3,7 +3,7 @@
 use super::service::{PeerService, vehicle_id};
 use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
-use waygate_core::id::VehicleId;
+use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::view::Sight;
 use waygate_wire::proto;
 use waygate_wire::proto::directory_server::Directory;
@@ -37,16 +37,17 @@ impl Directory for PeerService {
             "" => None,
             after => Some(vehicle_id(after)?),
         };
-        let wanted = Wanted::new(&request);
+        let (wanted, counts) = (Wanted::new(&request), after.is_none());
         let mut reply = proto::VehiclesReply::default();
         loop {
             let (wanted, named, from) = (wanted.clone(), named.clone(), after.clone());
             let room = limit - reply.vehicles.len();
             let page = self.presence.ask(move |state| {
                 let (mut kept, mut total) = (Vec::new(), 0);
-                let me = state.node.view().me().id.clone();
+                let me = &state.node.view().me().id;
+                let of = |owner: &NodeId| owner == me || wanted.unheard.contains(owner.as_str());
                 let mut keep = |sight: Sight| {
-                    if wanted.keeps(&sight, me.as_str()) {
+                    if of(&sight.owner) && wanted.keeps(&sight) {
                         total += 1;
                         if kept.len() < room {
                             kept.push(sight_to_proto(&sight));
@@ -54,7 +55,7 @@ impl Directory for PeerService {
                     }
                 };
                 let next = if named.is_empty() {
-                    state.scan(from.as_ref(), SCAN, keep)
+                    state.scan_of(from.as_ref(), SCAN, of, keep)
                 } else {
                     let above = |vehicle: &&VehicleId| from.as_ref().is_none_or(|from| *vehicle > from);
                     named.iter().filter(above).filter_map(|vehicle| state.seen(vehicle)).for_each(&mut keep);
@@ -65,7 +66,8 @@ impl Directory for PeerService {
             let (kept, total, next) = page.await.ok_or_else(stopping)?;
             reply.vehicles.extend(kept);
             reply.total += total;
-            match next {
+            // Only the first page counts all.
+            match next.filter(|_| counts || reply.vehicles.len() < limit) {
                 Some(next) => after = Some(next),
                 None => return Ok(Response::new(reply)),
             }
@@ -88,11 +90,10 @@ impl Wanted {
         Self { states, regions, text, unheard: unheard.into_iter().collect() }
     }
 
-    fn keeps(&self, sight: &Sight, me: &str) -> bool {
+    fn keeps(&self, sight: &Sight) -> bool {
         let shown = if sight.stale.is_some() { 0 } else { known_to_proto(sight.known) as u32 };
         let region = sight.region.as_ref().map(|region| region.as_str());
-        (sight.owner.as_str() == me || self.unheard.contains(sight.owner.as_str()))
-            && (self.states.is_empty() || self.states.contains(&shown))
+        (self.states.is_empty() || self.states.contains(&shown))
             && (self.regions.is_empty() || self.regions.iter().any(|asked| Some(asked.as_str()) == region))
             && sight.vehicle.as_str().to_ascii_lowercase().contains(&self.text)
     }

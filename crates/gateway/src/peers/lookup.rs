@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
+use waygate_core::epoch::Epoch;
 use waygate_core::homes::Shard;
 use waygate_core::id::{NodeId, RegionId, VehicleId};
 use waygate_core::time::Millis;
@@ -24,7 +25,7 @@ const HOMES: Duration = Duration::from_millis(400);
 /// How long the search may take in all.
 const SEARCH: Duration = Duration::from_secs(1);
 
-/// How long the gateway that serves a vehicle may take for what only it knows, beside that.
+/// How long the gateway that serves a vehicle may take for what only it knows, within that.
 const DETAIL: Duration = Duration::from_millis(300);
 
 /// Gateways of one home region that are asked.
@@ -74,14 +75,16 @@ impl Lookup {
         if sight.as_ref().is_some_and(|sight| sight.stale.is_none()) {
             return Some(Answer { sight, silent: BTreeSet::new() });
         }
-        let mut search = Search { vehicle, channels: &self.channels, best: sight, regions: plan.regions };
         let begun = Instant::now();
-        search.ask(&plan.homes, begun + HOMES).await;
-        if !search.is_over() {
-            search.ask(&plan.others, begun + SEARCH).await;
+        let (homes, late) = (begun + HOMES, begun + SEARCH);
+        let all: Vec<_> = plan.homes.iter().chain(&plan.others).cloned().collect();
+        let mut search = Search::new(vehicle, &self.channels, sight, plan.regions);
+        search.ask(&plan.homes, homes, Search::seems_found).await;
+        if !search.is_confirmed(&all, late).await {
+            // Homes that were slow have their time, too; what is told first may be old, so all are heard.
+            search.ask(&all, late, |search| search.certain).await;
         }
-        let all: Vec<_> = plan.homes.into_iter().chain(plan.others).collect();
-        let found = search.finish(&all).await;
+        let found = search.answer();
         if let Some(sight) = &found.sight {
             self.presence.tell(Command::Found(Box::new(sight.clone()))).await;
         }
@@ -94,50 +97,80 @@ struct Search<'a> {
     vehicle: &'a VehicleId,
     channels: &'a Channels,
     best: Option<Sight>,
+    /// Whether the gateway that serves it told that itself.
+    certain: bool,
     /// Of which nobody has answered.
     regions: BTreeSet<String>,
 }
 
-impl Search<'_> {
-    fn is_over(&self) -> bool {
+impl<'a> Search<'a> {
+    fn new(vehicle: &'a VehicleId, channels: &'a Channels, best: Option<Sight>, regions: BTreeSet<String>) -> Self {
+        Self { vehicle, channels, best, certain: false, regions }
+    }
+
+    fn seems_found(&self) -> bool {
         self.best.as_ref().is_some_and(|sight| sight.stale.is_none())
     }
 
-    /// Asks these at once, until one of them knows or it is too late.
-    async fn ask(&mut self, gateways: &[Asked], deadline: Instant) {
+    /// Asks these at once, until that is enough or it is too late.
+    async fn ask(&mut self, gateways: &[Asked], deadline: Instant, enough: impl Fn(&Self) -> bool) {
         let mut answers: FuturesUnordered<_> =
             gateways.iter().map(|asked| locate(self.channels, asked, self.vehicle, deadline)).collect();
         while let Some((asked, answer)) = answers.next().await {
-            let Some(seen) = answer else { continue };
-            self.regions.remove(asked.region.as_str());
-            self.best = better(self.best.take(), seen);
-            if self.is_over() {
+            if let Some(seen) = answer {
+                self.take(asked, seen);
+            }
+            if enough(self) {
                 return;
             }
         }
     }
 
-    /// Has the gateway that serves the vehicle say what only it knows.
-    async fn finish(mut self, all: &[Asked]) -> Answer {
-        let owner = self.best.as_ref().filter(|sight| sight.stale.is_none()).map(|sight| sight.owner.clone());
-        if let Some(owner) = owner.and_then(|owner| all.iter().find(|asked| asked.id == owner)) {
-            let detail = locate(self.channels, owner, self.vehicle, Instant::now() + DETAIL).await.1.flatten();
-            let own = detail.filter(|sight| sight.owner == owner.id);
-            let newer = |own: &Sight| self.best.as_ref().is_none_or(|best| own.epoch >= best.epoch);
-            if let Some(own) = own.filter(newer) {
-                self.best = Some(own);
+    fn take(&mut self, asked: &Asked, seen: Option<Sight>) {
+        self.regions.remove(asked.region.as_str());
+        let own = seen.as_ref().is_some_and(|sight| sight.owner == asked.id);
+        let newer = |sight: &Sight| self.best.as_ref().is_none_or(|best| rank(sight) > rank(best));
+        if seen.as_ref().is_some_and(newer) {
+            (self.best, self.certain) = (seen, own);
+        } else if own && rank_of(&seen) == rank_of(&self.best) {
+            // It says the same, and with it what only it knows.
+            (self.best, self.certain) = (seen, true);
+        }
+    }
+
+    /// Has the gateway that is said to serve the vehicle say so itself. What it does not confirm is not believed as long as
+    /// others can be asked; if it does not answer, what others say stands.
+    async fn is_confirmed(&mut self, all: &[Asked], late: Instant) -> bool {
+        let Some(best) = self.best.clone().filter(|sight| sight.stale.is_none()) else { return false };
+        let Some(owner) = all.iter().find(|asked| asked.id == best.owner) else { return true };
+        let until = late.min(Instant::now() + DETAIL);
+        match locate(self.channels, owner, self.vehicle, until).await.1 {
+            None => true,
+            Some(None) => {
+                self.best = None;
+                false
+            }
+            Some(said) => {
+                self.take(owner, said);
+                self.certain
             }
         }
-        // What was found for certain rests on nobody else.
-        let silent = if self.is_over() { BTreeSet::new() } else { self.regions };
+    }
+
+    /// What was told by whoever serves it rests on nobody else.
+    fn answer(self) -> Answer {
+        let silent = if self.seems_found() { BTreeSet::new() } else { self.regions };
         Answer { sight: self.best, silent }
     }
 }
 
 /// The later attach counts; of one attach, what is not stale.
-fn better(a: Option<Sight>, b: Option<Sight>) -> Option<Sight> {
-    let rank = |sight: &Sight| (sight.epoch, sight.stale.is_none());
-    [a, b].into_iter().flatten().max_by_key(rank)
+fn rank(sight: &Sight) -> (Epoch, bool) {
+    (sight.epoch, sight.stale.is_none())
+}
+
+fn rank_of(sight: &Option<Sight>) -> Option<(Epoch, bool)> {
+    sight.as_ref().map(rank)
 }
 
 /// What one gateway knows; the outer option is `None` if it does not say.
@@ -181,3 +214,7 @@ fn plan(state: &State, vehicle: &VehicleId) -> Option<Plan> {
     }
     Some(plan)
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;

@@ -43,7 +43,13 @@ pub struct State {
 impl State {
     /// What is shown of a vehicle; of one that is not kept here, what others showed lately.
     pub fn sight(&self, vehicle: &VehicleId) -> Option<Sight> {
-        self.seen(vehicle).or_else(|| self.found.sight(self.clock.now(), vehicle))
+        // What is kept here may be the last word of a gateway that is gone.
+        let found = || self.found.sight(self.clock.now(), vehicle);
+        match self.seen(vehicle) {
+            Some(seen) if seen.stale.is_none() => Some(seen),
+            Some(seen) => Some(found().filter(|found| found.epoch > seen.epoch).unwrap_or(seen)),
+            None => found(),
+        }
     }
 
     /// What this gateway knows of a vehicle by itself.
@@ -54,6 +60,17 @@ impl State {
     /// Vehicles after `after`, at most `scan_max` looked at; where to go on.
     pub fn scan(&self, after: Option<&VehicleId>, scan_max: usize, mut keep: impl FnMut(Sight)) -> Option<VehicleId> {
         self.node.view().scan(self.clock.now(), after, scan_max, |sight| keep(self.measured(sight)))
+    }
+
+    /// The same of those alone that certain gateways speak for.
+    pub fn scan_of(
+        &self,
+        after: Option<&VehicleId>,
+        scan_max: usize,
+        of: impl Fn(&NodeId) -> bool,
+        mut keep: impl FnMut(Sight),
+    ) -> Option<VehicleId> {
+        self.node.view().scan_of(self.clock.now(), after, scan_max, of, |sight| keep(self.measured(sight)))
     }
 
     /// Since the last frame of a vehicle that is served here; `None` if it is not.

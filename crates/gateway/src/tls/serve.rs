@@ -41,6 +41,9 @@ const PROBE: Duration = Duration::from_secs(20);
 /// How long to wait after the system had no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long what is under way on a connection may take to end when the gateway stops.
+const FAREWELL: Duration = Duration::from_secs(4);
+
 /// Accepts until the gateway stops.
 pub async fn serve(listener: impl Listen, tls: Option<Acceptor>, router: Router, tasks: Tasks) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -131,7 +134,11 @@ where
         biased;
         () = tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A peer that is gone without a word would hold the stop up.
+            match tokio::time::timeout(FAREWELL, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!(%from, "a connection was dropped: what was under way did not end"),
+            }
         }
         ended = connection.as_mut() => ended,
     };

@@ -76,6 +76,7 @@ pub struct HeldLog {
     /// Over the content without tombstones, 16 hexadecimal digits: equal for equal content.
     pub digest: String,
     /// How much it says of them.
+    #[serde(default)]
     pub scope: LogScope,
 }
 
@@ -155,6 +156,7 @@ pub struct LogAgreement {
     /// In which of its lives.
     pub incarnation: U64Text,
     /// How much it says.
+    #[serde(default)]
     pub scope: LogScope,
     /// Whether they agree.
     pub agreement: Agreement,

@@ -21,7 +21,7 @@ const LATENCY: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis
 const BEGIN_S: u64 = 1_780_000_000;
 
 /// How long a gateway may take to end.
-const LEAVE: Duration = Duration::from_secs(3);
+const LEAVE: Duration = Duration::from_secs(5);
 
 pub struct Cluster {
     pub sim: Sim<'static>,
