@@ -444,13 +444,13 @@ impl Node {
     fn tell_losers(&mut self, now: Mono, out: &mut Vec<Action>) {
         let contested: Vec<_> = self.view.contested(self.looked_at.as_ref()).take(CONTESTED_LOOKS).cloned().collect();
         // Each has its turn, from the first again after the last.
-        self.looked_at = contested.last().filter(|_| contested.len() == CONTESTED_LOOKS).cloned();
+        let last = contested.last().filter(|_| contested.len() == CONTESTED_LOOKS).cloned();
         let mut room = TOLD_AT_ONCE;
         for vehicle in contested {
             if room == 0 {
-                self.looked_at = Some(vehicle);
                 return;
             }
+            self.looked_at = Some(vehicle.clone());
             let losers = self.view.losers(&vehicle);
             if losers.is_empty() {
                 self.view.settled(&vehicle);
@@ -475,6 +475,7 @@ impl Node {
                 room -= 1;
             }
         }
+        self.looked_at = last;
     }
 
     fn yield_if_outranked(&mut self, now: Mono, vehicle: VehicleId, out: &mut Vec<Action>) {

@@ -1,17 +1,18 @@
-use super::{Action, Event, HangUp, LinkId, Node};
+use super::{Action, Event, HangUp, LinkId, Node, TOLD_AT_ONCE};
 use crate::cause::RejectCause;
 use crate::clones::SUSPECT;
 use crate::epoch::Epoch;
 use crate::homes::Shard;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Incarnation, RegionId, SessionId};
 use crate::log::{LiveState, Scope};
-use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, LOST_AFTER, Room};
+use crate::sync::{AgedEntry, Batch, Fault, Frame, HEARTBEAT, Kept, LOST_AFTER, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
-use crate::view::{Known, Liveness, StaleWhy};
+use crate::view::{Known, Liveness, NodeInfo, StaleWhy};
 use crate::wake::WakeChannels;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use world::{Regions, VEHICLES, World, info, vehicle};
 
 #[path = "node_world.rs"]
@@ -503,4 +504,62 @@ fn a_vehicle_is_let_in_above_what_a_home_region_named_whatever_the_clock_says() 
     world.run(Millis::secs(20));
     world.check_agreement();
     assert_eq!(world.shown(2, &vehicle(v)).map(|shown| shown.2.as_str().to_owned()), Some("b".to_owned()));
+}
+
+/// A home of all these vehicles, with streams to the gateway that had them and to the one that has them now.
+fn home_of(vehicles: &[usize], regions: Regions) -> (Node, Mono) {
+    let info = |at: usize| NodeInfo { region: RegionId::new(world::NODES[at]).unwrap(), ..world::info(at, 1) };
+    let mut home = Node::new(info(2), Timers::default(), KeyRing::default()).with_homes(Some(regions.homes()));
+    let (now, mut out) = (Mono(1 << 40), Vec::new());
+    for (link, at, epoch) in [(LinkId(1), 0, 5), (LinkId(2), 1, 9)] {
+        home.apply(now, Event::LinkOpened { link, dialled: false }, &mut out);
+        let kept = Kept { interest: regions.homes().interest(&info(at).region), homes: 0 };
+        let hello = Frame::Hello { node: info(at), cursors: Vec::new(), kept: Some(Box::new(kept)) };
+        home.apply(now, Event::FrameReceived(link, hello), &mut out);
+        let entries = vehicles.iter().zip(1..).map(|(v, seq)| AgedEntry {
+            vehicle: vehicle(*v),
+            seq,
+            epoch: Epoch(epoch),
+            session: SessionId(epoch),
+            state: LiveState::Connected,
+            cause: None,
+            cell: None,
+            age: Millis(0),
+            sleep: Millis(0),
+            wake: WakeChannels::NONE,
+            cloned: false,
+            rest: None,
+        });
+        let (entries, to) = (entries.collect(), vehicles.len() as u64);
+        let batch = Batch { owner: info(at), scope: Scope::Directory, from: 0, to, entries, snapshot_end: None };
+        home.apply(now, Event::FrameReceived(link, Frame::Batch(Box::new(batch))), &mut out);
+    }
+    (home, now)
+}
+
+#[test]
+fn gateways_that_lost_many_vehicles_are_told_of_some_at_once_and_of_each_in_turn() {
+    let regions = Regions { count: 3, kept: 1 };
+    let homes = regions.homes();
+    let at_home = |v: &usize| homes.of(Shard::of(&vehicle(*v)))[0].as_str() == "c";
+    let vehicles: Vec<_> = (0..).filter(at_home).take(2 * TOLD_AT_ONCE + 10).collect();
+    let (mut home, mut now) = home_of(&vehicles, regions);
+    let mut told = BTreeMap::new();
+    for most in [TOLD_AT_ONCE, TOLD_AT_ONCE, 10, 0] {
+        let mut out = Vec::new();
+        now = now + Millis::secs(1);
+        home.apply(now, Event::Ticked, &mut out);
+        let mut calls = Vec::new();
+        for action in &out {
+            if let Action::TellOutranked { node, vehicle, lost, by } = action {
+                calls.push((node.as_str(), vehicle.clone(), *lost, *by));
+            }
+        }
+        assert_eq!(calls.len(), most);
+        for (node, vehicle, lost, by) in calls {
+            assert_eq!((node, lost, by), ("a", (SessionId(5), Epoch(5)), Epoch(9)));
+            *told.entry(vehicle).or_insert(0) += 1;
+        }
+    }
+    assert_eq!((told.len(), told.values().all(|times| *times == 1)), (vehicles.len(), true));
 }
