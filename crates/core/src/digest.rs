@@ -85,7 +85,7 @@ impl Digest {
         if slot.entry.state == LiveState::Removed {
             return;
         }
-        let name = eat(OFFSET, vehicle.as_str().as_bytes());
+        let name = fnv(vehicle.as_str().as_bytes());
         let hash = of_slot(name, slot, rest);
         self.total ^= hash;
         self.buckets[usize::from(mix(name) as u8)] ^= hash;
@@ -104,17 +104,22 @@ pub fn bucket(vehicle: &VehicleId) -> u8 {
 
 /// Where a vehicle falls, whatever is said of it.
 pub fn hash_of(vehicle: &VehicleId) -> u64 {
-    mix(eat(OFFSET, vehicle.as_str().as_bytes()))
+    mix(fnv(vehicle.as_str().as_bytes()))
 }
 
 /// The hash of one slot, in whatever log it stands.
 pub fn hash(vehicle: &VehicleId, slot: &Slot, rest: Option<&Rest>) -> u64 {
-    of_slot(eat(OFFSET, vehicle.as_str().as_bytes()), slot, rest)
+    of_slot(fnv(vehicle.as_str().as_bytes()), slot, rest)
 }
 
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// FNV-1a.
+/// FNV-1a of some bytes.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    eat(OFFSET, bytes)
+}
+
+/// The same, gone on with.
 fn eat(state: u64, bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     bytes.iter().fold(state, |h, &b| (h ^ u64::from(b)).wrapping_mul(PRIME))

@@ -4,7 +4,7 @@
 //! (rendezvous hashing), out of a list that is configured and never out of who is heard at the moment: a partition moves
 //! no shard. Adding a region moves only what the new one becomes home of.
 
-use crate::digest::hash_of;
+use crate::digest::{fnv, hash_of};
 use crate::id::{RegionId, VehicleId};
 use crate::limits::HOME_REGIONS_MAX;
 use std::collections::BTreeSet;
@@ -234,11 +234,6 @@ impl HomeRegions {
 
 fn score(region: &RegionId, shard: Shard) -> u64 {
     scramble(scramble(fnv(region.as_str().as_bytes())) ^ shard.index() as u64)
-}
-
-/// FNV-1a.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// SplitMix64's finish: near inputs end far apart.

@@ -145,7 +145,7 @@ impl View {
         self.homes.as_ref().map(|homes| Kept { interest: homes.interest.clone(), homes: homes.regions.fingerprint() })
     }
 
-    /// Publishes in this node's own log. Returns whether the shown winner may have changed.
+    /// Publishes in this node's own log, and what other regions should know of it in the directory.
     pub fn publish(&mut self, now: Mono, vehicle: VehicleId, entry: Entry) {
         let id = self.own_log_id();
         self.publish_abroad(now, &vehicle, &entry);
