@@ -74,6 +74,31 @@ fn a_region_may_have_several_keys_and_the_first_seals() {
 }
 
 #[test]
+fn home_regions_are_read_with_this_region_among_them_and_what_cannot_be_meant_is_refused() {
+    let homes = |text: &str| {
+        let config = load(&format!("{SMALLEST}[cluster]\n{text}\n"))?;
+        Ok::<_, Box<dyn std::error::Error>>(config.cluster.home_regions(&config.identity()?.1)?)
+    };
+    assert_eq!(homes("").unwrap(), None);
+    let own = Config::parse(SMALLEST).unwrap().node.region;
+    let kept = homes(&format!("regions = [\"{own}\", \"far\", \"near\"]\nhomes = 2")).unwrap().unwrap();
+    assert_eq!((kept.homes(), kept.regions().count()), (2, 3));
+    assert_eq!(homes(&format!("regions = [\"{own}\", \"far\"]")).unwrap().unwrap().homes(), 2);
+    let names = format!("\"{own}\", \"far\"");
+    for (text, wanted) in [
+        ("regions = [\"far\"]".to_owned(), own.as_str()),
+        ("homes = 2".to_owned(), "[cluster] homes"),
+        (format!("regions = [{names}]\nhomes = 0"), "homes = 0"),
+        (format!("regions = [{names}]\nhomes = 3"), "homes = 3"),
+        (format!("regions = [{names}, \"far\"]"), "twice"),
+        (format!("regions = [{names}, \"no region\"]"), "\"no region\""),
+    ] {
+        let said = homes(&text).unwrap_err().to_string();
+        assert!(said.contains("[cluster]") && said.contains(wanted), "{text}: {said}");
+    }
+}
+
+#[test]
 fn a_list_of_token_keys_that_cannot_be_used_is_refused_without_showing_a_key() {
     let secret = "5e".repeat(32);
     let other = |n: u8| format!("\"{n}:{}\"", format!("{n:02x}").repeat(32));

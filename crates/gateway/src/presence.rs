@@ -7,6 +7,9 @@ mod bars;
 mod command;
 mod found;
 pub mod leaving;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod sight_rig;
 mod state;
 
 pub use command::{Barred, Command, Link, Presence};

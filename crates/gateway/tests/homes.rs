@@ -157,3 +157,28 @@ async fn a_gateway_of_another_region_lets_go_of_a_vehicle_that_came_without_its_
     eventually(running[0].operators(), "/v1/gateways", sockets).await;
     shutdown(running).await;
 }
+
+#[tokio::test]
+async fn the_last_word_of_a_neighbour_that_is_gone_hides_nothing() {
+    // Two gateways of one region, one of another, which is the home of the vehicle.
+    let two_in_one = |toml: String| toml.replace("region = \"centre\"", "region = \"west\"");
+    let (_, mut running) = start_with(|toml| two_in_one(kept_in_one(toml))).await;
+    let id = at_home_in("east");
+    let path = format!("/v1/vehicles/{id}");
+    let (_old, _) = Vehicle::attach(running[0].vehicles(), &id, json!({})).await;
+    eventually(running[1].operators(), &path, |shown| shown["gateway"] == "west-1").await;
+    running.remove(0).gateway.shutdown().await;
+    let (neighbour, other) = (running[0].operators(), running[1].vehicles());
+    eventually(neighbour, "/v1/vehicles?state=stale", |list| ids(list).contains(&id)).await;
+    let (mut vehicle, _) = Vehicle::attach(other, &id, json!({})).await;
+    eventually(neighbour, &path, |shown| shown["gateway"] == "east-1" && shown["state"] == "online").await;
+    let online = eventually(neighbour, "/v1/vehicles?state=online", |list| ids(list).contains(&id)).await;
+    assert_eq!(ids(&online).len(), 1, "{online}");
+    let stale = running[0].get("/v1/vehicles?state=stale").await.1;
+    assert!(ids(&stale).is_empty(), "{stale}");
+    let order = json!({"name": "doors.lock", "ttl_s": 60, "policy": "now"});
+    let taken = request_with(neighbour, "POST", &format!("{path}/commands"), &[], order.to_string()).await;
+    assert_eq!(taken.status, 201, "{taken:?}");
+    assert_eq!(vehicle.receive().await["name"], "doors.lock");
+    shutdown(running).await;
+}

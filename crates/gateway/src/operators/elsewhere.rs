@@ -6,6 +6,7 @@ use super::Operators;
 use super::problem::Problem;
 use super::vehicles::{Filter, Found, Peers};
 use crate::peers::directory::VEHICLES_MAX;
+use crate::peers::lookup::rank;
 use crate::peers::overview::Asked;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,14 +75,8 @@ impl Operators {
         let left = self.left_behind(&own.sights, peers).await?;
         own.sights.retain(|sight| !left.contains(&sight.vehicle));
         let countable = countable && elsewhere.silent.is_empty() && left.is_empty();
-        let counted = own.total.map(|own| own + elsewhere.total);
-        let mut found = Found { sights: merged(own.sights, elsewhere.sights), next: own.next, total: counted };
-        found.total = found.total.filter(|_| countable);
-        if found.sights.len() > limit {
-            found.sights.truncate(limit);
-            found.next = found.sights.last().map(|sight| sight.vehicle.clone());
-        }
-        Ok((found, elsewhere.silent))
+        let total = own.total.map(|own| own + elsewhere.total).filter(|_| countable);
+        Ok((Found { total, ..page(own, elsewhere.sights, limit) }, elsewhere.silent))
     }
 
     /// Of these, vehicles that only a gateway which is gone speaks for here, and that another has by now.
@@ -161,11 +156,22 @@ impl Operators {
     }
 }
 
+/// A page of both. Beyond where the own part was cut off nothing is shown yet: there is more of it.
+fn page(own: Found, elsewhere: Vec<Sight>, limit: usize) -> Found {
+    let mut sights = merged(own.sights, elsewhere);
+    sights.retain(|sight| own.next.as_ref().is_none_or(|next| sight.vehicle <= *next));
+    let mut next = own.next;
+    if sights.len() > limit {
+        sights.truncate(limit);
+        next = sights.last().map(|sight| sight.vehicle.clone());
+    }
+    Found { sights, next, total: None }
+}
+
 /// In the order of their ids, each vehicle once: as the gateway of its latest attach shows it.
 fn merged(a: Vec<Sight>, b: Vec<Sight>) -> Vec<Sight> {
     let mut sights: BTreeMap<VehicleId, Sight> = BTreeMap::new();
     for sight in a.into_iter().chain(b) {
-        let rank = |sight: &Sight| (sight.epoch, sight.stale.is_none());
         match sights.get(&sight.vehicle) {
             Some(held) if rank(held) >= rank(&sight) => {}
             Some(_) | None => drop(sights.insert(sight.vehicle.clone(), sight)),
@@ -187,3 +193,7 @@ fn number_of(state: State) -> u32 {
     };
     known as u32
 }
+
+#[cfg(test)]
+#[path = "elsewhere_tests.rs"]
+mod tests;

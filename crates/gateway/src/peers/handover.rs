@@ -55,7 +55,7 @@ impl Notice {
     }
 }
 
-/// One question to another gateway.
+/// One question to another gateway, or only the word that its session lost.
 #[derive(Debug)]
 pub struct Errand {
     /// Which gateway.
@@ -119,9 +119,12 @@ impl Errand {
         }
     }
 
-    /// Nothing is waited for any more.
+    /// It is over: nothing is waited for any more.
     pub fn end(&self, how: &'static str, settled: SeqRanges) {
-        metrics::counter!("waygate_handovers_total", "context" => how).increment(1);
+        match self.spool {
+            Some(_) => metrics::counter!("waygate_handovers_total", "context" => how).increment(1),
+            None => metrics::counter!("waygate_losers_told_total").increment(1),
+        }
         if let Some(mailbox) = &self.waiting {
             mailbox.put(Letter::Gathered(settled));
         }

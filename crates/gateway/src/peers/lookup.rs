@@ -96,6 +96,8 @@ impl Lookup {
 struct Search<'a> {
     vehicle: &'a VehicleId,
     channels: &'a Channels,
+    /// What is kept here: the last word of a gateway that is gone, or nothing.
+    here: Option<Sight>,
     best: Option<Sight>,
     /// Whether the gateway that serves it told that itself.
     certain: bool,
@@ -104,8 +106,8 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(vehicle: &'a VehicleId, channels: &'a Channels, best: Option<Sight>, regions: BTreeSet<String>) -> Self {
-        Self { vehicle, channels, best, certain: false, regions }
+    fn new(vehicle: &'a VehicleId, channels: &'a Channels, here: Option<Sight>, regions: BTreeSet<String>) -> Self {
+        Self { vehicle, channels, best: here.clone(), here, certain: false, regions }
     }
 
     fn seems_found(&self) -> bool {
@@ -146,15 +148,17 @@ impl<'a> Search<'a> {
         let until = late.min(Instant::now() + DETAIL);
         match locate(self.channels, owner, self.vehicle, until).await.1 {
             None => true,
-            Some(None) => {
-                self.best = None;
-                false
-            }
-            Some(said) => {
-                self.take(owner, said);
-                self.certain
-            }
+            Some(said) => self.hear(owner, said),
         }
+    }
+
+    /// What the gateway says that was said to serve the vehicle. Returns whether it does.
+    fn hear(&mut self, owner: &Asked, said: Option<Sight>) -> bool {
+        if said.is_none() {
+            self.best = self.here.clone();
+        }
+        self.take(owner, said);
+        self.certain
     }
 
     /// What was told by whoever serves it rests on nobody else.
@@ -165,7 +169,7 @@ impl<'a> Search<'a> {
 }
 
 /// The later attach counts; of one attach, what is not stale.
-fn rank(sight: &Sight) -> (Epoch, bool) {
+pub fn rank(sight: &Sight) -> (Epoch, bool) {
     (sight.epoch, sight.stale.is_none())
 }
 

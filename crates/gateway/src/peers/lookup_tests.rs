@@ -1,30 +1,12 @@
 use super::{Asked, Search};
 use crate::peers::channels::Channels;
+use crate::presence::sight_rig;
 use std::collections::BTreeSet;
-use waygate_core::epoch::Epoch;
-use waygate_core::id::{NodeId, RegionId, SessionId, VehicleId};
-use waygate_core::time::Millis;
-use waygate_core::view::{AgeKind, Known, Sight, StaleWhy};
-use waygate_core::wake::WakeChannels;
+use waygate_core::id::{NodeId, RegionId, VehicleId};
+use waygate_core::view::{Known, Sight};
 
 fn sight(owner: &str, epoch: u64, known: Known, stale: bool) -> Option<Sight> {
-    Some(Sight {
-        vehicle: VehicleId::new("CAR-1").unwrap(),
-        known,
-        stale: stale.then_some(StaleWhy::OwnerLost),
-        cause: None,
-        owner: NodeId::new(owner).unwrap(),
-        region: None,
-        epoch: Epoch(epoch),
-        session: SessionId(1),
-        cell: None,
-        age: Millis(0),
-        age_kind: AgeKind::Measured,
-        view_age: Millis(0),
-        update_expected: None,
-        wake: WakeChannels::NONE,
-        cloned: false,
-    })
+    Some(sight_rig::sight("CAR-1", owner, epoch, known, stale))
 }
 
 /// What a search comes to if these gateways answer in this order: who, in which region, and what it shows.
@@ -71,4 +53,20 @@ fn where_nobody_is_sure_the_regions_that_did_not_answer_are_named() {
     assert_eq!(search(&[("m-1", "mid", None)]), (None, false, ["east", "west"].map(str::to_owned).into()));
     let stale = sight("w-1", 9, Known::Idle, true);
     assert_eq!(search(&[("m-1", "mid", stale)]).2, ["east", "west"].map(str::to_owned).into());
+}
+
+#[test]
+fn who_is_said_to_serve_it_and_does_not_leaves_what_is_known_here() {
+    let (vehicle, channels) = (VehicleId::new("CAR-1").unwrap(), Channels::new(None));
+    let here = sight("w-1", 5, Known::Online, true);
+    let east = Asked { id: NodeId::new("e-1").unwrap(), region: RegionId::new("east").unwrap(), url: String::new() };
+    let home = Asked { id: NodeId::new("m-1").unwrap(), region: RegionId::new("mid").unwrap(), url: String::new() };
+    let said = sight("e-1", 7, Known::Online, false);
+    for (word, confirmed, epoch) in [(said.clone(), true, 7), (None, false, 5)] {
+        let mut search = Search::new(&vehicle, &channels, here.clone(), BTreeSet::new());
+        search.take(&home, said.clone());
+        assert!(search.seems_found());
+        assert_eq!(search.hear(&east, word), confirmed);
+        assert_eq!(search.answer().sight.map(|sight| sight.epoch.0), Some(epoch));
+    }
 }

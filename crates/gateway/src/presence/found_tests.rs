@@ -1,30 +1,12 @@
 use super::{FOUND_MAX, Found, STANDS};
-use waygate_core::epoch::Epoch;
-use waygate_core::id::{NodeId, SessionId, VehicleId};
+use crate::presence::sight_rig;
 use waygate_core::time::{Millis, Mono};
-use waygate_core::view::{AgeKind, Known, Sight};
-use waygate_core::wake::WakeChannels;
+use waygate_core::view::{Known, Sight};
 
 const NOW: Mono = Mono(1 << 40);
 
 fn sight(n: usize) -> Sight {
-    Sight {
-        vehicle: VehicleId::new(&format!("CAR-{n}")).unwrap(),
-        known: Known::Online,
-        stale: None,
-        cause: None,
-        owner: NodeId::new("east-1").unwrap(),
-        region: None,
-        epoch: Epoch(1),
-        session: SessionId(1),
-        cell: None,
-        age: Millis(100),
-        age_kind: AgeKind::Measured,
-        view_age: Millis(10),
-        update_expected: None,
-        wake: WakeChannels::NONE,
-        cloned: false,
-    }
+    sight_rig::sight(&format!("CAR-{n}"), "east-1", 1, Known::Online, false)
 }
 
 #[test]
