@@ -110,20 +110,16 @@ impl Revocations {
     /// The same, of these CAs.
     pub fn take_from(&self, der: &[u8], anchors: &[TrustAnchor<'_>]) -> Result<bool, ListFault> {
         let (issuer, list) = read(der, anchors)?;
-        let count = list.serials.len();
-        let number = list.number.clone();
-        let taken = self.lists.send_if_modified(|lists| {
+        Ok(self.lists.send_if_modified(|lists| {
             let newer = lists.get(&issuer).is_none_or(|held| held.number < list.number);
             if newer {
+                // Said before anyone acts on it, so that the log reads in order.
+                let number = crate::config::to_hex(list.number.bytes());
+                tracing::info!(number, revoked = list.serials.len(), "a newer revocation list is in force");
                 lists.insert(issuer, list);
             }
             newer
-        });
-        if taken {
-            let number = crate::config::to_hex(number.bytes());
-            tracing::info!(number, revoked = count, "a newer revocation list is in force");
-        }
-        Ok(taken)
+        }))
     }
 
     /// Which lists are held.
