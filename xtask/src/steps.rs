@@ -97,7 +97,7 @@ fn machete(context: &Context<'_>, report: &mut Report) -> Result<()> {
 fn rust(context: &Context<'_>, report: &mut Report) -> Result<()> {
     // The programs first: some tests start them.
     run_check(context.cargo(&["build", "--locked", "--workspace", "--bins"]), report)?;
-    run_counted(context.cargo(&["test", "--locked", "--workspace"]), report)
+    run_counted(context.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]), report)
 }
 
 fn lab(context: &Context<'_>, report: &mut Report) -> Result<()> {
