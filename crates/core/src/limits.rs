@@ -91,7 +91,8 @@ pub const RECORD_AGE_MS_MAX: u64 = 400 * 24 * 3600 * 1000;
 /// Entries in one batch of a presence stream.
 pub const SYNC_BATCH_ENTRIES_MAX: usize = 512;
 
-/// Entries sent to a peer and not yet covered by its cursors; back-pressure stops reading the log.
+/// Entries of a log sent to a peer and not yet covered by its cursors, at most; back-pressure stops reading the log. On a
+/// slow link it is as much as the peer takes in two seconds.
 pub const SYNC_UNACKED_ENTRIES_MAX: u64 = 8192;
 
 /// Entries of one log that were sent ahead of what lies before them, at the receiver: about 2 MiB. What comes beyond

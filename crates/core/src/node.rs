@@ -330,6 +330,7 @@ impl Node {
                 }
                 out.extend(received.outlived.map(Action::Outlived));
                 if let Some(peer) = stream.link.peer().cloned() {
+                    self.view.note_spoken(now, &peer);
                     let level = stream.link.level();
                     if hello {
                         self.settle_twins(now, id, &peer.id);

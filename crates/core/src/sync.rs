@@ -6,6 +6,7 @@
 //! what the peer says it holds; the logs belong to the view.
 
 mod audit;
+mod flight;
 mod frame;
 mod known;
 mod progress;
@@ -316,7 +317,7 @@ impl Link {
         if !self.hello_sent && left > 0 {
             out.push(Frame::Hello {
                 node: view.me().clone(),
-                cursors: known_logs(view),
+                cursors: known_logs(now, view),
                 kept: view.kept().map(Box::new),
             });
             self.hello_sent = true;
@@ -528,7 +529,7 @@ impl Link {
                 head = cursor.seq;
             }
             let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
-            progress.note(cursor.seq, cursor.rebuilding, now);
+            progress.note(cursor, now);
             let own = view.log(&cursor.log).filter(|log| cursor.log == of_own && log.head() == cursor.seq);
             let sum = own.zip(sharing.of_both(&cursor.log)).map(|(log, part)| log.sum(&part));
             if sum.is_some_and(|sum| (sum.count, sum.xor) == (cursor.count, cursor.digest)) {
@@ -562,7 +563,7 @@ impl Link {
             let sends = sharing.sendable(log.id()).filter(|part| *part != Part::Whole);
             let progress = self.progress.get_mut(log.id());
             let blank_from = sends.zip(progress).and_then(|(part, progress)| progress.pass_over(log, &part));
-            cursors.push(Cursor { blank_from, ..cursor(log, &part) });
+            cursors.push(Cursor { blank_from, ..cursor(now, view, log, &part) });
         }
         cursors
     }

@@ -58,7 +58,7 @@ impl View {
             me: me.id.clone(),
             timers,
             logs: BTreeMap::from([(id.clone(), Log::new(id))]),
-            nodes: BTreeMap::from([(me.id.clone(), NodeStatus { info: me, liveness: Liveness::Own, standing: None })]),
+            nodes: BTreeMap::from([(me.id.clone(), NodeStatus::new(me, Liveness::Own))]),
             winners: BTreeMap::new(),
             winning: BTreeMap::new(),
             homes: None,
@@ -262,14 +262,14 @@ impl View {
             }
             Some(status) if status.info.incarnation > info.incarnation => false,
             Some(status) => {
-                (status.info, status.standing) = (info, None);
+                (status.info, status.standing, status.spoke) = (info, None, None);
                 if let Liveness::Alive { heard } = status.liveness {
                     status.liveness = Liveness::Lost { since: heard };
                 }
                 true
             }
             None => {
-                let status = NodeStatus { info, liveness: Liveness::Unmet { since: now }, standing: None };
+                let status = NodeStatus::new(info, Liveness::Unmet { since: now });
                 self.nodes.insert(status.info.id.clone(), status);
                 true
             }
@@ -309,6 +309,14 @@ impl View {
             self.settle(id, vehicle, was_winner.then(|| slot.clone()));
         }
         voided.into_iter().map(|(_, vehicle, _)| vehicle).collect()
+    }
+
+    /// A frame came from a node itself.
+    pub fn note_spoken(&mut self, now: Mono, node: &NodeInfo) {
+        let present = |status: &&mut NodeStatus| status.info.incarnation == node.incarnation;
+        if let Some(status) = self.nodes.get_mut(&node.id).filter(present) {
+            status.spoke = Some(now);
+        }
     }
 
     /// Sets whether a node can be believed. Returns whether that changed what is shown.

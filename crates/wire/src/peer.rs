@@ -255,6 +255,7 @@ fn cursor_to_proto(cursor: Cursor) -> proto::Cursor {
         digest: cursor.digest,
         rebuilding: cursor.rebuilding,
         blank_from: cursor.blank_from,
+        heard: cursor.heard,
     }
 }
 
@@ -273,8 +274,8 @@ fn cursors_from_proto(detail: Vec<proto::Cursor>, directory: Vec<proto::Cursor>)
     let read = |scope: Scope, cursor: proto::Cursor| {
         let incarnation = Incarnation(cursor.incarnation);
         let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation, scope };
-        let proto::Cursor { seq, count, digest, rebuilding, blank_from, .. } = cursor;
-        Some(Cursor { log, seq, count, digest, rebuilding, blank_from })
+        let proto::Cursor { seq, count, digest, rebuilding, blank_from, heard, .. } = cursor;
+        Some(Cursor { log, seq, count, digest, rebuilding, blank_from, heard })
     };
     let detail = detail.into_iter().filter_map(|cursor| read(Scope::Detail, cursor));
     let directory = directory.into_iter().filter_map(|cursor| read(Scope::Directory, cursor));

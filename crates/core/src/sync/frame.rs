@@ -96,6 +96,8 @@ pub struct Cursor {
     pub rebuilding: u64,
     /// Nothing that the receiver keeps stands in `(blank_from, seq]`: whoever holds it up to there holds it up to `seq`.
     pub blank_from: Option<u64>,
+    /// The owner's own stream is heard, in this life of it: nobody else has to pass the log on.
+    pub heard: bool,
 }
 
 /// A piece of an owner's log. One that covers nothing, `from` and `to` being equal, sends fresh entries ahead.

@@ -1,26 +1,35 @@
 //! What this node holds of each log, as it tells a peer, and what a peer tells of this node's own.
 
+use super::RELAY_AFTER;
 use super::frame::Cursor;
 use crate::homes::Part;
 use crate::id::Incarnation;
 use crate::limits::INCARNATION_MAX;
 use crate::log::{Log, LogId, Scope};
+use crate::time::Mono;
 use crate::view::{NodeInfo, View};
 
 /// What is held, and nothing of those nodes that are known and have said nothing: that they are known in that life is
 /// something that they themselves may have forgotten.
-pub(super) fn known_logs(view: &View) -> Vec<Cursor> {
+pub(super) fn known_logs(now: Mono, view: &View) -> Vec<Cursor> {
     let life = |info: &NodeInfo| LogId::detail(info.id.clone(), info.incarnation);
     let abroad = |id: &LogId| LogId { scope: Scope::Directory, ..id.clone() };
     let told = |id: &LogId| view.log(id).is_some() || view.log(&abroad(id)).is_some();
     let silent = view.nodes().map(|node| life(&node.info)).filter(|id| !told(id));
-    let nothing = silent.map(|log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0, blank_from: None });
-    view.logs().map(|log| cursor(log, &Part::Whole)).chain(nothing).collect()
+    let nothing = |log| Cursor { log, seq: 0, count: 0, digest: 0, rebuilding: 0, blank_from: None, heard: false };
+    view.logs().map(|log| cursor(now, view, log, &Part::Whole)).chain(silent.map(nothing)).collect()
 }
 
-pub(super) fn cursor(log: &Log, part: &Part) -> Cursor {
-    let (sum, rebuilding) = (log.sum(part), log.rebuilding());
-    Cursor { log: log.id().clone(), seq: log.head(), count: sum.count, digest: sum.xor, rebuilding, blank_from: None }
+pub(super) fn cursor(now: Mono, view: &View, log: &Log, part: &Part) -> Cursor {
+    let (sum, rebuilding, heard) = (log.sum(part), log.rebuilding(), is_heard(now, view, log.id()));
+    let (seq, count, digest) = (log.head(), sum.count, sum.xor);
+    Cursor { log: log.id().clone(), seq, count, digest, rebuilding, blank_from: None, heard }
+}
+
+/// Whether the owner of a log speaks here itself, in the life in which it wrote it.
+pub(super) fn is_heard(now: Mono, view: &View, id: &LogId) -> bool {
+    let owner = view.node(&id.owner).filter(|owner| owner.info.incarnation == id.incarnation);
+    owner.and_then(|owner| owner.spoke).is_some_and(|spoke| now.since(spoke) < RELAY_AFTER)
 }
 
 /// A life of this node that others know and it does not: a later one, or the present one with more in it than was ever

@@ -1,12 +1,16 @@
 //! How far a peer is in one log, and what it should have next of it.
 
 use super::REWIND_AFTER;
-use super::frame::{Batch, aged};
+use super::flight::Flight;
+use super::frame::{Batch, Cursor, aged};
 use crate::homes::Part;
-use crate::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_UNACKED_ENTRIES_MAX};
+use crate::limits::SYNC_BATCH_ENTRIES_MAX;
 use crate::log::{Log, Suffix};
 use crate::time::{Millis, Mono};
 use crate::view::NodeInfo;
+
+/// A peer that makes a copy of a snapshot tells how far it is with its next cursors.
+const TOLD_WITHIN: Millis = Millis::secs(5);
 
 /// What a peer lacks of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,37 +21,53 @@ pub(super) enum Due {
     News,
     /// More: a long suffix or a snapshot, which must not delay what is fresh.
     Bulk,
-    /// More than that, but enough is on its way.
+    /// More, but enough is on its way.
     Full,
 }
 
 /// How far the peer is in one log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Progress {
     /// What it says it holds.
     pub held: u64,
     sent: u64,
     /// How far the copy is that it reads anew.
     rebuilding: u64,
+    /// Whether it hears the owner's own stream.
+    heard: bool,
     /// When what it says changed last, or the last piece of a snapshot was sent.
     moved: Mono,
     /// A snapshot is under way, whole at this sequence number.
     snapshot_end: Option<u64>,
     /// While there is more to catch up with: fresh entries up to here were sent ahead.
     ahead: Option<u64>,
+    flight: Flight,
 }
 
 impl Progress {
     /// A peer that says that it holds so much.
     pub fn at(seq: u64, now: Mono) -> Self {
-        Self { held: seq, sent: seq, rebuilding: 0, moved: now, snapshot_end: None, ahead: None }
+        Self {
+            held: seq,
+            sent: seq,
+            rebuilding: 0,
+            heard: false,
+            moved: now,
+            snapshot_end: None,
+            ahead: None,
+            flight: Flight::new(),
+        }
     }
 
-    /// The peer says how much it holds, and how far a copy is that it reads anew.
-    pub fn note(&mut self, seq: u64, rebuilding: u64, now: Mono) {
+    /// The peer says how much it holds, how far a copy is that it reads anew, and whether it hears the owner.
+    pub fn note(&mut self, cursor: &Cursor, now: Mono) {
+        let (seq, rebuilding) = (cursor.seq, cursor.rebuilding);
+        self.heard = cursor.heard;
         if (seq, rebuilding) != (self.held, self.rebuilding) {
             (self.held, self.rebuilding, self.moved) = (seq, rebuilding, now);
         }
+        // Of a snapshot the copy tells that is being made of it.
+        self.flight.acked(now, if self.snapshot_end.is_some() { seq.max(rebuilding) } else { seq });
     }
 
     /// Whether the peer was sent all there is, so that what follows finds it exactly there.
@@ -61,10 +81,11 @@ impl Progress {
         log.last_attach() > self.ahead.unwrap_or(self.sent)
     }
 
-    /// Looks at what the peer lacks. What is relayed has a grace, which lasts for as long as the peer comes on without it:
-    /// the owner's own stream is quicker if it stands.
+    /// Looks at what the peer lacks. What is relayed has a grace, which lasts for as long as the peer comes on without it,
+    /// and for as long as it hears the owner: the owner's own stream is quicker if it stands.
     pub fn due(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
-        let due = self.look(now, log, grace);
+        let needless = grace.is_some() && self.heard;
+        let due = if needless { self.rest(now, log) } else { self.look(now, log, grace) };
         match due {
             Due::Nothing | Due::News => self.ahead = None,
             Due::Bulk => self.ahead = self.ahead.or(Some(log.head())),
@@ -72,6 +93,14 @@ impl Progress {
             Due::Full => self.ahead = self.ahead.or(Some(self.sent)),
         }
         due
+    }
+
+    /// The owner speaks to the peer itself. What is under way from here comes to its end there, or is given up.
+    fn rest(&mut self, now: Mono, log: &Log) -> Due {
+        if self.held >= log.head() {
+            (self.sent, self.moved, self.snapshot_end) = (self.held, now, None);
+        }
+        Due::Nothing
     }
 
     fn look(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
@@ -92,17 +121,22 @@ impl Progress {
             if self.sent > self.held && now.since(self.moved) >= REWIND_AFTER {
                 self.sent = self.held;
                 self.moved = now;
+                self.flight.forget();
             }
         } else if self.held.max(self.rebuilding) > self.sent && waits {
             return Due::Nothing;
         }
+        let full = self.flight.is_full();
         if self.snapshot_end.is_some() || self.sent < log.floor() {
-            return Due::Bulk;
+            // A peer that does not tell of the copy it makes acks all of it at once: then the stream's room alone holds
+            // back what follows.
+            let silent =
+                self.rebuilding == 0 && self.flight.since().is_some_and(|since| now.since(since) >= TOLD_WITHIN);
+            return if full && !silent { Due::Full } else { Due::Bulk };
         }
         if self.sent >= log.head() {
             return Due::Nothing;
         }
-        let full = self.sent.saturating_sub(self.held) >= SYNC_UNACKED_ENTRIES_MAX;
         match (log.is_longer_than(self.sent, SYNC_BATCH_ENTRIES_MAX), full) {
             (_, true) => Due::Full,
             (true, false) => Due::Bulk,
@@ -115,14 +149,16 @@ impl Progress {
         let begins = self.snapshot_end.is_none() && self.sent < log.floor();
         if begins {
             (self.sent, self.snapshot_end) = (0, Some(log.head()));
+            self.flight.forget();
         }
         let suffix = log.suffix(self.sent, SYNC_BATCH_ENTRIES_MAX, part);
         if suffix.entries.is_empty() && self.snapshot_end.is_none() && *part != Part::Whole {
             return None;
         }
         self.sent = suffix.to;
+        self.flight.sent(now, suffix.to, suffix.entries.len());
         if self.snapshot_end.is_some_and(|end| self.sent >= end) {
-            // A snapshot is acked as a whole: the stream's own room is what slows it until then.
+            // A snapshot is acked as a whole.
             self.moved = now;
         }
         let snapshot_end = self.snapshot_end.filter(|_| begins);

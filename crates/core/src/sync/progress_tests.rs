@@ -1,3 +1,4 @@
+use super::TOLD_WITHIN;
 use crate::homes::Part;
 use crate::id::RegionId;
 use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, SYNC_BATCH_ENTRIES_MAX};
@@ -101,7 +102,7 @@ fn two_long_logs_share_a_stream_and_neither_starves_beside_a_busy_one() {
 }
 
 #[test]
-fn a_snapshot_takes_at_most_half_of_the_room() {
+fn a_snapshot_begins_with_little_and_takes_half_of_the_room_where_nothing_is_told_of_the_copy() {
     let (a, mut b, now) = far_behind(true);
     let mut stream = Stream::open(now);
     let hello = pumped(&mut stream.b, now, 1, &b).remove(0);
@@ -111,7 +112,10 @@ fn a_snapshot_takes_at_most_half_of_the_room() {
     }
     stream.a.receive(now, hello, &mut a).unwrap();
     let said = batches(pumped(&mut stream.a, now, 16, &a));
-    assert_eq!(said.len(), 8);
+    assert_eq!(said.len(), 2);
+    let later = batches(pumped(&mut stream.a, now + TOLD_WITHIN, 16, &a));
+    assert_eq!(later.len(), 8);
+    let said = [said, later].concat();
     assert!(said[0].snapshot_end.is_some() && said[1..].iter().all(|batch| batch.snapshot_end.is_none()));
 }
 

@@ -1,5 +1,5 @@
 use crate::log::LiveState;
-use crate::sync::rig::{PUMP, START, Stream, agree, log_of, publish, vehicle, view};
+use crate::sync::rig::{PUMP, START, Stream, agree, info, log_of, publish, vehicle, view};
 use crate::sync::{Frame, HEARTBEAT, Link, RELAY_AFTER};
 use crate::time::{Millis, Mono};
 use crate::view::View;
@@ -15,6 +15,8 @@ struct Triangle {
     now: Mono,
     ac: Stream,
     bc: Stream,
+    /// Whether `c` notes that the owner speaks.
+    hears: bool,
 }
 
 impl Triangle {
@@ -28,7 +30,7 @@ impl Triangle {
         Stream::open(now).run(&mut now, Millis::secs(10), &mut a, &mut b);
         agree(&a, &b, "a");
         let (ac, bc) = (Stream { room: 2, ..Stream::open(now) }, Stream { room: 2, ..Stream::open(now) });
-        Self { a, b, c: view("c"), now, ac, bc }
+        Self { a, b, c: view("c"), now, ac, bc, hears: false }
     }
 
     /// The relay's stream speaks every 100 ms, the owner's only every `pause`; 0 if it is cut.
@@ -37,6 +39,9 @@ impl Triangle {
             self.now = self.now + PUMP;
             if pause.0 > 0 && self.now.since(START).0.is_multiple_of(pause.0) {
                 self.ac.turn(self.now, &mut self.a, &mut self.c);
+                if self.hears {
+                    self.c.note_spoken(self.now, &info("a", 1));
+                }
             }
             self.bc.turn(self.now, &mut self.b, &mut self.c);
         }
@@ -114,6 +119,23 @@ fn a_relay_that_has_begun_lets_a_quicker_owner_go_on_alone() {
     let more = nodes.relayed() - begun;
     assert!(more <= 12 * 512, "{more} entries until it was known that the owner is ahead");
     nodes.run(Millis::secs(10), Millis(400));
+    agree(&nodes.a, &nodes.c, "a");
+}
+
+#[test]
+fn a_relay_that_has_begun_gives_way_to_an_owner_that_is_heard_and_takes_over_again_when_it_is_not() {
+    let mut nodes = Triangle::new();
+    nodes.run(Millis::secs(3), Millis(0));
+    assert!((1..LONG / 2).contains(&nodes.relayed()), "it has begun: {}", nodes.relayed());
+    // The owner is slow, and behind what the relay has sent.
+    nodes.hears = true;
+    nodes.run(HEARTBEAT + PUMP, Millis(800));
+    let begun = nodes.relayed();
+    nodes.run(Millis::secs(5), Millis(800));
+    assert_eq!((nodes.held(), nodes.relayed()), (0, begun), "it waits");
+    nodes.run(RELAY_AFTER + HEARTBEAT + HEARTBEAT + PUMP, Millis(0));
+    assert!(nodes.relayed() > begun, "in time");
+    nodes.run(Millis::secs(10), Millis(0));
     agree(&nodes.a, &nodes.c, "a");
 }
 

@@ -6,6 +6,7 @@
 //! stands as it was told last; once in a while all are.
 
 use super::AUDIT_EVERY;
+use super::known::is_heard;
 use super::sharing::Sharing;
 use super::{JITTER, RELAY_AFTER};
 use crate::id::NodeId;
@@ -24,8 +25,8 @@ pub(super) struct Telling {
     all: Option<Mono>,
     /// When the logs of others were looked at last.
     others: Option<Mono>,
-    /// How these stood: head, digest, how far a copy is that is read anew.
-    told: BTreeMap<LogId, (u64, u64, u64)>,
+    /// How these stood: head, digest, how far a copy is that is read anew, whether the owner is heard.
+    told: BTreeMap<LogId, (u64, u64, u64, bool)>,
     /// Whose entries came on this stream since: its sender waits for the word that they did.
     came: BTreeSet<NodeId>,
 }
@@ -53,7 +54,7 @@ impl Telling {
         if all || self.others.is_none_or(|at| now.since(at) + JITTER >= OTHERS_TOLD_EVERY) {
             self.others = Some(now);
             for log in view.logs().filter(|log| sharing.is_passed_on(log.id())) {
-                let stands = (log.head(), log.digest(), log.rebuilding());
+                let stands = (log.head(), log.digest(), log.rebuilding(), is_heard(now, view, log.id()));
                 if self.told.insert(log.id().clone(), stands) != Some(stands) {
                     whose.insert(log.id().owner.clone());
                 }

@@ -54,4 +54,13 @@ pub struct NodeStatus {
     pub liveness: Liveness,
     /// What the cluster thinks of that life of it, if it was told.
     pub standing: Option<Standing>,
+    /// When it spoke on a stream of its own last, in that life. Before all that it said is held it is not believed yet.
+    pub spoke: Option<Mono>,
+}
+
+impl NodeStatus {
+    /// One of which no more is known than what it says of itself.
+    pub(super) fn new(info: NodeInfo, liveness: Liveness) -> Self {
+        Self { info, liveness, standing: None, spoke: None }
+    }
 }
