@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".waygate.v1.StoredBatch.columns")
         .bytes(".waygate.v1.EntryBatch.entries")
+        .bytes(".waygate.v1.SyncFrame.deflated")
         .bytes(".waygate.v1.AuditStretch.entries")
         .build_client(true)
         .build_server(true)

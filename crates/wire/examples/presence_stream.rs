@@ -16,11 +16,14 @@ use waygate_core::time::{Millis, Mono};
 use waygate_core::timers::Timers;
 use waygate_core::view::{NodeInfo, View};
 use waygate_core::wake::WakeChannels;
-use waygate_wire::peer::{frame_from_proto, frame_to_proto};
+use waygate_wire::peer::{FrameReader, FrameWriter, halves};
 use waygate_wire::proto::SyncFrame;
 
 /// Some hours after the boot.
 const START: Mono = Mono(1 << 24);
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 fn main() {
     let entries = std::env::args().nth(1).map_or(1_000_000, |entries| entries.parse().unwrap());
@@ -31,7 +34,7 @@ fn main() {
     println!("{entries} entries of the own log: {} bytes each in memory", (held - before) / entries);
 
     let mut peer = View::new(info("east-1"), Timers::default());
-    let (mut here, mut there) = (Link::new(START), Link::new(START));
+    let (mut here, mut there) = (End::new(), End::new());
     let frames = exchange(&mut here, &mut there, &mut owner, &mut peer);
     println!(
         "read by a peer: {:.2} bytes an entry on the wire, {:.0} entries a second and core from bytes to the view, {} bytes \
@@ -56,51 +59,77 @@ struct Sent {
     applying: f64,
 }
 
+/// One end of the stream: what decides, and what stands on the wire.
+struct End {
+    link: Link,
+    writer: FrameWriter,
+    reader: FrameReader,
+}
+
+impl End {
+    fn new() -> Self {
+        let (writer, reader) = halves();
+        Self { link: Link::new(START), writer, reader }
+    }
+
+    fn says(&mut self, frame: Frame) -> Vec<u8> {
+        self.writer.write(frame).encode_to_vec()
+    }
+
+    fn reads(&mut self, bytes: &[u8]) -> Frame {
+        self.reader.read(SyncFrame::decode(bytes).unwrap()).unwrap().frame.unwrap()
+    }
+}
+
 /// Both ends speak until the peer holds all; bytes and seconds of the owner's batches.
-fn exchange(here: &mut Link, there: &mut Link, owner: &mut View, peer: &mut View) -> Sent {
+fn exchange(here: &mut End, there: &mut End, owner: &mut View, peer: &mut View) -> Sent {
     let mut sent = Sent::default();
     let log = owner.own_log_id();
     let mut now = START;
     while peer.log(&log).map_or(0, |log| log.head()) < owner.log(&log).unwrap().head() {
         now = now + Millis::secs(1);
         let (mut frames, started) = (Vec::new(), Instant::now());
-        here.pump(now, Room::empty(16), owner, &mut frames);
+        here.link.pump(now, Room::empty(16), owner, &mut frames);
         let batches = frames.iter().filter(|frame| matches!(frame, Frame::Batch(_))).count();
-        let written: Vec<_> = frames.into_iter().map(|frame| frame_to_proto(frame).encode_to_vec()).collect();
+        let written: Vec<_> = frames.into_iter().map(|frame| here.says(frame)).collect();
         sent.writing += started.elapsed().as_secs_f64();
         for bytes in written {
             let started = Instant::now();
-            let frame = frame_from_proto(SyncFrame::decode(bytes.as_slice()).unwrap()).unwrap().frame.unwrap();
+            let frame = there.reads(&bytes);
             let batch = matches!(frame, Frame::Batch(_)) && batches > 0;
-            there.receive(now, frame, peer).unwrap();
+            there.link.receive(now, frame, peer).unwrap();
             if batch {
                 sent.bytes += bytes.len();
                 sent.applying += started.elapsed().as_secs_f64();
             }
         }
         let mut answers = Vec::new();
-        there.pump(now, Room::empty(16), peer, &mut answers);
+        there.link.pump(now, Room::empty(16), peer, &mut answers);
         for frame in answers {
-            here.receive(now, frame, owner).unwrap();
+            let frame = here.reads(&there.says(frame));
+            here.link.receive(now, frame, owner).unwrap();
         }
     }
     sent
 }
 
 fn publish(view: &mut View, n: u64, state: LiveState) {
-    let cell = Cell::of(Position::from_degrees(49.0 + (n % 1000) as f64 / 500.0, 6.0 + (n % 777) as f64 / 400.0));
+    // Neighbours in the log have little in common but what all have.
+    let drawn = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let degrees = |bits: u64| (bits % 2000) as f64 / 1000.0;
+    let cell = Cell::of(Position::from_degrees(49.0 + degrees(drawn >> 20), 6.0 + degrees(drawn >> 40)));
     let entry = Entry {
-        epoch: Epoch((1_795_219_200_000 + n) << 16),
-        session: SessionId(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        epoch: Epoch((1_795_219_200_000 + drawn % DAY_MS) << 16),
+        session: SessionId(drawn.rotate_left(32) ^ drawn.wrapping_mul(drawn)),
         state,
         cause: None,
         cell,
-        contact: START,
+        contact: START.before(Millis(drawn % HOUR_MS)),
         sleep: Millis(0),
         wake: WakeChannels::NONE,
         cloned: false,
     };
-    view.publish(START, VehicleId::new(&format!("WVWZZZ1JZXW{n:06}")).unwrap(), entry);
+    view.publish(START, VehicleId::new(&format!("WVWZZZ1JZX{:07}", n * 7919 % 10_000_000)).unwrap(), entry);
 }
 
 fn info(id: &str) -> NodeInfo {

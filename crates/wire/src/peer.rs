@@ -4,6 +4,9 @@
 //! covered, for the owner will not send that entry otherwise.
 
 mod entry;
+mod stream;
+
+pub use self::stream::{FrameReader, FrameWriter, INFLATED_BYTES_MAX, halves};
 
 use self::entry::{entries_from_proto, entries_to_proto};
 use crate::error::FieldFault;
@@ -62,6 +65,7 @@ pub fn frame_to_proto(frame: Frame) -> proto::SyncFrame {
                 interest,
                 directory,
                 homes,
+                concise: true,
             })
         }
         Frame::Batch(batch) => Wire::Batch(proto::EntryBatch {
@@ -97,8 +101,8 @@ pub fn frame_from_proto(frame: proto::SyncFrame) -> Result<ReadFrame, FieldFault
         }
         Some(Wire::Batch(batch)) => batch_from_proto(batch),
         Some(Wire::Audit(audit)) => audit_from_proto(audit),
-        // Of a later version: it does without.
-        None => Ok(ReadFrame::default()),
+        // Of a later version: it does without. What is deflated was inflated before.
+        Some(Wire::Deflated(_)) | None => Ok(ReadFrame::default()),
     }
 }
 

@@ -16,7 +16,7 @@ use waygate_core::time::Millis;
 use waygate_core::view::NodeInfo;
 use waygate_core::wake::WakeChannels;
 
-fn node() -> NodeInfo {
+pub(super) fn node() -> NodeInfo {
     NodeInfo {
         id: NodeId::new("west-1").unwrap(),
         region: RegionId::new("west").unwrap(),
@@ -28,7 +28,7 @@ fn node() -> NodeInfo {
     }
 }
 
-fn entry(seq: u64) -> AgedEntry {
+pub(super) fn entry(seq: u64) -> AgedEntry {
     AgedEntry {
         vehicle: VehicleId::new("LUX-1").unwrap(),
         seq,
@@ -45,7 +45,7 @@ fn entry(seq: u64) -> AgedEntry {
     }
 }
 
-fn batch(entries: Vec<AgedEntry>) -> Frame {
+pub(super) fn batch(entries: Vec<AgedEntry>) -> Frame {
     Frame::Batch(Box::new(Batch {
         owner: node(),
         scope: Scope::Detail,

@@ -3,7 +3,7 @@
 use super::channels::Channels;
 use super::membership::Membership;
 use super::meter::{Meter, dialled};
-use super::stream::{Streams, encode};
+use super::stream::Streams;
 use crate::presence::Presence;
 use crate::tasks::Tasks;
 use futures_util::StreamExt;
@@ -108,14 +108,14 @@ impl Dialer {
         let response = tokio::select! {
             biased;
             () = stop.cancelled() => Err(tonic::Status::cancelled("it is not to be dialled any more")),
-            response = client.sync(encode(opened.outbound)) => response,
+            response = client.sync(opened.outbound.encoded()) => response,
         };
         let inbound = match response {
             Ok(response) => response.into_inner(),
             Err(status) => {
                 tracing::debug!(address, message = status.message(), "a peer cannot be reached");
                 let nothing = futures_util::stream::empty();
-                self.streams.read(opened.link, &opened.meter, nothing, opened.hang_up, None).await;
+                self.streams.read(opened.link, &opened.meter, opened.reader, nothing, opened.hang_up, None).await;
                 return false;
             }
         };
@@ -132,7 +132,8 @@ impl Dialer {
             }
         });
         let why = {
-            let read = self.streams.read(opened.link, &opened.meter, noted, opened.hang_up.clone(), speaker);
+            let read =
+                self.streams.read(opened.link, &opened.meter, opened.reader, noted, opened.hang_up.clone(), speaker);
             tokio::pin!(read);
             tokio::select! {
                 biased;

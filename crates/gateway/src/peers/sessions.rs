@@ -3,7 +3,7 @@
 use super::handover::Notice;
 use super::meter::Meter;
 use super::service::{Outbound, vehicle_id};
-use super::stream::{Streams, encode};
+use super::stream::Streams;
 use crate::presence::leaving::ContextRequest;
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
@@ -40,19 +40,19 @@ impl PresenceService for SessionService {
         let opened = self.streams.open(false, meter).await;
         let (streams, stopping) = (self.streams.clone(), self.tasks.stopping());
         let speaker = request.extensions().get::<Arc<Peer>>().map(|peer| peer.identity.clone());
-        let (link, meter, hang_up) = (opened.link, opened.meter, opened.hang_up.clone());
+        let (link, meter, reader, hang_up) = (opened.link, opened.meter, opened.reader, opened.hang_up.clone());
         let inbound = request.into_inner();
         self.tasks.spawn("peer", async move {
             let stopped = hang_up.clone();
             tokio::select! {
                 biased;
                 () = stopping => stopped.cancel(),
-                why = streams.read(link, &meter, inbound, hang_up, speaker) => {
+                why = streams.read(link, &meter, reader, inbound, hang_up, speaker) => {
                     tracing::debug!(why, "a stream from a peer has ended");
                 }
             }
         });
-        let outbound = encode(opened.outbound).map(Ok).take_until(opened.hang_up.cancelled_owned());
+        let outbound = opened.outbound.encoded().map(Ok).take_until(opened.hang_up.cancelled_owned());
         Ok(Response::new(Box::pin(outbound)))
     }
 

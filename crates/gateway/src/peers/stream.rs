@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use waygate_core::identity::Identity;
 use waygate_core::node::LinkId;
 use waygate_core::sync::Frame;
-use waygate_wire::peer::{ReadFrame, frame_from_proto, frame_to_proto};
+use waygate_wire::peer::{FrameReader, FrameWriter, ReadFrame, halves};
 use waygate_wire::proto::SyncFrame;
 
 /// Frames on their way to a peer; what has no room stays in the log.
@@ -33,7 +33,9 @@ pub struct Opened {
     /// Counts what passes on it.
     pub meter: Meter,
     /// Frames for the peer.
-    pub outbound: ReceiverStream<Frame>,
+    pub outbound: Outbound,
+    /// Reads those of the peer.
+    pub reader: FrameReader,
     /// Ends it.
     pub hang_up: CancellationToken,
 }
@@ -52,7 +54,8 @@ impl Streams {
         let command =
             Command::LinkOpened(link, Link { dialled, frames, meter: meter.clone(), hang_up: hang_up.clone() });
         self.presence.tell(command).await;
-        Opened { link, meter, outbound: ReceiverStream::new(outbound), hang_up }
+        let (writer, reader) = halves();
+        Opened { link, meter, outbound: Outbound { frames: ReceiverStream::new(outbound), writer }, reader, hang_up }
     }
 
     /// Gives the peer's frames to the presence task until the stream ends. Returns why it ended.
@@ -62,6 +65,7 @@ impl Streams {
         &self,
         link: LinkId,
         meter: &Meter,
+        mut reader: FrameReader,
         mut inbound: S,
         hang_up: CancellationToken,
         speaker: Option<Identity>,
@@ -81,7 +85,7 @@ impl Streams {
                 Some(Err(status)) => break status.message().to_owned(),
                 None => break "the peer ended it".to_owned(),
             };
-            match frame_from_proto(frame) {
+            match reader.read(frame) {
                 Ok(read) => {
                     let why = match &read.frame {
                         Some(Frame::Hello { node, .. }) => impostor(node, speaker.as_ref()),
@@ -124,7 +128,17 @@ fn count_unread(read: &ReadFrame) {
     }
 }
 
-/// Frames as they go over the wire.
-pub fn encode(outbound: ReceiverStream<Frame>) -> impl Stream<Item = SyncFrame> {
-    outbound.map(frame_to_proto)
+/// Frames for a peer.
+#[derive(Debug)]
+pub struct Outbound {
+    frames: ReceiverStream<Frame>,
+    writer: FrameWriter,
+}
+
+impl Outbound {
+    /// As they go over the wire.
+    pub fn encoded(self) -> impl Stream<Item = SyncFrame> {
+        let mut writer = self.writer;
+        self.frames.map(move |frame| writer.write(frame))
+    }
 }

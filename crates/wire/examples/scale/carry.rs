@@ -2,7 +2,7 @@
 
 use prost::Message;
 use waygate_core::sync::Frame;
-use waygate_wire::peer::{frame_from_proto, frame_to_proto};
+use waygate_wire::peer::{FrameReader, FrameWriter};
 use waygate_wire::proto::{SyncFrame, sync_frame};
 
 /// gRPC puts this before each message.
@@ -39,19 +39,26 @@ impl Bytes {
 }
 
 /// Writes a frame.
-pub fn write(frame: Frame) -> (Vec<u8>, Bytes) {
-    let message = frame_to_proto(frame);
+pub fn write(writer: &mut FrameWriter, frame: Frame) -> (Vec<u8>, Bytes) {
+    let mut counted = Bytes { frames: 1, ..Bytes::default() };
+    let mut cursors = false;
+    match &frame {
+        Frame::Batch(batch) => counted.entry_count = batch.entries.len() as u64,
+        Frame::Cursors { .. } => cursors = true,
+        Frame::Hello { .. } | Frame::Audit(_) => {}
+    }
+    let message = writer.write(frame);
     let bytes = message.encode_to_vec();
     let all = (bytes.len() + PREFIX) as u64;
-    let mut counted = Bytes { frames: 1, ..Bytes::default() };
     match &message.frame {
         Some(sync_frame::Frame::Batch(batch)) => {
-            counted.entry_count = batch.entries.len() as u64;
             counted.entries = batch.entries.iter().map(|entry| field(entry.len())).sum();
             counted.around = all - counted.entries;
         }
-        Some(sync_frame::Frame::Cursors(_)) => counted.cursors = all,
-        Some(sync_frame::Frame::Hello(_) | sync_frame::Frame::Audit(_)) | None => counted.other = all,
+        // What is deflated is long: entries, or the cursors of many logs.
+        Some(sync_frame::Frame::Deflated(_)) if counted.entry_count > 0 => counted.entries = all,
+        _ if cursors => counted.cursors = all,
+        _ => counted.other = all,
     }
     (bytes, counted)
 }
@@ -62,8 +69,8 @@ fn field(len: usize) -> u64 {
 }
 
 /// Reads a frame.
-pub fn read(bytes: &[u8]) -> Frame {
-    let read = frame_from_proto(SyncFrame::decode(bytes).unwrap()).unwrap();
+pub fn read(reader: &mut FrameReader, bytes: &[u8]) -> Frame {
+    let read = reader.read(SyncFrame::decode(bytes).unwrap()).unwrap();
     assert_eq!(read.skipped, 0);
     read.frame.unwrap()
 }

@@ -6,6 +6,7 @@ use waygate_core::log::Scope;
 use waygate_core::sync::{Link, Room};
 use waygate_core::time::{Millis, Mono};
 use waygate_core::view::View;
+use waygate_wire::peer::halves;
 
 /// Frames that a stream's queue takes.
 const QUEUE: usize = 16;
@@ -85,21 +86,22 @@ fn kept_of_others(view: &View) -> u64 {
 fn read_all(fleet: &Fleet, n: usize, owner: &mut View, home: &mut View, done: &mut CatchUp) {
     let id = fleet.shown(n);
     let (mut there, mut here) = (Link::new(START), Link::new(START));
+    let ((mut says, mut hears), (mut writes, mut reads)) = (halves(), halves());
     let mut now: Mono = START;
     while home.log(&id).map_or(0, |log| log.head()) < owner.log(&id).unwrap().head() {
         now = now + PUMP;
         let mut frames = Vec::new();
         there.pump(now, Room::empty(QUEUE), owner, &mut frames);
         for frame in frames {
-            let (bytes, counted) = write(frame);
+            let (bytes, counted) = write(&mut says, frame);
             done.received.add(counted);
-            here.receive(now, read(&bytes), home).unwrap();
+            here.receive(now, read(&mut reads, &bytes), home).unwrap();
         }
         let mut answers = Vec::new();
         here.pump(now, Room::empty(QUEUE), home, &mut answers);
         for frame in answers {
-            let (bytes, _) = write(frame);
-            there.receive(now, read(&bytes), owner).unwrap();
+            let (bytes, _) = write(&mut writes, frame);
+            there.receive(now, read(&mut hears, &bytes), owner).unwrap();
         }
     }
     done.snapshots += there.counters().snapshots_sent;

@@ -17,6 +17,9 @@ pub const START: Mono = Mono(1 << 24);
 
 const INCARNATION: Incarnation = Incarnation(1_795_219_200);
 
+/// Milliseconds of a day.
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
 /// What a vehicle does in a day: three trips, with six attaches and detaches, eight changes between connected and idle,
 /// and six ways out of the tracking area.
 pub const DAY: [Step; 20] = {
@@ -123,9 +126,10 @@ impl Fleet {
         let (row, column) = ((n / 100 % 100) as f64, (n % 100) as f64);
         let (south, west) = ((gateway / 10 * 8) as f64 - 20.0, (gateway % 10 * 30) as f64 - 150.0);
         Vehicle {
-            id: VehicleId::new(&format!("WVW{gateway:02}{n:012}")).unwrap(),
+            // Six digits of the seventeen are of the vehicle alone, and neighbours in the log are not neighbours in these.
+            id: VehicleId::new(&format!("WVWZZZ1JZ{gateway:02}{:06}", n * 7919 % 1_000_000)).unwrap(),
             step: (n % DAY.len() as u64) as usize,
-            epoch: 1_795_219_200_000 + n,
+            epoch: 1_795_219_200_000 + n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % DAY_MS,
             lat: south + row / 20.0,
             lon: west + column / 20.0,
             state: LiveState::Detached,

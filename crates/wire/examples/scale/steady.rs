@@ -9,6 +9,7 @@ use waygate_core::id::VehicleId;
 use waygate_core::sync::{Link, Room};
 use waygate_core::time::{Millis, Mono};
 use waygate_core::view::View;
+use waygate_wire::peer::{FrameReader, FrameWriter, halves};
 
 /// The grain of time.
 const TICK: Millis = Millis(20);
@@ -64,6 +65,7 @@ struct Watched {
 struct Wire {
     ends: [usize; 2],
     links: [Link; 2],
+    halves: [(FrameWriter, FrameReader); 2],
     /// What each end has sent and the other has not read.
     way: [VecDeque<(Mono, Vec<u8>)>; 2],
 }
@@ -118,7 +120,12 @@ impl<'a> Mesh<'a> {
         let mut views: Vec<_> = (0..fleet.regions).map(|n| fleet.gateway_that_hears_all(n)).collect();
         let vehicles = views.iter_mut().enumerate().map(|(n, view)| fleet.fill(view, n, fleet.sample)).collect();
         let pairs = (0..fleet.regions).flat_map(|a| (a + 1..fleet.regions).map(move |b| [a, b]));
-        let wire = |ends| Wire { ends, links: [Link::new(START), Link::new(START)], way: Default::default() };
+        let wire = |ends| Wire {
+            ends,
+            links: [Link::new(START), Link::new(START)],
+            halves: [halves(), halves()],
+            way: Default::default(),
+        };
         Self {
             fleet,
             views,
@@ -199,7 +206,7 @@ impl Wire {
         for end in [0, 1] {
             let view = &mut views[self.ends[end]];
             while let Some((_, bytes)) = self.way[1 - end].pop_front_if(|(at, _)| *at <= now) {
-                self.links[end].receive(now, read(&bytes), view).unwrap();
+                self.links[end].receive(now, read(&mut self.halves[end].1, &bytes), view).unwrap();
             }
             // Gateways do not look at the same moment.
             let phase = self.ends[end] as u64 * 7 * TICK.0 % PUMP.0;
@@ -207,7 +214,7 @@ impl Wire {
                 let mut frames = Vec::new();
                 self.links[end].pump(now, Room::empty(QUEUE), view, &mut frames);
                 for frame in frames {
-                    let (bytes, counted) = write(frame);
+                    let (bytes, counted) = write(&mut self.halves[end].0, frame);
                     sent.add(counted);
                     self.way[end].push_back((now + delay, bytes));
                 }
