@@ -55,6 +55,8 @@ pub enum Event {
         lost: (SessionId, Epoch),
         /// The winner's.
         by: Epoch,
+        /// Whether the winner is detached.
+        detached: bool,
     },
     /// This node is about to stop: its peers are told with the next frames.
     DrainBegun,
@@ -85,6 +87,8 @@ pub enum Action {
         lost: (SessionId, Epoch),
         /// The winner's.
         by: Epoch,
+        /// Whether the winner is detached.
+        detached: bool,
     },
     /// A peer knows this life of this node, or more of the present one than was ever said: its disk was lost and its clock
     /// set back. Nobody believes it until it begins a life after that one, which has to be written down first.
@@ -225,7 +229,9 @@ impl Node {
                     out.push(Action::NodeChanged(node));
                 }
             }
-            Event::ToldOutranked { vehicle, lost, by } => self.told_outranked(now, vehicle, lost, by, out),
+            Event::ToldOutranked { vehicle, lost, by, detached } => {
+                self.told_outranked(now, vehicle, lost, (by, detached), out);
+            }
             Event::DrainBegun => {
                 self.view.drain();
                 out.push(Action::NodeChanged(self.view.me().id.clone()));
@@ -252,7 +258,7 @@ impl Node {
         now: Mono,
         vehicle: VehicleId,
         lost: (SessionId, Epoch),
-        by: Epoch,
+        (by, detached): (Epoch, bool),
         out: &mut Vec<Action>,
     ) {
         if self.view.known_epoch(&vehicle) < Some(by) {
@@ -264,7 +270,7 @@ impl Node {
         }
         let session = self.registrar.session(&vehicle).map(|session| (session.id(), session.epoch()));
         if session == Some(lost) && by > lost.1 {
-            self.register(now, RegistrarEvent::Outranked { vehicle, by, detached: false }, out);
+            self.register(now, RegistrarEvent::Outranked { vehicle, by, detached }, out);
         }
     }
 
@@ -467,7 +473,8 @@ impl Node {
                 let link = self.link_to(&loser.owner).filter(|_| self.view.node(&loser.owner).is_some_and(present));
                 if won.epoch > lost.epoch && link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
                     let (node, vehicle) = (loser.owner.clone(), vehicle.clone());
-                    out.push(Action::TellOutranked { node, vehicle, lost: (lost.session, lost.epoch), by: won.epoch });
+                    let (lost, by, detached) = ((lost.session, lost.epoch), won.epoch, won.state == LiveState::Detached);
+                    out.push(Action::TellOutranked { node, vehicle, lost, by, detached });
                     told = true;
                 }
             }

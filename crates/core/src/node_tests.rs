@@ -551,7 +551,7 @@ fn gateways_that_lost_many_vehicles_are_told_of_some_at_once_and_of_each_in_turn
         home.apply(now, Event::Ticked, &mut out);
         let mut calls = Vec::new();
         for action in &out {
-            if let Action::TellOutranked { node, vehicle, lost, by } = action {
+            if let Action::TellOutranked { node, vehicle, lost, by, detached: false } = action {
                 calls.push((node.as_str(), vehicle.clone(), *lost, *by));
             }
         }

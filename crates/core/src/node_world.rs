@@ -198,10 +198,10 @@ impl World {
                     wire.open[end] = false;
                 }
             }
-            Action::TellOutranked { node, vehicle, lost, by } => {
+            Action::TellOutranked { node, vehicle, lost, by, detached } => {
                 let to = NODES.iter().position(|id| *id == node.as_str()).unwrap();
                 if !self.cut[g][to] {
-                    self.does(to, Event::ToldOutranked { vehicle, lost, by });
+                    self.does(to, Event::ToldOutranked { vehicle, lost, by, detached });
                 }
             }
             Action::Outlived(life) => panic!("gateway {g} is told of a life {life:?} that it does not know"),

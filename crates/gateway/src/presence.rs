@@ -204,10 +204,11 @@ impl PresenceTask {
             Command::Said(node, said) => self.state.note_said(node, said),
             Command::Member(info, standing) => self.apply(Event::MemberChanged(info, standing)),
             Command::Supersede(notice, reply) => {
-                let Notice { vehicle, session, epoch, by, recorded } = notice;
+                let Notice { vehicle, session, epoch, by, recorded, detached } = notice;
                 let before = self.state.node.registrar().session(&vehicle).is_some();
                 if recorded {
-                    self.apply(Event::ToldOutranked { vehicle: vehicle.clone(), lost: (session, epoch), by });
+                    let (told, lost) = (vehicle.clone(), (session, epoch));
+                    self.apply(Event::ToldOutranked { vehicle: told, lost, by, detached });
                 } else {
                     self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
                 }
@@ -302,8 +303,9 @@ impl PresenceTask {
             Action::VehicleChanged(vehicle) => self.show(&vehicle),
             Action::NodeChanged(node) => self.show_node(&node),
             Action::Outlived(life) => self.note_outlived(life),
-            Action::TellOutranked { node, vehicle, lost: (session, epoch), by } => {
-                self.fetch(node, Notice { vehicle, session, epoch, by, recorded: true }, None, None);
+            Action::TellOutranked { node, vehicle, lost: (session, epoch), by, detached } => {
+                let notice = Notice { vehicle, session, epoch, by, recorded: true, detached };
+                self.fetch(node, notice, None, None);
             }
         }
     }
@@ -365,7 +367,7 @@ impl PresenceTask {
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),
             SessionAction::Supersede { node, vehicle, session, epoch, by, spool, conn } => {
-                let notice = Notice { vehicle, session, epoch, by, recorded: false };
+                let notice = Notice { vehicle, session, epoch, by, recorded: false, detached: false };
                 self.fetch(node, notice, Some(spool), conn);
             }
             SessionAction::ReportClone(vehicle) => {

@@ -28,9 +28,6 @@ const TICK_MAX: usize = 4096;
 /// Transitions of one job of the journal: its queue is shared with attaches, which must find room.
 const JOB_MAX: usize = 512;
 
-/// Stored transitions among which that of a gateway seen for the first time is looked for.
-const LOOK_BACK: u32 = 64;
-
 /// Bit of a record's flags: two units seemed to use the identity.
 pub const FLAG_CLONED: u8 = 1;
 
@@ -188,12 +185,9 @@ impl Keeper {
     pub async fn run(mut self) {
         let mut batch = Vec::new();
         while self.news.recv_many(&mut batch, JOB_MAX).await > 0 {
-            let mut writes = Vec::new();
-            for News { record, first } in batch.drain(..) {
-                if !first || !self.is_kept(&record).await {
-                    writes.push(Write::Transition(record));
-                }
-            }
+            let kept = self.kept(&batch).await;
+            let news = batch.drain(..).zip(kept).filter(|(_, kept)| !kept);
+            let writes: Vec<_> = news.map(|(news, _)| Write::Transition(news.record)).collect();
             let count = writes.len() as u64;
             if count > 0 && self.journal.send(Job::Transitions(writes)).await.is_err() {
                 metrics::counter!("waygate_timeline_dropped_total").increment(count);
@@ -201,19 +195,25 @@ impl Keeper {
         }
     }
 
-    /// Whether the last that is kept of the same gateway says the same: then one of the two has only restarted.
-    async fn is_kept(&self, record: &TransitionRecord) -> bool {
-        match self.reader.timeline(&record.vehicle, None, LOOK_BACK).await {
-            Ok(kept) => {
-                let same = kept.iter().filter(|kept| kept.owner == record.owner);
-                let last = same.max_by_key(|kept| (kept.incarnation, kept.seq));
-                last.is_some_and(|last| Said::told(last) == Said::told(record))
+    /// Of each whether the last that is kept of the same gateway says the same: then one of the two has only restarted.
+    async fn kept(&self, batch: &[News]) -> Vec<bool> {
+        let firsts: Vec<_> = batch.iter().enumerate().filter(|(_, news)| news.first).collect();
+        let mut kept = vec![false; batch.len()];
+        if firsts.is_empty() {
+            return kept;
+        }
+        let wanted: Vec<_> = firsts.iter().map(|(_, n)| (n.record.vehicle.clone(), n.record.owner.clone())).collect();
+        match self.reader.last_of_each(&wanted).await {
+            Ok(lasts) => {
+                for ((at, news), last) in firsts.into_iter().zip(lasts) {
+                    kept[at] = last.is_some_and(|last| Said::told(&last) == Said::told(&news.record));
+                }
             }
             Err(error) => {
-                tracing::error!(%error, "a timeline cannot be read; what may be kept already is written again");
-                false
+                tracing::error!(%error, "timelines cannot be read; what may be kept already is written again");
             }
         }
+        kept
     }
 }
 

@@ -107,7 +107,7 @@ impl Reader {
     /// The latest position of every vehicle that has one, `limit` vehicles at a time.
     pub async fn latest_all(&self, after: Option<Cursor>, limit: u32) -> Result<Page<(VehicleId, Latest)>, ReadError> {
         let sql = "SELECT id, name, t, lat_e7, lon_e7, alt_cm, speed_cms, heading_cdeg, hdop_centi FROM vehicle \
-                   LEFT JOIN latest ON latest.vehicle = id WHERE id > ?1 ORDER BY id LIMIT ?2";
+                   LEFT JOIN latest ON latest.vehicle = id WHERE id > ?1 AND id <= ?2 ORDER BY id";
         self.page(sql, after, limit, |row, vehicle, tails| {
             let mut latest = match row.try_get::<Option<i64>, _>(2)? {
                 None => None,
@@ -142,7 +142,7 @@ impl Reader {
     /// The presence record of every vehicle that has one, at most `limit` at a time.
     pub async fn presence_all(&self, after: Option<Cursor>, limit: u32) -> Result<Page<PresenceRecord>, ReadError> {
         let sql = "SELECT id, name, epoch, session, state, cause, cell, contact, spool, sleep, wake, flags FROM vehicle \
-                   LEFT JOIN presence ON presence.vehicle = id WHERE id > ?1 ORDER BY id LIMIT ?2";
+                   LEFT JOIN presence ON presence.vehicle = id WHERE id > ?1 AND id <= ?2 ORDER BY id";
         self.page(sql, after, limit, |row, vehicle, tails| {
             if let Some(unfolded) = tails.into_iter().filter_map(|tail| tail.presence).next_back() {
                 return Ok(unfolded);
@@ -170,7 +170,7 @@ impl Reader {
         self.pool.close().await;
     }
 
-    /// Reads a page over the vehicles in the order of their numbers. The tail is looked at first: what is
+    /// Reads a page over the vehicles in the order of their numbers. Of those in it the tail is looked at first: what is
     /// folded in between is then found in both places.
     async fn page<T>(
         &self,
@@ -181,26 +181,30 @@ impl Reader {
     ) -> Result<Page<T>, ReadError> {
         let after = after.map_or(0, |cursor| cursor.vehicle);
         let limit = limit.max(1);
-        let unfolded: BTreeMap<i64, Vec<VehicleTail>> = {
+        let within = "SELECT max(id), count(*) FROM (SELECT id FROM vehicle WHERE id > ?1 ORDER BY id LIMIT ?2)";
+        let within = sqlx::query_as(within).bind(after).bind(limit).fetch_one(&self.pool).await;
+        let (last, count): (Option<i64>, u32) = within.map_err(|e| self.failed(e))?;
+        let Some(last) = last else { return Ok(Page { items: Vec::new(), next: None }) };
+        let mut unfolded: BTreeMap<i64, Vec<VehicleTail>> = {
             let tail = self.tail.read();
             let mut unfolded = BTreeMap::<i64, Vec<VehicleTail>>::new();
             for generation in [&tail.frozen, &tail.active] {
-                for vehicle in generation.vehicles.values().filter(|vehicle| vehicle.number > after) {
+                for vehicle in
+                    generation.vehicles.values().filter(|vehicle| (after + 1..=last).contains(&vehicle.number))
+                {
                     unfolded.entry(vehicle.number).or_default().push(vehicle.state());
                 }
             }
             unfolded
         };
-        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.pool).await;
+        let rows = sqlx::query(sql).bind(after).bind(last).fetch_all(&self.pool).await;
         let rows = rows.map_err(|e| self.failed(e))?;
-        let mut page = Page { items: Vec::new(), next: None };
+        let next = (count == limit).then_some(Cursor { vehicle: last, command: 0 });
+        let mut page = Page { items: Vec::new(), next };
         for row in &rows {
             let number: i64 = row.try_get(0).map_err(|e| self.failed(e))?;
-            if rows.len() == limit as usize {
-                page.next = Some(Cursor { vehicle: number, command: 0 });
-            }
             let Ok(vehicle) = VehicleId::new(row.try_get(1).map_err(|e| self.failed(e))?) else { continue };
-            let tails = unfolded.get(&number).cloned().unwrap_or_default();
+            let tails = unfolded.remove(&number).unwrap_or_default();
             page.items.extend(read(row, vehicle, tails).map_err(|e| self.failed(e))?);
         }
         Ok(page)

@@ -58,6 +58,45 @@ impl Reader {
         Ok(self.timeline(vehicle, None, 1).await?.pop())
     }
 
+    /// The last transition that is kept of each vehicle by each gateway: of its latest life there, the latest in its log.
+    pub async fn last_of_each(
+        &self,
+        wanted: &[(VehicleId, NodeId)],
+    ) -> Result<Vec<Option<TransitionRecord>>, ReadError> {
+        let mut last: Vec<_> = {
+            let tail = self.tail.read();
+            let of = |(vehicle, owner): &(VehicleId, NodeId)| {
+                let told = tail.of(vehicle).flat_map(|tail| &tail.transitions).filter(|told| told.owner == *owner);
+                told.max_by_key(|told| (told.incarnation, told.seq)).cloned()
+            };
+            wanted.iter().map(of).collect()
+        };
+        let mut asked = String::new();
+        for (vehicle, owner) in wanted {
+            let separator = if asked.is_empty() { "" } else { "," };
+            // Writing to a String cannot fail; the characters of an id need no escape.
+            let _ = write!(asked, "{separator}[\"{vehicle}\",\"{owner}\"]");
+        }
+        let sql = "SELECT at, t.owner, t.incarnation, t.seq, region, epoch, session, state, cause, cell, flags, j.key \
+                   FROM json_each(?1) j CROSS JOIN vehicle v ON v.name = j.value ->> 0 \
+                   CROSS JOIN transition t ON t.vehicle = v.id AND t.owner = j.value ->> 1 \
+                   AND (t.incarnation, t.seq) = (SELECT incarnation, seq FROM transition \
+                   WHERE vehicle = v.id AND owner = j.value ->> 1 ORDER BY incarnation DESC, seq DESC LIMIT 1)";
+        let rows = sqlx::query(sql).bind(format!("[{asked}]")).fetch_all(&self.pool).await;
+        for row in rows.map_err(|e| self.failed(e))? {
+            let at: i64 = row.try_get(11).map_err(|e| self.failed(e))?;
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            if let Some(((vehicle, _), last)) = wanted.get(at).zip(last.get_mut(at)) {
+                let record = read_transition(&row, vehicle).map_err(|e| self.failed(e))?;
+                let later = |held: &TransitionRecord| (held.incarnation, held.seq) > (record.incarnation, record.seq);
+                if !last.as_ref().is_some_and(later) {
+                    *last = Some(record);
+                }
+            }
+        }
+        Ok(last)
+    }
+
     fn unfolded_transitions(&self, vehicle: &VehicleId) -> BTreeMap<TransitionId, TransitionRecord> {
         let mut found = BTreeMap::new();
         for tail in self.tail.read().of(vehicle) {

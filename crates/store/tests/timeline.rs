@@ -4,13 +4,17 @@
 
 mod world;
 
-use waygate_core::id::Incarnation;
+use waygate_core::id::{Incarnation, NodeId, VehicleId};
 use waygate_core::time::Wall;
 use waygate_store::{Outcome, Reader, TIMELINE_KEPT, TIMELINE_KEPT_MAX, TransitionRecord, Write};
 use world::{World, batch, fold_all, forget, transition, vehicle};
 
 async fn timeline(reader: &Reader, n: u64) -> Vec<TransitionRecord> {
-    reader.timeline(&vehicle(n), None, 10_000).await.unwrap()
+    timeline_of(reader, &vehicle(n)).await
+}
+
+async fn timeline_of(reader: &Reader, vehicle: &VehicleId) -> Vec<TransitionRecord> {
+    reader.timeline(vehicle, None, 10_000).await.unwrap()
 }
 
 #[tokio::test]
@@ -39,6 +43,37 @@ async fn a_timeline_is_read_newest_first_and_goes_on_where_a_page_ended() {
         assert_eq!(reader.last_transition(&vehicle(2)).await.unwrap(), None);
         fold_all(&mut writer, &reader, from).await;
     }
+}
+
+#[tokio::test]
+async fn the_last_that_is_kept_of_each_gateway_is_found_for_many_vehicles_at_once() {
+    let world = World::folding_at(20_000);
+    let (mut writer, reader) = world.open().await;
+    let later_life = |record| TransitionRecord { incarnation: Incarnation(u64::MAX), ..record };
+    let written = [
+        transition(1, "gw-1", 2, 10),
+        transition(1, "gw-1", u64::MAX, 11),
+        later_life(transition(1, "gw-1", 0, 12)),
+        transition(1, "gw-2", 9, 13),
+        transition(2, "gw-2", 4, 14),
+        transition(2, "gw-2", 3, 15),
+    ];
+    let wanted = [(2, "gw-2"), (1, "gw-1"), (3, "gw-1"), (1, "gw-2"), (2, "gw-1")];
+    let wanted: Vec<_> = wanted.into_iter().map(|(n, owner)| (vehicle(n), NodeId::new(owner).unwrap())).collect();
+    for (from, written) in [0, 40].into_iter().zip(written.chunks(3)) {
+        writer.commit(written.iter().cloned().map(Write::Transition).collect()).await.unwrap();
+        for _ in 0..2 {
+            let mut expected = Vec::new();
+            for (of, owner) in &wanted {
+                let told = timeline_of(&reader, of).await.into_iter().filter(|told| told.owner == *owner);
+                expected.push(told.max_by_key(|told| (told.incarnation, told.seq)));
+            }
+            assert!(expected[1].is_some());
+            assert_eq!(reader.last_of_each(&wanted).await.unwrap(), expected);
+            fold_all(&mut writer, &reader, from).await;
+        }
+    }
+    assert!(reader.last_of_each(&[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -342,8 +342,8 @@ impl World {
                         self.schedule(self.now, Event::Outlived(g, number, life));
                     }
                 }
-                Action::TellOutranked { node, vehicle, lost, by } => {
-                    self.tell_loser(g, &node, Notice { vehicle, lost, by, recorded: true });
+                Action::TellOutranked { node, vehicle, lost, by, detached } => {
+                    self.tell_loser(g, &node, Notice { vehicle, lost, by, recorded: true, detached });
                 }
                 Action::VehicleChanged(_) | Action::NodeChanged(_) => {}
             }
@@ -396,7 +396,7 @@ impl World {
             }
             SessionAction::Close(conn, code) => self.close(g, conn, code),
             SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
-                self.tell_loser(g, &node, Notice { vehicle, lost: (session, epoch), by, recorded: false });
+                self.tell_loser(g, &node, Notice { vehicle, lost: (session, epoch), by, recorded: false, detached: false });
             }
         }
     }

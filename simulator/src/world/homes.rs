@@ -37,14 +37,16 @@ pub struct Notice {
     pub by: Epoch,
     /// Whether it comes from a home region, which has the winner's word.
     pub recorded: bool,
+    /// With that: whether the winner has left since.
+    pub detached: bool,
 }
 
 impl Notice {
     /// What the node is told.
     pub fn event(self) -> NodeEvent {
-        let Self { vehicle, lost, by, recorded } = self;
+        let Self { vehicle, lost, by, recorded, detached } = self;
         match recorded {
-            true => NodeEvent::ToldOutranked { vehicle, lost, by },
+            true => NodeEvent::ToldOutranked { vehicle, lost, by, detached },
             false => NodeEvent::Session(RegistrarEvent::Superseded { vehicle, session: lost.0, epoch: lost.1, by }),
         }
     }

@@ -41,6 +41,8 @@ pub struct Notice {
     pub by: Epoch,
     /// Whether the directory has the winner's word, so that no one has to wait for it.
     pub recorded: bool,
+    /// With that: whether the winner has left since.
+    pub detached: bool,
 }
 
 impl Notice {
@@ -51,6 +53,7 @@ impl Notice {
             epoch: self.epoch.0,
             by_epoch: self.by.0,
             recorded: self.recorded,
+            detached: self.detached,
         }
     }
 }

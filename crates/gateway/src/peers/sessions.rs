@@ -95,5 +95,6 @@ fn notice(request: proto::SupersedeRequest) -> Result<Notice, Status> {
         epoch: Epoch(request.epoch),
         by: Epoch(request.by_epoch),
         recorded: request.recorded,
+        detached: request.detached,
     })
 }
