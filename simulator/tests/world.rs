@@ -74,6 +74,7 @@ const REACHED: &[&str] = &[
     "outlived",
     "relayed batch",
     "relayed directory",
+    "relayed owner",
     "resume within the hold",
     "safe command",
     "silent peer",
@@ -230,6 +231,7 @@ fn every_planted_fault_is_caught_by_the_check_that_guards_against_it() {
         (Plant::PassOnLess, &[Check::CursorCovers]),
         (Plant::KeepLosersIgnorant, &[Check::ViewsAgree]),
         (Plant::BlankAll, &[Check::CursorCovers]),
+        (Plant::VouchForTheLost, &[Check::OnlineNeedsContact]),
     ];
     for plant in Plant::ALL {
         assert!(expected.iter().any(|(planted, _)| planted == plant), "nothing has to catch {plant:?}");

@@ -7,7 +7,7 @@
 use crate::epoch::Epoch;
 use crate::homes::HomeRegions;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
-use crate::log::LiveState;
+use crate::log::{LiveState, LogId};
 use crate::membership::Standing;
 use crate::registrar::{Event as RegistrarEvent, Registrar};
 use crate::session::Action as SessionAction;
@@ -105,6 +105,10 @@ pub enum HangUp {
     /// Nothing was heard for too long.
     Silent,
 }
+
+/// A gateway that is heard through others alone is lost once it is this long since one of them knew all that it said: they
+/// lose it after five seconds, and what they pass on comes every two or three.
+pub const RELAYED_LOST_AFTER: Millis = Millis::secs(10);
 
 /// How often a gateway is told that a session of it lost, as long as it does not let go.
 const TELL_AGAIN: Millis = Millis::secs(5);
@@ -245,6 +249,8 @@ impl Node {
                     out.push(Action::HangUp(id, why));
                     self.lose(now, id, out);
                 }
+                let lost = self.view.lose_relayed(now.before(RELAYED_LOST_AFTER));
+                out.extend(lost.into_iter().map(Action::NodeChanged));
                 self.register(now, RegistrarEvent::Ticked, out);
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
                 self.tell_losers(now, out);
@@ -345,6 +351,9 @@ impl Node {
                     }
                     self.believe(now, &peer, level, out);
                 }
+                for (log, level) in received.passed_on {
+                    self.believe_relayed(now, &log, level, out);
+                }
                 for vehicle in received.changed {
                     out.push(Action::VehicleChanged(vehicle.clone()));
                     self.yield_if_outranked(now, vehicle, out);
@@ -354,6 +363,27 @@ impl Node {
                 out.push(Action::HangUp(id, HangUp::Fault(fault)));
                 self.lose(now, id, out);
             }
+        }
+    }
+
+    /// A gateway that is not heard is believed as long as one that hears it has lately told all that it said.
+    fn believe_relayed(&mut self, now: Mono, log: &LogId, level: Mono, out: &mut Vec<Action>) {
+        if now.since(level) >= RELAYED_LOST_AFTER {
+            return;
+        }
+        if self.view.vouch(log, level) {
+            out.push(Action::NodeChanged(log.owner.clone()));
+        }
+        if self.view.node(&log.owner).is_some_and(|node| node.liveness == Liveness::Relayed { heard: level }) {
+            self.void_before(now, &log.owner, log.incarnation, out);
+        }
+    }
+
+    /// All that the node said in this life is held: what it said before is void.
+    fn void_before(&mut self, now: Mono, node: &NodeId, life: Incarnation, out: &mut Vec<Action>) {
+        for vehicle in self.view.void_lives_before(node, life) {
+            out.push(Action::VehicleChanged(vehicle.clone()));
+            self.yield_if_outranked(now, vehicle, out);
         }
     }
 
@@ -367,10 +397,7 @@ impl Node {
             out.push(Action::NodeChanged(peer.id.clone()));
         }
         if present && level.is_some() {
-            for vehicle in self.view.void_lives_before(&peer.id, peer.incarnation) {
-                out.push(Action::VehicleChanged(vehicle.clone()));
-                self.yield_if_outranked(now, vehicle, out);
-            }
+            self.void_before(now, &peer.id, peer.incarnation, out);
         }
     }
 
@@ -428,10 +455,13 @@ impl Node {
             return;
         }
         // Without it the peer was not believed on this stream: then nothing changes.
-        if let Some(Liveness::Alive { heard }) = self.view.node(&peer).map(|status| status.liveness)
-            && self.view.set_liveness(&peer, Liveness::Lost { since: heard })
-        {
-            out.push(Action::NodeChanged(peer));
+        let Some(status) = self.view.node(&peer) else { return };
+        if let Liveness::Alive { heard } = status.liveness {
+            let passed_on = status.passed_on.filter(|at| *at > heard && now.since(*at) < RELAYED_LOST_AFTER);
+            let lost = passed_on.map_or(Liveness::Lost { since: heard }, |heard| Liveness::Relayed { heard });
+            if self.view.set_liveness(&peer, lost) {
+                out.push(Action::NodeChanged(peer));
+            }
         }
     }
 
@@ -473,7 +503,8 @@ impl Node {
                 let link = self.link_to(&loser.owner).filter(|_| self.view.node(&loser.owner).is_some_and(present));
                 if won.epoch > lost.epoch && link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
                     let (node, vehicle) = (loser.owner.clone(), vehicle.clone());
-                    let (lost, by, detached) = ((lost.session, lost.epoch), won.epoch, won.state == LiveState::Detached);
+                    let (lost, by, detached) =
+                        ((lost.session, lost.epoch), won.epoch, won.state == LiveState::Detached);
                     out.push(Action::TellOutranked { node, vehicle, lost, by, detached });
                     told = true;
                 }
@@ -512,3 +543,7 @@ fn sum(a: Counters, b: Counters) -> Counters {
 #[cfg(test)]
 #[path = "node_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "node_relayed_tests.rs"]
+mod relayed_tests;

@@ -9,6 +9,7 @@ mod audit;
 mod flight;
 mod frame;
 mod known;
+mod levels;
 mod progress;
 mod room;
 mod shadows;
@@ -21,7 +22,8 @@ pub use room::Room;
 
 use self::audit::Auditor;
 use self::frame::unaged;
-use self::known::{cursor, known_logs, outlived};
+use self::known::{cursor, known_logs, level_of, outlived};
+use self::levels::Levels;
 use self::progress::{Due, Progress};
 use self::room::Waiting;
 use self::shadows::Shadows;
@@ -84,6 +86,9 @@ pub struct Received {
     pub nodes_changed: bool,
     /// A life of this node, at or beyond its present one, that it knows nothing of: it has to begin a later one.
     pub outlived: Option<Incarnation>,
+    /// Logs of owners that the peer hears, and this node may not, that are held as far as the peer held them; and up to
+    /// when it knew all that they said.
+    pub passed_on: Vec<(LogId, Mono)>,
 }
 
 /// What happened on a link, for metrics.
@@ -110,9 +115,7 @@ pub struct Link {
     /// What the peer keeps of other regions' vehicles; `None` for all, in detail.
     kept: Option<Kept>,
     heard: Mono,
-    level: Option<Mono>,
-    /// Where the peer's own log stood and when it said so, until it is held up to there.
-    behind: Option<(u64, Mono)>,
+    levels: Levels,
     /// When the peer was last known to hold all of this node's own log.
     abreast: Option<Mono>,
     /// When what both hold was last compared and found equal.
@@ -146,8 +149,7 @@ impl Link {
             peer: None,
             kept: None,
             heard: now,
-            level: None,
-            behind: None,
+            levels: Levels::default(),
             abreast: None,
             audited: None,
             hello_sent: false,
@@ -180,7 +182,7 @@ impl Link {
     /// Up to when this node knows all that the peer said of its own vehicles; `None` until the peer's log is read up to
     /// where it stood at the hello. Before that, what is held of it may be as old as the cut.
     pub fn level(&self) -> Option<Mono> {
-        self.level
+        self.levels.of_peer()
     }
 
     /// Whether nothing was heard for too long.
@@ -257,7 +259,7 @@ impl Link {
                 self.heard_of_known_peer(now)?;
                 let received = self.take(now, *batch, view);
                 self.catch_up(view);
-                Ok(received)
+                Ok(Received { passed_on: self.levels.caught_up(view), ..received })
             }
             Frame::Cursors { cursors, nodes } => {
                 self.heard_of_known_peer(now)?;
@@ -267,7 +269,8 @@ impl Link {
                     |peer: &NodeInfo, node: &NodeInfo| (&peer.id, peer.incarnation) == (&node.id, node.incarnation);
                 let own = nodes.into_iter().find(|node| self.peer.as_ref().is_some_and(|peer| said(peer, node)));
                 let nodes_changed = own.is_some_and(|node| view.mention(now, node));
-                Ok(Received { nodes_changed, outlived, ..Received::default() })
+                let passed_on = self.levels.caught_up(view);
+                Ok(Received { nodes_changed, outlived, passed_on, ..Received::default() })
             }
             Frame::Audit(audit) => {
                 self.heard_of_known_peer(now)?;
@@ -490,7 +493,7 @@ impl Link {
         let taken = if ahead { Err(suffix) } else { self.shadows.take(now, &id, suffix, view) };
         let applied = taken.unwrap_or_else(|suffix| view.apply(now, &id, suffix));
         let changed = applied.unwrap_or_else(|_| self.gap());
-        Received { changed, nodes_changed, outlived: None }
+        Received { changed, nodes_changed, ..Received::default() }
     }
 
     /// Gives up all copies that are not whole: the stream has ended.
@@ -530,6 +533,9 @@ impl Link {
             }
             let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
             progress.note(cursor, now);
+            if let Some(age) = cursor.level.filter(|_| !its_own(&cursor.log) && cursor.log.owner != view.me().id) {
+                self.levels.passes_on(&cursor.log, cursor.seq, now.before(age));
+            }
             let own = view.log(&cursor.log).filter(|log| cursor.log == of_own && log.head() == cursor.seq);
             let sum = own.zip(sharing.of_both(&cursor.log)).map(|(log, part)| log.sum(&part));
             if sum.is_some_and(|sum| (sum.count, sum.xor) == (cursor.count, cursor.digest)) {
@@ -540,7 +546,7 @@ impl Link {
         if view.log(&of_own).is_none_or(|log| log.head() == 0) {
             self.audited = Some(now);
         }
-        self.behind = self.behind.or(Some((head, now)));
+        self.levels.stands_at(now, head);
         self.catch_up(view);
         outlived(&cursors, view)
     }
@@ -548,22 +554,24 @@ impl Link {
     /// Notes whether the peer's own log is held up to where it stood.
     fn catch_up(&mut self, view: &View) {
         let Some(id) = self.sharing(view).map(|sharing| sharing.shown_of_peer()) else { return };
-        let held = view.log(&id).map_or(0, Log::head);
-        if let Some((_, at)) = self.behind.take_if(|(head, _)| held >= *head) {
-            self.level = Some(at);
-        }
+        self.levels.held(view.log(&id).map_or(0, Log::head));
     }
 
     /// What is held of what both ends keep. Of a part of a log, that nothing of it was said lately is told with it.
     fn cursors(&mut self, now: Mono, view: &View, sharing: Sharing<'_>) -> Vec<Cursor> {
         let mut cursors = Vec::new();
-        let whose = self.telling.next(now, view, sharing);
+        let whose = self.telling.next(now, view, sharing, |id| {
+            self.progress.get(id).is_some_and(|progress| !progress.heard) && level_of(view, id).is_some()
+        });
         for log in view.logs().filter(|log| whose.as_ref().is_none_or(|whose| whose.contains(&log.id().owner))) {
             let Some(part) = sharing.of_both(log.id()) else { continue };
             let sends = sharing.sendable(log.id()).filter(|part| *part != Part::Whole);
             let progress = self.progress.get_mut(log.id());
+            // Who hears the owner itself knows better.
+            let level = progress.as_ref().filter(|progress| !progress.heard && sharing.sendable(log.id()).is_some());
+            let level = level.and_then(|_| level_of(view, log.id())).map(|level| now.since(level));
             let blank_from = sends.zip(progress).and_then(|(part, progress)| progress.pass_over(log, &part));
-            cursors.push(Cursor { blank_from, ..cursor(now, view, log, &part) });
+            cursors.push(Cursor { blank_from, level, ..cursor(now, view, log, &part) });
         }
         cursors
     }

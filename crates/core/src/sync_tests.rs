@@ -287,7 +287,7 @@ proptest! {
         for (n, room) in rooms.into_iter().enumerate() {
             let cursors = claims.iter().skip(n).map(|(owner, incarnation, seq)| Cursor {
                 log: LogId { incarnation: Incarnation(*incarnation), ..log_of(owner) }, seq: *seq, count: 1, digest: 2,
-                rebuilding: *seq, blank_from: None, heard: false,
+                rebuilding: *seq, blank_from: None, heard: false, level: None,
             });
             link.receive(now, Frame::Cursors { cursors: cursors.collect(), nodes: Vec::new() }, &mut a).unwrap();
             pumped(&mut link, now, room, &a);
@@ -350,7 +350,7 @@ fn a_node_learns_of_a_life_that_it_forgot_whoever_knows_of_it_and_believes_no_im
     publish(&mut me, START, 1, LiveState::Connected);
     let cursor = |owner, life, seq| {
         let log = LogId { incarnation: Incarnation(life), ..log_of(owner) };
-        Cursor { log, seq, count: 0, digest: 0, rebuilding: 0, blank_from: None, heard: false }
+        Cursor { log, seq, count: 0, digest: 0, rebuilding: 0, blank_from: None, heard: false, level: None }
     };
     for (known, learned) in [
         (vec![cursor("a", 1, 0), cursor("a", 1, 1), cursor("a", 0, 99), cursor("x", 7, 1)], None),

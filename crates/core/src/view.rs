@@ -262,8 +262,9 @@ impl View {
             }
             Some(status) if status.info.incarnation > info.incarnation => false,
             Some(status) => {
-                (status.info, status.standing, status.spoke) = (info, None, None);
-                if let Liveness::Alive { heard } = status.liveness {
+                (status.info, status.standing) = (info, None);
+                (status.spoke, status.passed_on) = (None, None);
+                if let Liveness::Alive { heard } | Liveness::Relayed { heard } = status.liveness {
                     status.liveness = Liveness::Lost { since: heard };
                 }
                 true
@@ -321,15 +322,55 @@ impl View {
 
     /// Sets whether a node can be believed. Returns whether that changed what is shown.
     pub fn set_liveness(&mut self, node: &NodeId, liveness: Liveness) -> bool {
-        let alive = |l| matches!(l, Liveness::Own | Liveness::Alive { .. });
+        let trust = |liveness| match liveness {
+            Liveness::Own | Liveness::Alive { .. } => 2,
+            Liveness::Relayed { .. } => 1,
+            Liveness::Lost { .. } | Liveness::Unmet { .. } => 0,
+        };
         match self.nodes.get_mut(node) {
             Some(status) if status.liveness != Liveness::Own => {
-                let changed = alive(status.liveness) != alive(liveness);
+                let changed = trust(status.liveness) != trust(liveness);
                 status.liveness = liveness;
                 changed
             }
             Some(_) | None => false,
         }
+    }
+
+    /// Another node holds all that the owner of a log had said by `level`, and so does this one. Returns whether that changed
+    /// what is shown.
+    pub fn vouch(&mut self, id: &LogId, level: Mono) -> bool {
+        if self.is_outbound(id) {
+            return false;
+        }
+        let present = |node: &&mut NodeStatus| node.info.incarnation == id.incarnation;
+        let Some(status) = self.nodes.get_mut(&id.owner).filter(present) else { return false };
+        status.passed_on = status.passed_on.max(Some(level));
+        let later = match status.liveness {
+            Liveness::Own | Liveness::Alive { .. } => false,
+            Liveness::Relayed { heard: since } | Liveness::Lost { since } => level > since,
+            Liveness::Unmet { .. } => true,
+        };
+        later && self.set_liveness(&id.owner, Liveness::Relayed { heard: level })
+    }
+
+    /// Nodes of which nothing was passed on since `before`; they are lost from here on.
+    pub fn lose_relayed(&mut self, before: Mono) -> Vec<NodeId> {
+        let mut lost = Vec::new();
+        for status in self.nodes.values_mut() {
+            if let Liveness::Relayed { heard } = status.liveness
+                && heard < before
+            {
+                status.liveness = Liveness::Lost { since: heard };
+                lost.push(status.info.id.clone());
+            }
+        }
+        lost
+    }
+
+    /// Whether a node is heard through others alone: it is known what it says, and it cannot be asked.
+    pub fn is_relayed(&self, node: &NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|node| matches!(node.liveness, Liveness::Relayed { .. }))
     }
 
     /// Drops tombstones older than `life` in every log.

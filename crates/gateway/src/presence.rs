@@ -437,6 +437,9 @@ impl PresenceTask {
                         tracing::warn!(%node, %region, "{what}; give all gateways the same list");
                     }
                 }
+                Liveness::Relayed { .. } => {
+                    tracing::warn!(%node, %region, "peer is not heard, and others pass on what it says");
+                }
                 Liveness::Lost { .. } => {
                     tracing::warn!(%node, %region, "peer is lost: its vehicles read as stale");
                 }

@@ -242,6 +242,8 @@ pub enum GatewayStatus {
     Lost,
     /// It was never heard.
     Unknown,
+    /// It is not heard, and others that hear it pass on what it says: its vehicles are shown, and it cannot be asked.
+    Relayed,
 }
 
 /// What the cluster thinks of a gateway.

@@ -19,6 +19,7 @@ use waygate_core::id::{Incarnation, NodeId, RegionId, VehicleId};
 use waygate_core::limits::{SYNC_BATCH_ENTRIES_MAX, SYNC_REST_BYTES_MAX};
 use waygate_core::log::{LogId, Scope};
 use waygate_core::sync::{Audit, Batch, Cursor, Frame, Kept};
+use waygate_core::time::Millis;
 use waygate_core::view::NodeInfo;
 
 /// The latest version of the stream that this node speaks.
@@ -260,6 +261,7 @@ fn cursor_to_proto(cursor: Cursor) -> proto::Cursor {
         rebuilding: cursor.rebuilding,
         blank_from: cursor.blank_from,
         heard: cursor.heard,
+        level_age_ms: cursor.level.map(|age| age.0),
     }
 }
 
@@ -278,8 +280,9 @@ fn cursors_from_proto(detail: Vec<proto::Cursor>, directory: Vec<proto::Cursor>)
     let read = |scope: Scope, cursor: proto::Cursor| {
         let incarnation = Incarnation(cursor.incarnation);
         let log = LogId { owner: NodeId::new(&cursor.owner).ok()?, incarnation, scope };
-        let proto::Cursor { seq, count, digest, rebuilding, blank_from, heard, .. } = cursor;
-        Some(Cursor { log, seq, count, digest, rebuilding, blank_from, heard })
+        let proto::Cursor { seq, count, digest, rebuilding, blank_from, heard, level_age_ms, .. } = cursor;
+        let level = level_age_ms.map(Millis);
+        Some(Cursor { log, seq, count, digest, rebuilding, blank_from, heard, level })
     };
     let detail = detail.into_iter().filter_map(|cursor| read(Scope::Detail, cursor));
     let directory = directory.into_iter().filter_map(|cursor| read(Scope::Directory, cursor));

@@ -94,8 +94,16 @@ fn entries_of(read: &ReadFrame) -> &[AgedEntry] {
 
 #[test]
 fn frames_survive_the_wire() {
-    let cursor =
-        Cursor { log: log(), seq: 5, count: 4, digest: u64::MAX, rebuilding: 3, blank_from: None, heard: true };
+    let cursor = Cursor {
+        log: log(),
+        seq: 5,
+        count: 4,
+        digest: u64::MAX,
+        rebuilding: 3,
+        blank_from: None,
+        heard: true,
+        level: Some(Millis(70)),
+    };
     let rest = Rest { cause: 900, cell: 1, fields: Box::from([0x62, 1, 5]) };
     let later = AgedEntry { rest: Some(Box::new(rest)), cause: None, ..entry(6) };
     let some = VehicleId::new("LUX-1").ok();
@@ -137,7 +145,8 @@ fn who_knows_no_directory_reads_nothing_of_it() {
     let homes = HomeRegions::new(vec![node().region], None).unwrap();
     let kept = Some(Box::new(Kept { interest: homes.interest(&node().region), homes: homes.fingerprint() }));
     let log = LogId::directory(node().id, Incarnation(3));
-    let cursors = vec![Cursor { log, seq: 5, count: 4, digest: 1, rebuilding: 0, blank_from: None, heard: false }];
+    let cursors =
+        vec![Cursor { log, seq: 5, count: 4, digest: 1, rebuilding: 0, blank_from: None, heard: false, level: None }];
     let wire = frame_to_proto(Frame::Hello { node: node(), cursors, kept });
     let Some(proto::sync_frame::Frame::Hello(hello)) = wire.frame else { panic!() };
     assert!(hello.cursors.is_empty() && hello.directory.len() == 1, "an earlier version would take it for the detail");
@@ -238,7 +247,8 @@ fn a_frame_of_a_later_kind_has_no_effect_and_ends_no_stream() {
 #[test]
 fn cursors_batches_and_nodes_that_cannot_be_named_here_are_skipped_alone() {
     let nameless = proto::Cursor { owner: "no such/node".to_owned(), ..proto::Cursor::default() };
-    let cursor = Cursor { log: log(), seq: 5, count: 4, digest: 1, rebuilding: 0, blank_from: None, heard: false };
+    let cursor =
+        Cursor { log: log(), seq: 5, count: 4, digest: 1, rebuilding: 0, blank_from: None, heard: false, level: None };
     let mut wire = frame_to_proto(Frame::Cursors { cursors: vec![cursor.clone()], nodes: Vec::new() });
     if let Some(proto::sync_frame::Frame::Cursors(cursors)) = &mut wire.frame {
         cursors.cursors.push(nameless);

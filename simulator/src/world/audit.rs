@@ -62,12 +62,15 @@ impl World {
                 format!("gateway {g} counts {tally:?} for {}, a scan {counted:?}", status.info.id)
             });
         }
+        if sights.iter().any(|sight| view.is_relayed(&sight.owner)) {
+            self.trace.reach("relayed owner");
+        }
         for sight in sights {
             let life_of = view.winner(&sight.vehicle).map(|(id, _)| id.incarnation);
             let owner = self.gateways.iter().position(|gateway| gateway.id == sight.owner);
             if owner != Some(g) {
                 let eye = &self.oracle.eyes[g];
-                let (told, heard) = (eye.lives.get(&sight.owner).copied(), eye.heard.get(&sight.owner).copied());
+                let (told, heard) = (eye.lives.get(&sight.owner).copied(), eye.contact(&sight.owner));
                 let online = sight.known == Known::Online && sight.stale.is_none();
                 self.oracle.expect(Check::EarlierLifeIsOffline, now, !online || told == life_of, || {
                     format!("gateway {g} shows {sight:?} of {life_of:?} online, it was told of {told:?}")

@@ -41,7 +41,7 @@ checks! {
     NoResurrection = "8: nothing comes back from behind the floor",
     /// Every second.
     EarlierLifeIsOffline = "9: nothing of a life is shown online after a later life was seen",
-    /// Every second: online is only shown of an owner that was heard itself, in that life, lately.
+    /// Every second: online is only shown of an owner that was heard in that life, lately: itself, or by one that is heard.
     OnlineNeedsContact = "9, 14: nothing is shown online without contact in the present life",
     /// At every accept.
     EpochsRise = "10: accepted epochs of a vehicle strictly increase along its own history",

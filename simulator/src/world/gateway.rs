@@ -396,7 +396,11 @@ impl World {
             }
             SessionAction::Close(conn, code) => self.close(g, conn, code),
             SessionAction::Supersede { node, vehicle, session, epoch, by, .. } => {
-                self.tell_loser(g, &node, Notice { vehicle, lost: (session, epoch), by, recorded: false, detached: false });
+                self.tell_loser(
+                    g,
+                    &node,
+                    Notice { vehicle, lost: (session, epoch), by, recorded: false, detached: false },
+                );
             }
         }
     }

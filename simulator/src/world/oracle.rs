@@ -53,6 +53,15 @@ pub struct Eye {
     pub lives: BTreeMap<NodeId, Incarnation>,
     /// The last frame of each peer itself, and the life it was sent in.
     pub heard: BTreeMap<NodeId, (Incarnation, u64)>,
+    /// Up to when others said that they knew all that a node had said in which life, of nodes that they hear themselves.
+    pub passed_on: BTreeMap<NodeId, (Incarnation, u64)>,
+}
+
+impl Eye {
+    /// When a node was heard last, itself or by one that is heard and passes on what it says.
+    pub fn contact(&self, node: &NodeId) -> Option<(Incarnation, u64)> {
+        self.heard.get(node).max(self.passed_on.get(node)).copied()
+    }
 }
 
 /// A vehicle as shown, without what changes as time passes.
@@ -151,6 +160,14 @@ impl Oracle {
             *life = info.incarnation.max(*life);
         }
         let (peer, life) = from;
+        if let Frame::Cursors { cursors, .. } = frame {
+            let claims = cursors.iter().filter_map(|cursor| Some((&cursor.log, cursor.level?)));
+            for (log, age) in claims {
+                let (owner, at) = (log.owner.clone(), (log.incarnation, sent.saturating_sub(age.0)));
+                let passed_on = eye.passed_on.entry(owner).or_insert(at);
+                *passed_on = at.max(*passed_on);
+            }
+        }
         // In a life before one that was heard a node is refused: it shows no sign of the later one.
         let heard = eye.heard.entry(peer).or_insert((life, now));
         *heard = (life, now).max(*heard);

@@ -32,7 +32,7 @@ pub enum Waits {
 
 /// How a vehicle is seen at a gateway.
 pub fn sighting(now: Mono, view: &View, vehicle: &VehicleId) -> Sighting {
-    match view.sight(now, vehicle).filter(|sight| sight.stale.is_none()) {
+    match view.sight(now, vehicle).filter(|sight| sight.stale.is_none() && !view.is_relayed(&sight.owner)) {
         Some(sight) if sight.known == Known::Online => Sighting::Connected { owner: sight.owner, epoch: sight.epoch },
         Some(sight) if matches!(sight.known, Known::Idle | Known::Asleep) && !sight.wake.is_empty() => {
             Sighting::Wakeable

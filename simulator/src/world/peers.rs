@@ -85,6 +85,7 @@ impl World {
                 let later = self.plant == Some(Plant::IgnoreLaterLives) && is_of_a_later_life(&life.node, &frame);
                 let from = (self.gateways[stream.peer].id.clone(), stream.life);
                 self.oracle.told(self.now, g, from, &frame, sent);
+                self.judge_passed_levels(stream.peer, &frame, sent);
                 self.note_frame(g, stream.peer, &frame);
                 if !later {
                     self.drive(g, NodeEvent::FrameReceived(link, *frame));
@@ -145,7 +146,7 @@ impl World {
 
     /// A call that some session lost; it may be late.
     pub fn on_supersede(&mut self, g: usize, notice: Notice) {
-        let Notice { vehicle, lost, by, recorded } = notice.clone();
+        let Notice { vehicle, lost, by, recorded, detached: _ } = notice.clone();
         let held = |world: &Self| -> Option<Session> {
             world.gateways[g].life.as_ref()?.node.registrar().session(&vehicle).cloned()
         };
@@ -194,6 +195,22 @@ impl World {
         vec![Frame::Batch(batch), Frame::Batch(Box::new(rest))]
     }
 
+    /// Whoever passes on that all is known of a node has heard that node itself since.
+    fn judge_passed_levels(&mut self, from: usize, frame: &Frame, sent: u64) {
+        let Frame::Cursors { cursors, .. } = frame else { return };
+        // What an earlier life of it heard is not known any more.
+        if self.oracle.eyes[from].since > sent {
+            return;
+        }
+        for (log, age) in cursors.iter().filter_map(|cursor| Some((&cursor.log, cursor.level?))) {
+            let (level, heard) = (sent.saturating_sub(age.0), self.oracle.eyes[from].heard.get(&log.owner).copied());
+            let true_word = heard.is_some_and(|(life, at)| life == log.incarnation && at >= level);
+            self.oracle.expect(Check::OnlineNeedsContact, self.now, true_word, || {
+                format!("gateway {from} passes on {log:?} as known up to {level}, it heard its owner {heard:?}")
+            });
+        }
+    }
+
     /// What the way makes of a frame in some worlds: a bit of an entry turns over, and no checksum sees it.
     pub fn corrupted(&mut self, frame: Frame) -> Frame {
         let Frame::Batch(mut batch) = frame else { return frame };
@@ -226,6 +243,11 @@ impl World {
             }
             Frame::Cursors { mut cursors, nodes } if self.plant == Some(Plant::BlankAll) => {
                 blank_all(&mut cursors);
+                return Frame::Cursors { cursors, nodes };
+            }
+            Frame::Cursors { mut cursors, nodes } if self.plant == Some(Plant::VouchForTheLost) => {
+                let others = cursors.iter_mut().filter(|cursor| cursor.log.owner != self.gateways[g].id);
+                others.for_each(|cursor| cursor.level = Some(waygate_core::time::Millis(0)));
                 return Frame::Cursors { cursors, nodes };
             }
             Frame::Cursors { .. } | Frame::Hello { .. } | Frame::Audit(_) => return frame,

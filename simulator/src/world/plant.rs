@@ -94,6 +94,8 @@ pub enum Plant {
     KeepLosersIgnorant,
     /// A gateway says that nothing was said where something was.
     BlankAll,
+    /// A gateway passes on whatever it holds as what it has just heard.
+    VouchForTheLost,
 }
 
 impl Plant {
@@ -143,5 +145,6 @@ impl Plant {
         Self::PassOnLess,
         Self::KeepLosersIgnorant,
         Self::BlankAll,
+        Self::VouchForTheLost,
     ];
 }

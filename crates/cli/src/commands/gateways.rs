@@ -116,6 +116,7 @@ fn sight_field(gateway: &Gateway) -> Field {
         }
         (GatewayStatus::Alive, _) if gateway.draining => Field::new("draining").coloured(Color::DarkYellow),
         (GatewayStatus::Alive, _) => Field::new("heard").coloured(Color::DarkGreen),
+        (GatewayStatus::Relayed, _) => Field::new("heard through others").coloured(Color::DarkYellow),
         (GatewayStatus::Lost, Some(since)) => Field::new(format!("lost for {since}")).coloured(Color::DarkRed),
         (GatewayStatus::Lost, None) => Field::new("lost").coloured(Color::DarkRed),
         (GatewayStatus::Unknown, _) => Field::new("never heard").coloured(Color::DarkGrey),

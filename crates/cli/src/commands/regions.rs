@@ -84,6 +84,7 @@ fn status_words(gateway: &Gateway) -> (String, Color) {
         (GatewayStatus::Alive, _) if gateway.draining => ("draining".to_owned(), Color::DarkYellow),
         (GatewayStatus::Alive, None) => ("alive".to_owned(), Color::DarkGreen),
         (GatewayStatus::Alive, Some(s)) => (format!("alive, stale for {}", words::age(s)), Color::DarkYellow),
+        (GatewayStatus::Relayed, _) => ("heard through others".to_owned(), Color::DarkYellow),
         (GatewayStatus::Lost, None) => ("lost".to_owned(), Color::DarkRed),
         (GatewayStatus::Lost, Some(s)) => (format!("lost, stale for {}", words::age(s)), Color::DarkRed),
         (GatewayStatus::Unknown, _) => ("never heard".to_owned(), Color::DarkGrey),

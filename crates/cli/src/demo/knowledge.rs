@@ -67,6 +67,7 @@ impl Knowledge {
             let ago = seen.1.map(|s| format!(" {s:.0} s")).unwrap_or_default();
             match seen.0 {
                 GatewayStatus::Alive => None,
+                GatewayStatus::Relayed => Some(format!("{from} hears {to} through others")),
                 GatewayStatus::Lost => Some(format!("{from} lost {to}{ago}")),
                 GatewayStatus::Unknown => Some(format!("{from} has not met {to}")),
             }

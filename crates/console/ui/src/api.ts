@@ -67,7 +67,7 @@ export interface RecordJson {
 export interface GatewayJson {
   id: string
   self: boolean
-  status: 'alive' | 'lost' | 'unknown'
+  status: 'alive' | 'relayed' | 'lost' | 'unknown'
   operators_url?: string | null
   vehicles_url?: string | null
   heard_ago_s?: number | null

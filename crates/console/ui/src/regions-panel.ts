@@ -116,10 +116,20 @@ function gatewayParts(gateway: GatewayJson, named: boolean): GatewayParts {
   return { root, ...parts, drawn: '' }
 }
 
+type Condition = 'self' | 'cut' | 'alive' | 'relayed' | 'unknown'
+
+const WORDS: Record<Condition, string> = {
+  self: 'this gateway',
+  cut: 'cut off',
+  alive: 'heard',
+  relayed: 'heard through others',
+  unknown: 'never heard',
+}
+
 function write(parts: GatewayParts, gateway: GatewayJson, elapsed_s: number): void {
   const condition = conditionOf(gateway)
   parts.root.dataset.condition = parts.lamp.dataset.condition = condition
-  setText(parts.word, { self: 'this gateway', cut: 'cut off', alive: 'heard', unknown: 'never heard' }[condition])
+  setText(parts.word, WORDS[condition])
   setText(parts.heard, heardWords(gateway, elapsed_s))
   setText(parts.behind, behindWords(gateway))
   parts.behind.hidden = gateway.self
@@ -166,10 +176,10 @@ function writeLink(root: HTMLElement, { link }: GatewayJson, elapsed_s: number):
   root.toggleAttribute('data-differed', link.audit.mismatches > 0)
 }
 
-function conditionOf(gateway: GatewayJson): 'self' | 'cut' | 'alive' | 'unknown' {
+function conditionOf(gateway: GatewayJson): Condition {
   if (gateway.self) return 'self'
   if (isCut(gateway)) return 'cut'
-  return gateway.status === 'alive' ? 'alive' : 'unknown'
+  return gateway.status === 'alive' || gateway.status === 'relayed' ? gateway.status : 'unknown'
 }
 
 function heardWords(gateway: GatewayJson, elapsed_s: number): string {

@@ -11,7 +11,7 @@ export function isLate(entries: number | null | undefined, seconds: number | nul
   return (entries ?? 0) > 0 && ((seconds ?? null) === null || seconds! >= UNDER_WAY_S)
 }
 
-export type Sight = 'self' | 'heard' | 'behind' | 'lost' | 'never' | 'silent'
+export type Sight = 'self' | 'heard' | 'behind' | 'relayed' | 'lost' | 'never' | 'silent'
 
 export interface SightCell {
   sight: Sight
@@ -71,6 +71,9 @@ function sightOf(by: string, seen: GatewayJson, elapsed_s: number): SightCell {
     const since = ago === null ? '' : ` for ${coarseSpan(ago + elapsed_s)}`
     return { sight: 'lost', words: `${by} has not heard ${seen.id}${since}` }
   }
+  if (seen.status === 'relayed') {
+    return { sight: 'relayed', words: `${by} does not hear ${seen.id}, and knows what it says through others` }
+  }
   if (seen.status !== 'alive') return { sight: 'never', words: `${by} has never heard ${seen.id}` }
   const behind = seen.lag_entries ?? 0
   if (!isLate(behind, seen.lag_s)) return { sight: 'heard', words: `${by} hears ${seen.id} and keeps up with it` }
@@ -84,7 +87,8 @@ export function sightNotes(views: ViewsJson, elapsed_s: number): string[] {
   const rows = sightRows(views, elapsed_s)
   const cells = rows.flatMap((row) => row.cells)
   const full = rows.filter((row) => (saidOf(views, row.gateway)?.load ?? 0) >= FULL)
-  const lost = cells.filter(({ sight }) => sight === 'lost' || sight === 'never' || sight === 'behind')
+  const told: Sight[] = ['lost', 'never', 'behind', 'relayed']
+  const lost = cells.filter(({ sight }) => told.includes(sight))
   const differing = views.logs.filter((log) => log.agreement === 'differs')
   const owners = [...new Set(differing.map((log) => log.owner))]
   const differ =

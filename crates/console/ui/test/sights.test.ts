@@ -48,6 +48,13 @@ describe('who hears whom', () => {
     expect(sightNotes(cut, 1)).toEqual(['west has not heard east for 19 s'])
   })
 
+  it('tells of a gateway that is heard through others alone', () => {
+    const west = { seen_by: 'west', region: 'west', gateways: [gateway('east', { status: 'relayed' })] }
+    const relayed = views({ views: [west, views().views[1]!] })
+    expect(sights(relayed)[1]).toEqual(['west', 'relayed', 'self'])
+    expect(sightNotes(relayed, 1)).toEqual(['west does not hear east, and knows what it says through others'])
+  })
+
   it('says how far behind, and never too little', () => {
     const west = { seen_by: 'west', region: 'west', gateways: [gateway('east', { lag_entries: 12, lag_s: 3 })] }
     const late = views({ views: [west, views().views[1]!] })

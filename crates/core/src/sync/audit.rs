@@ -166,7 +166,7 @@ fn is_witness(peer: &NodeInfo, log: &LogId, view: &View) -> bool {
     match owner.liveness {
         Liveness::Own => false,
         Liveness::Alive { .. } => log.owner == peer.id,
-        Liveness::Lost { .. } | Liveness::Unmet { .. } => true,
+        Liveness::Relayed { .. } | Liveness::Lost { .. } | Liveness::Unmet { .. } => true,
     }
 }
 

@@ -98,6 +98,9 @@ pub struct Cursor {
     pub blank_from: Option<u64>,
     /// The owner's own stream is heard, in this life of it: nobody else has to pass the log on.
     pub heard: bool,
+    /// How long ago the sender knew all that the owner had said, if it hears the owner itself and the receiver does not:
+    /// whoever holds the log up to `seq` knows as much.
+    pub level: Option<Millis>,
 }
 
 /// A piece of an owner's log. One that covers nothing, `from` and `to` being equal, sends fresh entries ahead.

@@ -34,7 +34,7 @@ pub(super) struct Progress {
     /// How far the copy is that it reads anew.
     rebuilding: u64,
     /// Whether it hears the owner's own stream.
-    heard: bool,
+    pub heard: bool,
     /// When what it says changed last, or the last piece of a snapshot was sent.
     moved: Mono,
     /// A snapshot is under way, whole at this sequence number.

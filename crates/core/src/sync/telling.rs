@@ -10,7 +10,7 @@ use super::known::is_heard;
 use super::sharing::Sharing;
 use super::{JITTER, RELAY_AFTER};
 use crate::id::NodeId;
-use crate::log::LogId;
+use crate::log::{Log, LogId};
 use crate::time::{Millis, Mono};
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,14 @@ impl Telling {
     }
 
     /// Whose logs the next frame names; `None` for everyone's. Of an owner all lives are named or none: which is its latest
-    /// is read off the frame.
-    pub fn next(&mut self, now: Mono, view: &View, sharing: Sharing<'_>) -> Option<BTreeSet<NodeId>> {
+    /// is read off the frame. Of those for whom the peer depends on this node, `depends`, it waits for each word.
+    pub fn next(
+        &mut self,
+        now: Mono,
+        view: &View,
+        sharing: Sharing<'_>,
+        depends: impl Fn(&LogId) -> bool,
+    ) -> Option<BTreeSet<NodeId>> {
         let mut whose = std::mem::take(&mut self.came);
         if !sharing.is_between_homes() {
             return None;
@@ -60,6 +66,8 @@ impl Telling {
                 }
             }
         }
+        let waited = view.logs().map(Log::id).filter(|id| depends(id) && sharing.sendable(id).is_some());
+        whose.extend(waited.map(|id| id.owner.clone()));
         whose.extend([view.me().id.clone(), sharing.peer().clone()]);
         (!all).then_some(whose)
     }

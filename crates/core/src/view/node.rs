@@ -28,9 +28,14 @@ pub struct NodeInfo {
 pub enum Liveness {
     /// This node itself.
     Own,
-    /// Heard from directly, lately.
+    /// Heard on its own stream, lately.
     Alive {
         /// When.
+        heard: Mono,
+    },
+    /// Not heard, but another that hears it has told all that it said, lately.
+    Relayed {
+        /// Up to when.
         heard: Mono,
     },
     /// Its stream is lost.
@@ -56,11 +61,13 @@ pub struct NodeStatus {
     pub standing: Option<Standing>,
     /// When it spoke on a stream of its own last, in that life. Before all that it said is held it is not believed yet.
     pub spoke: Option<Mono>,
+    /// Up to when others that hear it passed on all that it said, in that life.
+    pub passed_on: Option<Mono>,
 }
 
 impl NodeStatus {
     /// One of which no more is known than what it says of itself.
     pub(super) fn new(info: NodeInfo, liveness: Liveness) -> Self {
-        Self { info, liveness, standing: None, spoke: None }
+        Self { info, liveness, standing: None, spoke: None, passed_on: None }
     }
 }

@@ -36,7 +36,7 @@ pub enum StaleWhy {
     OwnerLeft,
     /// Its gateway restarted and has not confirmed it.
     OwnerRestarted,
-    /// This gateway has never heard its gateway directly.
+    /// This gateway has never heard its gateway, nor anyone who does.
     ViewCutOff,
 }
 
@@ -172,7 +172,7 @@ impl View {
         let stale = self.distrust(id);
         let view_age = match status.map(|s| s.liveness) {
             Some(Liveness::Own) => Millis(0),
-            Some(Liveness::Alive { heard }) => now.since(heard),
+            Some(Liveness::Alive { heard } | Liveness::Relayed { heard }) => now.since(heard),
             Some(Liveness::Lost { since } | Liveness::Unmet { since }) => now.since(since),
             None => Millis(0),
         };
@@ -224,7 +224,7 @@ impl View {
             return Some(StaleWhy::OwnerRestarted);
         }
         match status.liveness {
-            Liveness::Own | Liveness::Alive { .. } => None,
+            Liveness::Own | Liveness::Alive { .. } | Liveness::Relayed { .. } => None,
             Liveness::Lost { .. } if status.standing == Some(Standing::Left) => Some(StaleWhy::OwnerLeft),
             Liveness::Lost { .. } => Some(StaleWhy::OwnerLost),
             Liveness::Unmet { .. } => Some(StaleWhy::ViewCutOff),

@@ -423,12 +423,13 @@ impl CommandsTask {
 
 /// How a vehicle is seen, as far as commands are concerned.
 fn sighting(state: &State, vehicle: &VehicleId) -> Sighting {
-    sighting_of(state.sight(vehicle))
+    // A gateway that is heard through others alone cannot be handed anything.
+    sighting_of(state.sight(vehicle).filter(|sight| !state.node.view().is_relayed(&sight.owner)))
 }
 
 /// Whether nothing is known of a vehicle here, or only what a gateway said that is gone.
 fn gone(state: &State, vehicle: &VehicleId) -> bool {
-    state.seen(vehicle).is_none_or(|seen| seen.stale.is_some())
+    state.seen(vehicle).is_none_or(|seen| seen.stale.is_some() || state.node.view().is_relayed(&seen.owner))
 }
 
 fn sighting_of(sight: Option<Sight>) -> Sighting {

@@ -35,6 +35,7 @@ fn seen(state: &State, node: &NodeStatus) -> proto::SeenGateway {
     let (status, heard, stale) = match node.liveness {
         Liveness::Own => (proto::GatewayStatus::Alive, None, None),
         Liveness::Alive { heard } => (proto::GatewayStatus::Alive, Some(heard), None),
+        Liveness::Relayed { heard } => (proto::GatewayStatus::Relayed, Some(heard), None),
         Liveness::Lost { since } => (proto::GatewayStatus::Lost, Some(since), Some(since)),
         Liveness::Unmet { since } => (proto::GatewayStatus::Unknown, None, Some(since)),
     };
@@ -137,6 +138,7 @@ pub fn gateway_view(reply: proto::ViewReply) -> GatewayView {
 fn seen_gateway(seen: proto::SeenGateway) -> SeenGateway {
     let status = match seen.status() {
         proto::GatewayStatus::Alive => GatewayStatus::Alive,
+        proto::GatewayStatus::Relayed => GatewayStatus::Relayed,
         proto::GatewayStatus::Lost => GatewayStatus::Lost,
         proto::GatewayStatus::Unknown | proto::GatewayStatus::Unspecified => GatewayStatus::Unknown,
     };

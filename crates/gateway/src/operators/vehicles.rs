@@ -133,7 +133,9 @@ impl Peers {
                 Liveness::Alive { .. } => {
                     peers.alive.push((info.id.as_str().to_owned(), region, info.operators_url.clone()));
                 }
-                Liveness::Lost { .. } | Liveness::Unmet { .. } => drop(peers.missing.insert(region)),
+                Liveness::Relayed { .. } | Liveness::Lost { .. } | Liveness::Unmet { .. } => {
+                    drop(peers.missing.insert(region))
+                }
             }
         }
         // A configured peer that was never heard has no name yet: its address stands for it.

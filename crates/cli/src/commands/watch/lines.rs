@@ -94,6 +94,7 @@ fn regions_words(regions: &Regions) -> String {
             let status = match gateway.status {
                 GatewayStatus::Alive => "alive",
                 GatewayStatus::Lost => "lost",
+                GatewayStatus::Relayed => "heard through others",
                 GatewayStatus::Unknown => "never heard",
             };
             format!("{} {status}, {} online", gateway.id, gateway.vehicles.online)
