@@ -126,8 +126,6 @@ pub struct Link {
     cursors_sent: Mono,
     /// Entries, or frames without any, that came since then.
     unacked: usize,
-    /// When what was fresh went out last.
-    flushed: Mono,
     /// The log that was served last when there was no more room: the next in turn goes first.
     turn: Option<LogId>,
     /// Whether what is long found no room beside what is fresh.
@@ -156,7 +154,6 @@ impl Link {
             refused: None,
             cursors_sent: now,
             unacked: 0,
-            flushed: now.before(FLUSH_BETWEEN_REGIONS),
             turn: None,
             bulk_waits: false,
             waiting: Waiting::default(),
@@ -346,8 +343,7 @@ impl Link {
         let long_max = self.waiting.left_for_long(room);
         let bulk_kept = usize::from(self.bulk_waits && left > 0 && long_max > 0);
         left -= bulk_kept;
-        let paced = now.since(self.flushed) + JITTER >= pace;
-        let bulk = self.send_news(now, paced, &ids, view, &mut left, out);
+        let bulk = self.send_news(now, pace, &ids, view, &mut left, out);
         left += bulk_kept;
         let first = out.len();
         self.send_bulk(now, long_max, &bulk, view, &mut left, out);
@@ -396,7 +392,7 @@ impl Link {
     fn send_news(
         &mut self,
         now: Mono,
-        paced: bool,
+        pace: Millis,
         ids: &[(LogId, Part)],
         view: &View,
         left: &mut usize,
@@ -412,7 +408,7 @@ impl Link {
             if due == Due::Bulk {
                 bulk.push((id.clone(), part.clone()));
             }
-            if !(paced || progress.is_urgent(log)) || *left == 0 {
+            if !(progress.is_paced(now, pace) || progress.is_urgent(log)) || *left == 0 {
                 continue;
             }
             let batch = match due {
@@ -421,7 +417,7 @@ impl Link {
                 Due::Bulk | Due::Full => progress.ahead(now, log, owner, part),
             };
             if let Some(batch) = batch {
-                self.flushed = now;
+                progress.note_flushed(now);
                 self.send(id, batch, left, out);
             }
         }

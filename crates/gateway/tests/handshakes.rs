@@ -118,6 +118,23 @@ fn anonymous(ca: &Ca) -> Arc<rustls::ClientConfig> {
 }
 
 #[tokio::test]
+async fn a_dialler_that_would_resume_shakes_hands_in_full_each_time() {
+    let ca = Ca::new("one");
+    let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());
+    // It keeps every ticket that it is given.
+    let client = anonymous(&ca);
+    for _ in 0..3 {
+        let (accepted, dialled) = shake(&west.certificates, client.clone()).await;
+        let (mut accepted, mut dialled) = (accepted.unwrap(), dialled.unwrap());
+        assert_eq!(dialled.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        // Tickets come behind the handshake: whoever has read a word has read them.
+        accepted.stream.write_all(b"x").await.unwrap();
+        accepted.stream.flush().await.unwrap();
+        assert_eq!(dialled.read_u8().await.unwrap(), b'x');
+    }
+}
+
+#[tokio::test]
 async fn who_says_nothing_takes_nobodys_place() {
     let ca = Ca::new("one");
     let west = held(&node("west", "west-1"), &ca.issue(&node("west", "west-1")), &ca.pem());

@@ -1,8 +1,8 @@
 //! How far a peer is in one log, and what it should have next of it.
 
-use super::REWIND_AFTER;
 use super::flight::Flight;
 use super::frame::{Batch, Cursor, aged};
+use super::{FLUSH_BETWEEN_REGIONS, JITTER, REWIND_AFTER};
 use crate::homes::Part;
 use crate::limits::SYNC_BATCH_ENTRIES_MAX;
 use crate::log::{Log, Suffix};
@@ -42,6 +42,8 @@ pub(super) struct Progress {
     /// While there is more to catch up with: fresh entries up to here were sent ahead.
     ahead: Option<u64>,
     flight: Flight,
+    /// When what was fresh went out last. Each log has a pace of its own: attaches of one do not keep another's news back.
+    flushed: Mono,
 }
 
 impl Progress {
@@ -56,6 +58,7 @@ impl Progress {
             snapshot_end: None,
             ahead: None,
             flight: Flight::new(),
+            flushed: now.before(FLUSH_BETWEEN_REGIONS),
         }
     }
 
@@ -73,6 +76,16 @@ impl Progress {
     /// Whether the peer was sent all there is, so that what follows finds it exactly there.
     pub fn has_all(&self, log: &Log) -> bool {
         self.snapshot_end.is_none() && self.sent.max(self.held) >= log.head()
+    }
+
+    /// Whether what is fresh has waited long enough for more to go with it.
+    pub fn is_paced(&self, now: Mono, pace: Millis) -> bool {
+        now.since(self.flushed) + JITTER >= pace
+    }
+
+    /// What was fresh has gone out.
+    pub fn note_flushed(&mut self, now: Mono) {
+        self.flushed = now;
     }
 
     /// Whether the peer was not told of an attach. Until it is, the vehicle's old gateway may say that it lets go, and a

@@ -1,8 +1,10 @@
+use crate::id::RegionId;
 use crate::log::LiveState;
 use crate::sync::rig::{PUMP, START, Stream, agree, info, log_of, publish, vehicle, view};
 use crate::sync::{Frame, HEARTBEAT, Link, RELAY_AFTER};
 use crate::time::{Millis, Mono};
-use crate::view::View;
+use crate::timers::Timers;
+use crate::view::{NodeInfo, View};
 
 /// Forty batches.
 const LONG: u64 = 20_000;
@@ -167,4 +169,23 @@ fn a_relay_that_caught_a_peer_up_has_its_grace_again_once_the_owner_is_ahead() {
     }
     assert!(relayed <= 2, "{relayed} pieces");
     assert!(d.sight(now, &vehicle(200_000)).is_some());
+}
+
+#[test]
+fn what_is_relayed_to_another_region_does_not_wait_for_a_pause_between_the_relays_own_attaches() {
+    let far = NodeInfo { region: RegionId::new("far").unwrap(), ..info("c", 1) };
+    let (mut a, mut b, mut c) = (view("a"), view("b"), View::new(far, Timers::default()));
+    let (mut ab, mut bc, mut now) = (Stream::open(START), Stream::open(START), START);
+    publish(&mut a, now, 7, LiveState::Connected);
+    ab.run(&mut now, Millis::secs(5), &mut a, &mut b);
+    bc.run(&mut now, Millis::secs(5), &mut b, &mut c);
+    agree(&a, &c, "a");
+    publish(&mut a, now, 7, LiveState::Idle);
+    for n in 100..150 {
+        now = now + PUMP;
+        publish(&mut b, now, n, LiveState::Connected);
+        ab.turn(now, &mut a, &mut b);
+        bc.turn(now, &mut b, &mut c);
+    }
+    agree(&a, &c, "a");
 }
