@@ -134,7 +134,7 @@ impl Peers {
                     peers.alive.push((info.id.as_str().to_owned(), region, info.operators_url.clone()));
                 }
                 Liveness::Relayed { .. } | Liveness::Lost { .. } | Liveness::Unmet { .. } => {
-                    drop(peers.missing.insert(region))
+                    peers.missing.insert(region);
                 }
             }
         }
