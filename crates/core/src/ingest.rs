@@ -211,8 +211,10 @@ impl Ingest {
         let through = self.covered.through(self.oldest);
         let beyond = self.settled.iter().filter(|range| *range.end() > through);
         let ranges = beyond.map(|range| ((*range.start()).max(through + 1), *range.end())).collect();
-        // A refusal is told once it is durable.
-        let (told, kept) = self.rejected.drain(..).partition(|(seq, _)| self.settled.contains(*seq));
+        // A refusal is told once it is durable. Until its own write is answered, the number may have been settled otherwise.
+        let under_way = |seq| self.pending.values().any(|pending| pending.write.contains(seq));
+        let durable = |seq| self.settled.contains(seq) && !under_way(seq);
+        let (told, kept) = self.rejected.drain(..).partition(|(seq, _)| durable(*seq));
         self.rejected = kept;
         Some(TelemetryAck { spool: self.spool, through, ranges, rejected: told })
     }

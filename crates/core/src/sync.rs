@@ -522,6 +522,7 @@ impl Link {
         // Of others' logs, what is not held here is nothing to be sent.
         let counts = |id: &LogId| its_own(id) || view.log(id).is_some();
         self.progress.retain(|id, _| counts(id));
+        self.levels.passed_on(now, &peer, &cursors, view);
         let mut head = 0;
         for cursor in cursors.iter().filter(|cursor| counts(&cursor.log)) {
             if cursor.log == of_peer {
@@ -529,9 +530,6 @@ impl Link {
             }
             let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
             progress.note(cursor, now);
-            if let Some(age) = cursor.level.filter(|_| !its_own(&cursor.log) && cursor.log.owner != view.me().id) {
-                self.levels.passes_on(&cursor.log, cursor.seq, now.before(age));
-            }
             let own = view.log(&cursor.log).filter(|log| cursor.log == of_own && log.head() == cursor.seq);
             let sum = own.zip(sharing.of_both(&cursor.log)).map(|(log, part)| log.sum(&part));
             if sum.is_some_and(|sum| (sum.count, sum.xor) == (cursor.count, cursor.digest)) {

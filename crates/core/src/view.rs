@@ -340,11 +340,20 @@ impl View {
     /// Another node holds all that the owner of a log had said by `level`, and so does this one. Returns whether that changed
     /// what is shown.
     pub fn vouch(&mut self, id: &LogId, level: Mono) -> bool {
-        if self.is_outbound(id) {
+        let shown = !self.is_outbound(id);
+        let Some(status) = self.nodes.get_mut(&id.owner) else { return false };
+        status.succeeded = status.succeeded.max(Some(id.incarnation));
+        if status.succeeded > Some(status.info.incarnation) {
+            // The life that is known is over, whoever has not heard of it yet; of the later one nothing is known so far.
+            status.passed_on = None;
+            return match status.liveness {
+                Liveness::Relayed { heard } => self.set_liveness(&id.owner, Liveness::Lost { since: heard }),
+                Liveness::Own | Liveness::Alive { .. } | Liveness::Lost { .. } | Liveness::Unmet { .. } => false,
+            };
+        }
+        if status.info.incarnation != id.incarnation || !shown {
             return false;
         }
-        let present = |node: &&mut NodeStatus| node.info.incarnation == id.incarnation;
-        let Some(status) = self.nodes.get_mut(&id.owner).filter(present) else { return false };
         status.passed_on = status.passed_on.max(Some(level));
         let later = match status.liveness {
             Liveness::Own | Liveness::Alive { .. } => false,

@@ -70,16 +70,19 @@ impl World {
             let owner = self.gateways.iter().position(|gateway| gateway.id == sight.owner);
             if owner != Some(g) {
                 let eye = &self.oracle.eyes[g];
-                let (told, heard) = (eye.lives.get(&sight.owner).copied(), eye.contact(&sight.owner));
+                let (told, heard) = (eye.lives.get(&sight.owner).copied(), eye.contact(&sight.owner, life_of));
                 let online = sight.known == Known::Online && sight.stale.is_none();
                 self.oracle.expect(Check::EarlierLifeIsOffline, now, !online || told == life_of, || {
                     format!("gateway {g} shows {sight:?} of {life_of:?} online, it was told of {told:?}")
                 });
-                let recent = heard.is_some_and(|(life, at)| Some(life) == life_of && now - at <= silent_ms);
+                let recent = heard.is_some_and(|at| now - at <= silent_ms);
                 self.oracle.expect(Check::OnlineNeedsContact, now, !online || recent, || {
-                    format!("gateway {g} shows {sight:?} of {life_of:?} online, it heard {heard:?}")
+                    let status = view.node(&sight.owner);
+                    format!(
+                        "gateway {g} shows {sight:?} of {life_of:?} online, it heard {heard:?} and holds {status:?}"
+                    )
                 });
-                let lost = heard.is_none_or(|(_, at)| now - at > silent_ms);
+                let lost = heard.is_none_or(|at| now - at > silent_ms);
                 self.oracle.expect(Check::LostOwnerIsStale, now, !lost || sight.stale.is_some(), || {
                     format!("gateway {g} shows {sight:?}, it heard its owner {heard:?}")
                 });

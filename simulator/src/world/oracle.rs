@@ -58,9 +58,10 @@ pub struct Eye {
 }
 
 impl Eye {
-    /// When a node was heard last, itself or by one that is heard and passes on what it says.
-    pub fn contact(&self, node: &NodeId) -> Option<(Incarnation, u64)> {
-        self.heard.get(node).max(self.passed_on.get(node)).copied()
+    /// When a node was heard last in a life of it, itself or by one that is heard and passes on what it says.
+    pub fn contact(&self, node: &NodeId, life: Option<Incarnation>) -> Option<u64> {
+        let contacts = [self.heard.get(node), self.passed_on.get(node)].into_iter().flatten();
+        contacts.filter(|(heard, _)| Some(*heard) == life).map(|(_, at)| *at).max()
     }
 }
 
@@ -161,9 +162,10 @@ impl Oracle {
         }
         let (peer, life) = from;
         if let Frame::Cursors { cursors, .. } = frame {
+            // As for what is heard itself, the time on its way counts as none.
             let claims = cursors.iter().filter_map(|cursor| Some((&cursor.log, cursor.level?)));
             for (log, age) in claims {
-                let (owner, at) = (log.owner.clone(), (log.incarnation, sent.saturating_sub(age.0)));
+                let (owner, at) = (log.owner.clone(), (log.incarnation, now.saturating_sub(age.0)));
                 let passed_on = eye.passed_on.entry(owner).or_insert(at);
                 *passed_on = at.max(*passed_on);
             }

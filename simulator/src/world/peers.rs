@@ -204,7 +204,9 @@ impl World {
         }
         for (log, age) in cursors.iter().filter_map(|cursor| Some((&cursor.log, cursor.level?))) {
             let (level, heard) = (sent.saturating_sub(age.0), self.oracle.eyes[from].heard.get(&log.owner).copied());
-            let true_word = heard.is_some_and(|(life, at)| life == log.incarnation && at >= level);
+            // If it has heard a later life since, what it heard of this one is not known any more.
+            let true_word =
+                heard.is_some_and(|(life, at)| life > log.incarnation || (life == log.incarnation && at >= level));
             self.oracle.expect(Check::OnlineNeedsContact, self.now, true_word, || {
                 format!("gateway {from} passes on {log:?} as known up to {level}, it heard its owner {heard:?}")
             });

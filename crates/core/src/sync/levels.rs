@@ -2,9 +2,10 @@
 //!
 //! A node says where a log stood; once it is held here up to there, all that was said before that moment is known.
 
+use super::frame::Cursor;
 use crate::log::{Log, LogId};
 use crate::time::Mono;
-use crate::view::View;
+use crate::view::{NodeInfo, View};
 use std::collections::BTreeMap;
 
 /// What one stream tells of it.
@@ -36,14 +37,22 @@ impl Levels {
         }
     }
 
-    /// The peer holds another's log up to `seq`, and knows by that all that its owner said up to `level`.
-    pub fn passes_on(&mut self, log: &LogId, seq: u64, level: Mono) {
-        self.passed_on.entry(log.clone()).or_insert((seq, level));
+    /// The peer knows all that others said up to some moment, by what it holds of their logs.
+    pub fn passed_on(&mut self, now: Mono, peer: &NodeInfo, cursors: &[Cursor], view: &View) {
+        let over = |log: &LogId| view.node(&log.owner).is_some_and(|node| node.info.incarnation > log.incarnation);
+        let own = |log: &LogId| log.owner == peer.id || log.owner == view.me().id;
+        for (cursor, age) in cursors.iter().filter_map(|cursor| Some((cursor, cursor.level?))) {
+            if !own(&cursor.log) && !over(&cursor.log) {
+                self.passed_on.entry(cursor.log.clone()).or_insert((cursor.seq, now.before(age)));
+            }
+        }
+        self.passed_on.retain(|log, _| !over(log));
     }
 
-    /// Of which logs as much is held by now.
+    /// Of which logs as much is held by now, or that they are of a life that is not known yet.
     pub fn caught_up(&mut self, view: &View) -> Vec<(LogId, Mono)> {
-        let whole = |id: &LogId, (seq, _): &mut (u64, Mono)| view.log(id).map_or(0, Log::head) >= *seq;
+        let known = |id: &LogId| view.node(&id.owner).is_some_and(|node| node.info.incarnation >= id.incarnation);
+        let whole = |id: &LogId, (seq, _): &mut (u64, Mono)| view.log(id).map_or(0, Log::head) >= *seq || !known(id);
         self.passed_on.extract_if(.., whole).map(|(id, (_, level))| (id, level)).collect()
     }
 }

@@ -63,11 +63,13 @@ pub struct NodeStatus {
     pub spoke: Option<Mono>,
     /// Up to when others that hear it passed on all that it said, in that life.
     pub passed_on: Option<Mono>,
+    /// The latest life of it that others hear.
+    pub succeeded: Option<Incarnation>,
 }
 
 impl NodeStatus {
     /// One of which no more is known than what it says of itself.
     pub(super) fn new(info: NodeInfo, liveness: Liveness) -> Self {
-        Self { info, liveness, standing: None, spoke: None, passed_on: None }
+        Self { info, liveness, standing: None, spoke: None, passed_on: None, succeeded: None }
     }
 }
