@@ -19,10 +19,19 @@ fn a_place_off_the_globe_has_no_cell() {
 
 #[test]
 fn only_cells_of_resolution_five_are_read() {
-    let resolution_four = 0x841f_a6bf_ffff_ffff;
-    for index in [0, u64::MAX, resolution_four, 0x851f_a6bf_ffff_fffe] {
+    let resolution_four = 0x0842_8347_ffff_ffff;
+    for index in [0, u64::MAX, resolution_four, 0x0852_8347_3fff_fffe] {
         assert_eq!(Cell::from_index(index), None, "{index:x}");
     }
+}
+
+#[test]
+fn an_index_is_told_as_it_was_read() {
+    // A hexagon and a pentagon of either resolution.
+    for index in [0x0852_8347_3fff_ffff, 0x0850_8000_3fff_ffff, 0x0842_8347_ffff_ffff, 0x0840_8001_ffff_ffff] {
+        assert_eq!(Cell::from_told(index).map(Cell::index), Some(index), "{index:x}");
+    }
+    assert_eq!(Cell::from_index(0x0852_8347_3fff_ffff).map(|cell| cell.coarse().index()), Some(0x0842_8347_ffff_ffff));
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Identities: vehicles, fleets, spools, sessions, nodes, regions.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::fmt;
-use std::sync::Arc;
 
 /// The characters and length an identifier may have were not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,10 +14,10 @@ pub struct InvalidId {
     pub max: usize,
 }
 
-fn checked(what: &'static str, max: usize, text: &str) -> Result<Arc<str>, InvalidId> {
+fn checked(what: &'static str, max: usize, text: &str) -> Result<SmolStr, InvalidId> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if (1..=max).contains(&text.len()) && text.bytes().all(allowed) {
-        Ok(Arc::from(text))
+        Ok(SmolStr::new(text))
     } else {
         Err(InvalidId { what, max })
     }
@@ -28,7 +28,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Checks the characters and the length.
@@ -51,7 +51,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0.as_ref().to_owned()
+                id.as_str().to_owned()
             }
         }
 
@@ -70,7 +70,7 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A vehicle: its VIN, or a pseudonym for it. Cheap to clone.
+    /// A vehicle: its VIN, or a pseudonym for it. Cheap to clone; up to 23 characters stand in it, longer ones are shared.
     VehicleId, "a vehicle id", 64
 );
 text_id!(

@@ -6,6 +6,7 @@
 
 mod entry;
 mod mend;
+mod slots;
 
 pub use entry::{Entry, LiveState, LogId, Rest, Scope, Slot};
 pub use mend::Piece;
@@ -15,8 +16,9 @@ use crate::homes::Part;
 use crate::id::VehicleId;
 use crate::limits::{SYNC_AHEAD_ENTRIES_MAX, TOMBSTONES_MAX};
 use crate::time::{Millis, Mono};
+use slots::Slots;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
 /// A piece of a log: every entry with a sequence number in `(from, to]` that still stands. One that covers nothing,
 /// `from` and `to` being equal, holds entries that were sent ahead of what lies before them.
@@ -45,12 +47,11 @@ pub struct Gap {
 /// One owner's log in one life, as held by this node.
 #[derive(Clone, Debug)]
 pub struct Log {
-    id: LogId,
+    id: Arc<LogId>,
     head: u64,
     floor: u64,
     last_attach: u64,
-    slots: BTreeMap<VehicleId, Slot>,
-    order: BTreeMap<u64, VehicleId>,
+    slots: Slots,
     tombstones: BTreeMap<u64, Mono>,
     /// What cannot be read of a slot, by its sequence number: of most there is nothing.
     rests: BTreeMap<u64, Rest>,
@@ -68,12 +69,11 @@ impl Log {
             Scope::Directory => Digest::by_shard(),
         };
         Self {
-            id,
+            id: Arc::new(id),
             head: 0,
             floor: 0,
             last_attach: 0,
-            slots: BTreeMap::new(),
-            order: BTreeMap::new(),
+            slots: Slots::new(),
             tombstones: BTreeMap::new(),
             rests: BTreeMap::new(),
             ahead: BTreeMap::new(),
@@ -85,6 +85,11 @@ impl Log {
     /// Whose log it is.
     pub fn id(&self) -> &LogId {
         &self.id
+    }
+
+    /// The same, for what names it once for every vehicle.
+    pub(crate) fn shared_id(&self) -> Arc<LogId> {
+        Arc::clone(&self.id)
     }
 
     /// Everything up to here is held.
@@ -130,7 +135,7 @@ impl Log {
 
     /// Whether nothing stands in it up to the head.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.len() == 0
     }
 
     /// Entries that were sent ahead of the head.
@@ -165,18 +170,17 @@ impl Log {
 
     /// Everything that is said: what stands by vehicle, then what was sent ahead.
     pub fn slots(&self) -> impl Iterator<Item = (&VehicleId, &Slot)> {
-        self.slots.iter().filter(|(vehicle, _)| !self.ahead.contains_key(*vehicle)).chain(&self.ahead)
+        self.slots.beyond(None).filter(|(vehicle, _)| !self.ahead.contains_key(*vehicle)).chain(&self.ahead)
     }
 
     /// Whether more than so many entries stand after `cursor`.
     pub fn is_longer_than(&self, cursor: u64, entries: usize) -> bool {
-        self.order.range((Bound::Excluded(cursor), Bound::Unbounded)).nth(entries).is_some()
+        self.slots.after(cursor).nth(entries).is_some()
     }
 
     /// Whether nothing of a part of it stands after `cursor`.
     pub fn is_blank(&self, cursor: u64, part: &Part) -> bool {
-        let after = (Bound::Excluded(cursor), Bound::Unbounded);
-        !self.order.range(after).any(|(_, vehicle)| part.has(vehicle))
+        !self.slots.after(cursor).any(|(vehicle, _)| part.has(vehicle))
     }
 
     /// Says something new of a vehicle. For the owner alone.
@@ -190,15 +194,15 @@ impl Log {
     pub fn suffix(&self, cursor: u64, max: usize, part: &Part) -> Suffix {
         let (mut entries, mut rests) = (Vec::new(), BTreeMap::new());
         let mut to = self.head.max(cursor);
-        for (&seq, vehicle) in self.order.range((Bound::Excluded(cursor), Bound::Unbounded)) {
+        for (vehicle, slot) in self.slots.after(cursor) {
             if entries.len() == max {
                 break;
             }
-            if let Some(slot) = self.slots.get(vehicle).filter(|_| part.has(vehicle)) {
+            if part.has(vehicle) {
                 entries.push((vehicle.clone(), slot.clone()));
-                rests.extend(self.rests.get(&seq).map(|rest| (seq, rest.clone())));
+                rests.extend(self.rests.get(&slot.seq).map(|rest| (slot.seq, rest.clone())));
             }
-            to = seq;
+            to = slot.seq;
         }
         if entries.len() < max {
             to = self.head.max(cursor);
@@ -215,8 +219,8 @@ impl Log {
         joins
     }
 
-    /// Takes over a piece of the owner's log. Returns the vehicles whose slot changed.
-    pub fn apply(&mut self, now: Mono, mut suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
+    /// Takes over a piece of the owner's log. Returns the vehicles whose slot changed, with what was shown.
+    pub fn apply(&mut self, now: Mono, mut suffix: Suffix) -> Result<Vec<(VehicleId, Option<Slot>)>, Gap> {
         if suffix.from > self.head {
             return Err(Gap { from: suffix.from, head: self.head });
         }
@@ -226,11 +230,10 @@ impl Log {
         let mut changed = Vec::new();
         for (vehicle, slot) in suffix.entries {
             // What stands at or below the head was replaced by something held already.
-            let newer = slot.seq > self.head
-                && slot.seq <= suffix.to
-                && self.slots.get(&vehicle).is_none_or(|held| held.seq < slot.seq);
-            if newer {
-                changed.push(vehicle.clone());
+            let within = slot.seq > self.head && slot.seq <= suffix.to;
+            let held = self.slots.get(&vehicle);
+            if within && held.is_none_or(|held| held.seq < slot.seq) {
+                changed.push((vehicle.clone(), self.ahead.get(&vehicle).or(held).cloned()));
                 let rest = suffix.rests.remove(&slot.seq);
                 self.put(now, vehicle, slot, rest);
             }
@@ -240,13 +243,14 @@ impl Log {
     }
 
     /// Takes what was sent ahead. The head stays where it is, so nothing is claimed to be held that is not.
-    fn look_ahead(&mut self, entries: Vec<(VehicleId, Slot)>) -> Vec<VehicleId> {
+    fn look_ahead(&mut self, entries: Vec<(VehicleId, Slot)>) -> Vec<(VehicleId, Option<Slot>)> {
         let mut changed = Vec::new();
         for (vehicle, slot) in entries {
-            let newer = slot.seq > self.head && self.slot(&vehicle).is_none_or(|held| held.seq < slot.seq);
+            let held = self.slot(&vehicle);
+            let newer = slot.seq > self.head && held.is_none_or(|held| held.seq < slot.seq);
             // Beyond the bound it comes in its turn.
             if newer && (self.ahead.len() < SYNC_AHEAD_ENTRIES_MAX || self.ahead.contains_key(&vehicle)) {
-                changed.push(vehicle.clone());
+                changed.push((vehicle.clone(), held.cloned()));
                 self.ahead.insert(vehicle, slot);
             }
         }
@@ -276,7 +280,7 @@ impl Log {
     }
 
     fn drop_tombstone(&mut self, seq: u64) {
-        if let Some(vehicle) = self.order.get(&seq).cloned() {
+        if let Some(vehicle) = self.slots.at(seq).cloned() {
             self.drop_slot(&vehicle);
         }
         self.tombstones.remove(&seq);
@@ -290,15 +294,23 @@ impl Log {
 
     fn take(&mut self, vehicle: &VehicleId) -> Option<Slot> {
         let slot = self.slots.remove(vehicle)?;
-        let rest = self.rests.remove(&slot.seq);
-        self.digest.remove(vehicle, &slot, rest.as_ref());
-        self.order.remove(&slot.seq);
-        self.tombstones.remove(&slot.seq);
+        self.unlist(vehicle, &slot);
         Some(slot)
     }
 
+    /// What was said of a slot beside it is gone with it.
+    fn unlist(&mut self, vehicle: &VehicleId, slot: &Slot) {
+        let rest = self.rests.remove(&slot.seq);
+        self.digest.remove(vehicle, slot, rest.as_ref());
+        self.tombstones.remove(&slot.seq);
+    }
+
     fn put(&mut self, now: Mono, vehicle: VehicleId, slot: Slot, rest: Option<Rest>) {
-        let before = self.take(&vehicle).map(|old| old.entry.epoch);
+        let before = self.slots.put(vehicle.clone(), slot.clone());
+        if let Some(before) = &before {
+            self.unlist(&vehicle, before);
+        }
+        let before = before.map(|before| before.entry.epoch);
         if slot.entry.state == LiveState::Connected && before < Some(slot.entry.epoch) {
             self.last_attach = self.last_attach.max(slot.seq);
         }
@@ -310,8 +322,6 @@ impl Log {
         }
         self.digest.add(&vehicle, &slot, rest.as_ref());
         self.rests.extend(rest.map(|rest| (slot.seq, rest)));
-        self.order.insert(slot.seq, vehicle.clone());
-        self.slots.insert(vehicle, slot);
         if self.tombstones.len() > TOMBSTONES_MAX
             && let Some((&oldest, _)) = self.tombstones.first_key_value()
         {

@@ -10,6 +10,7 @@ mod sight;
 pub use node::{Liveness, NodeInfo, NodeStatus};
 pub use sight::{AgeKind, Known, Sight, StaleWhy, Tally};
 
+use crate::by_vehicle::ByVehicle;
 use crate::epoch::Epoch;
 use crate::homes::{HomeRegions, Interest};
 use crate::id::{Incarnation, NodeId, VehicleId};
@@ -20,6 +21,7 @@ use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
 
 /// Lives of one owner that are held beside each other; more are dropped, oldest first.
 const LIVES_MAX: usize = 4;
@@ -31,7 +33,7 @@ pub struct View {
     timers: Timers,
     logs: BTreeMap<LogId, Log>,
     nodes: BTreeMap<NodeId, NodeStatus>,
-    winners: BTreeMap<VehicleId, LogId>,
+    winners: ByVehicle<Arc<LogId>>,
     winning: BTreeMap<LogId, BTreeMap<LiveState, u64>>,
     /// The life of each owner that is held whole: what earlier ones said is void.
     whole: BTreeMap<NodeId, Incarnation>,
@@ -59,7 +61,7 @@ impl View {
             timers,
             logs: BTreeMap::from([(id.clone(), Log::new(id))]),
             nodes: BTreeMap::from([(me.id.clone(), NodeStatus::new(me, Liveness::Own))]),
-            winners: BTreeMap::new(),
+            winners: ByVehicle::new(),
             winning: BTreeMap::new(),
             homes: None,
             contested: BTreeSet::new(),
@@ -137,7 +139,7 @@ impl View {
     /// Who speaks for a vehicle, and what it says.
     pub fn winner(&self, vehicle: &VehicleId) -> Option<(&LogId, &Slot)> {
         let id = self.winners.get(vehicle)?;
-        self.logs.get(id)?.slot(vehicle).map(|slot| (id, slot))
+        self.logs.get(id.as_ref())?.slot(vehicle).map(|slot| (id.as_ref(), slot))
     }
 
     /// What this node says that it keeps, where home regions are configured.
@@ -150,9 +152,9 @@ impl View {
         let id = self.own_log_id();
         self.publish_abroad(now, &vehicle, &entry);
         if let Some(log) = self.logs.get_mut(&id) {
-            let before = self.winners.get(&vehicle).filter(|w| **w == id).and_then(|_| log.slot(&vehicle)).cloned();
+            let before = log.slot(&vehicle).cloned();
             log.publish(now, vehicle.clone(), entry);
-            self.settle(&id, &vehicle, before);
+            self.settle(&id, &vehicle, before.as_ref());
         }
     }
 
@@ -187,16 +189,10 @@ impl View {
             return applied.map(|_| Vec::new());
         }
         let mut log = self.logs.remove(id).unwrap_or_else(|| Log::new(id.clone()));
-        let before: BTreeMap<_, _> = suffix.entries.iter().map(|(v, _)| (v.clone(), log.slot(v).cloned())).collect();
         let applied = log.apply(now, suffix);
         self.logs.insert(id.clone(), log);
-        let mut changed = applied?;
-        for (vehicle, slot) in before {
-            let was_winner = self.winners.get(&vehicle) == Some(id);
-            self.settle(id, &vehicle, slot.filter(|_| was_winner));
-        }
-        changed.extend(self.drop_old_lives(&id.owner));
-        Ok(changed)
+        let vehicles = self.settle_all(id, applied?);
+        Ok(vehicles.chain(self.drop_old_lives(&id.owner)).collect())
     }
 
     /// Takes over a stretch of someone's log that differs from the copy held. Returns the vehicles it changed.
@@ -207,13 +203,23 @@ impl View {
         let Some(mut log) = self.logs.remove(id) else { return Vec::new() };
         let changed = log.mend(now, piece);
         self.logs.insert(id.clone(), log);
-        let mut vehicles = Vec::new();
-        for (vehicle, before) in changed {
-            let was_winner = self.winners.get(&vehicle) == Some(id);
-            self.settle(id, &vehicle, before.filter(|_| was_winner));
-            vehicles.push(vehicle);
+        self.settle_all(id, changed).collect()
+    }
+
+    /// After these slots of log `id` changed, each with what was shown before. Returns the vehicles.
+    fn settle_all(
+        &mut self,
+        id: &LogId,
+        changed: Vec<(VehicleId, Option<Slot>)>,
+    ) -> impl Iterator<Item = VehicleId> + use<> {
+        let mut settled = BTreeSet::new();
+        for (vehicle, before) in &changed {
+            // A peer that names one twice told of the last; what was counted is what was shown before the first.
+            if settled.insert(vehicle) {
+                self.settle(id, vehicle, before.as_ref());
+            }
         }
-        vehicles
+        changed.into_iter().map(|(vehicle, _)| vehicle)
     }
 
     /// A copy of a log that is being read anew came on from `was` to `is`; to 0 if it was given up.
@@ -240,9 +246,7 @@ impl View {
             vehicles.dedup();
         }
         for vehicle in &vehicles {
-            let was_winner = self.winners.get(vehicle) == Some(&id);
-            let before = old.as_ref().and_then(|log| log.slot(vehicle)).filter(|_| was_winner).cloned();
-            self.settle(&id, vehicle, before);
+            self.settle(&id, vehicle, old.as_ref().and_then(|log| log.slot(vehicle)));
         }
         vehicles.extend(self.drop_old_lives(&id.owner));
         vehicles
@@ -306,8 +310,7 @@ impl View {
         let slots = earlier.flat_map(|(id, log)| log.slots().map(|(vehicle, slot)| (id.clone(), vehicle, slot)));
         let voided: Vec<_> = slots.map(|(id, vehicle, slot)| (id, vehicle.clone(), slot.clone())).collect();
         for (id, vehicle, slot) in &voided {
-            let was_winner = self.winners.get(vehicle) == Some(id);
-            self.settle(id, vehicle, was_winner.then(|| slot.clone()));
+            self.settle(id, vehicle, Some(slot));
         }
         voided.into_iter().map(|(_, vehicle, _)| vehicle).collect()
     }
@@ -390,36 +393,50 @@ impl View {
     }
 
     /// After the slot of `vehicle` in log `id` changed: the word of a later life replaces that of an earlier
-    /// one, the winner is found anew and counted. `before` is the slot that was counted for this log.
-    fn settle(&mut self, id: &LogId, vehicle: &VehicleId, before: Option<Slot>) {
-        if let Some(old) = &before {
+    /// one, the winner is found anew and counted. `before` is the slot that this log showed.
+    fn settle(&mut self, id: &LogId, vehicle: &VehicleId, before: Option<&Slot>) {
+        let winner = self.winners.get(vehicle).cloned();
+        let before = before.filter(|_| winner.as_deref() == Some(id));
+        if let Some(old) = before {
             self.uncount(id, old.entry.state);
-        } else if let Some(winner) = self.winners.get(vehicle).filter(|w| *w != id).cloned()
-            && let Some(state) = self.logs.get(&winner).and_then(|l| l.slot(vehicle)).map(|s| s.entry.state)
+        } else if let Some(winner) = winner.as_deref().filter(|winner| *winner != id)
+            && let Some(state) = self.logs.get(winner).and_then(|l| l.slot(vehicle)).map(|s| s.entry.state)
         {
-            self.uncount(&winner, state);
+            self.uncount(winner, state);
         }
         self.void_earlier_lives(&id.owner, vehicle);
-        match self.succeed(id, vehicle, before.map(|old| old.entry.epoch)) {
-            Some((id, state)) => {
-                *self.winning.entry(id.clone()).or_default().entry(state).or_default() += 1;
-                self.winners.insert(vehicle.clone(), id);
+        let next = self.succeed(id, vehicle, winner.as_deref(), before.map(|old| old.entry.epoch));
+        if let Some((id, state)) = &next {
+            *self.winning.entry(LogId::clone(id)).or_default().entry(*state).or_default() += 1;
+        }
+        match (winner, next) {
+            (Some(winner), Some((next, _))) if winner == next => {}
+            (Some(_), Some((next, _))) => self.winners.insert(vehicle, next),
+            (None, Some((next, _))) => {
+                self.winners.push(vehicle.clone(), next);
             }
-            None => {
+            (Some(_), None) => {
                 self.winners.remove(vehicle);
             }
+            (None, None) => {}
         }
     }
 
     /// The winner now. Every log is looked at only if what led is gone: otherwise it is the one that led or the one that
     /// changed. `led` is the epoch at which the log that changed led.
-    fn succeed(&mut self, id: &LogId, vehicle: &VehicleId, led: Option<Epoch>) -> Option<(LogId, LiveState)> {
+    fn succeed(
+        &mut self,
+        id: &LogId,
+        vehicle: &VehicleId,
+        winner: Option<&LogId>,
+        led: Option<Epoch>,
+    ) -> Option<(Arc<LogId>, LiveState)> {
         let stands = |log: &Log| {
             let slot = log.slot(vehicle).filter(|slot| slot.entry.state != LiveState::Removed)?;
-            Some((slot.entry.epoch, log.id().clone(), slot.entry.state))
+            Some((slot.entry.epoch, log.shared_id(), slot.entry.state))
         };
-        let leader = self.winners.get(vehicle).map(|id| self.logs.get(id).and_then(stands));
         let changed = self.logs.get(id).and_then(stands);
+        let leader = winner.map(|w| if w == id { changed.clone() } else { self.logs.get(w).and_then(stands) });
         let still = led.is_none_or(|led| changed.as_ref().is_some_and(|(epoch, ..)| *epoch >= led));
         let winner = match leader {
             Some(Some(leader)) if still => {
@@ -467,7 +484,12 @@ impl View {
     fn void_earlier_lives(&mut self, owner: &NodeId, vehicle: &VehicleId) {
         let mut said = None;
         let whole = self.whole.get(owner);
-        for (id, log) in self.logs.range_mut(lives_of(owner)).rev() {
+        let mut lives = self.logs.range_mut(lives_of(owner)).rev().peekable();
+        while let Some((id, log)) = lives.next() {
+            // Of most there is but one life, and it stands.
+            if said.is_none() && lives.peek().is_none() && Some(&id.incarnation) >= whole {
+                return;
+            }
             match log.slot(vehicle).map(|slot| slot.entry.epoch) {
                 Some(epoch) if said >= Some(epoch) || Some(&id.incarnation) < whole => {
                     log.forget(vehicle);
@@ -490,7 +512,7 @@ impl View {
             let gone = self.logs.remove(id);
             self.winning.remove(id);
             for (vehicle, _) in gone.iter().flat_map(Log::slots) {
-                if self.winners.get(vehicle) == Some(id) {
+                if self.winners.get(vehicle).is_some_and(|winner| **winner == *id) {
                     self.settle(id, vehicle, None);
                     changed.push(vehicle.clone());
                 }

@@ -406,6 +406,18 @@ fn a_removed_vehicle_does_not_rise_again_from_an_old_batch_once_its_tombstone_is
 }
 
 #[test]
+fn a_batch_that_names_a_vehicle_twice_is_counted_once() {
+    for (from, to) in [(1, 3), (0, 0)] {
+        let mut view = view_of_a(&[(1, entry(1, LiveState::Connected))]);
+        let slot = |seq, state| (vehicle(1), Slot { seq, entry: entry(1, state) });
+        let entries = vec![slot(2, LiveState::Idle), slot(3, LiveState::Asleep)];
+        // In sequence, and ahead of it.
+        view.apply(NOW, &log_id("a", 1), Suffix { from, to, entries, rests: BTreeMap::new() }).unwrap();
+        assert_eq!(view.tally(&info("a", 1).id), Tally { asleep: 1, ..Tally::default() });
+    }
+}
+
+#[test]
 fn a_snapshot_takes_away_what_is_not_in_it() {
     let mut view = view_of_a(&[(1, entry(1, LiveState::Connected)), (2, entry(1, LiveState::Idle))]);
     let whole = replay(&log_id("a", 1), &[(vehicle(2), entry(2, LiveState::Connected))]);

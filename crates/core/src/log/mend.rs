@@ -6,7 +6,6 @@ use crate::homes::Part;
 use crate::id::VehicleId;
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 /// A stretch of some buckets of a log, whole as it stood at `seq` but for tombstones. It needs no other to be taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Log {
         (max, scan_max): (usize, usize),
     ) -> Piece {
         let (mut entries, mut rests, mut through) = (Vec::new(), BTreeMap::new(), None);
-        for (seen, (vehicle, slot)) in self.slots.range::<VehicleId, _>(beyond(after)).enumerate() {
+        for (seen, (vehicle, slot)) in self.slots.beyond(after).enumerate() {
             if seen == scan_max || entries.len() == max {
                 break;
             }
@@ -46,7 +45,7 @@ impl Log {
                 entries.push((vehicle.clone(), slot.clone()));
             }
         }
-        let last = through == self.slots.last_key_value().map(|(vehicle, _)| vehicle);
+        let last = through == self.slots.last();
         let through = through.filter(|_| !last).cloned();
         Piece { seq: self.head, buckets: buckets.clone(), after: after.cloned(), through, entries, rests }
     }
@@ -57,7 +56,7 @@ impl Log {
             return Vec::new();
         }
         let genuine: BTreeSet<_> = piece.entries.iter().map(|(vehicle, _)| vehicle.clone()).collect();
-        let held = self.slots.range::<VehicleId, _>(beyond(piece.after.as_ref()));
+        let held = self.slots.beyond(piece.after.as_ref());
         let within = |vehicle: &VehicleId| piece.through.as_ref().is_none_or(|through| vehicle <= through);
         let surplus = held.take_while(|(vehicle, _)| within(vehicle)).filter(|(vehicle, slot)| {
             let asked = piece.buckets.contains(&bucket(vehicle)) && slot.entry.state != LiveState::Removed;
@@ -84,13 +83,9 @@ impl Log {
         let same =
             standing.is_some_and(|held| hash(vehicle, held, self.rests.get(&held.seq)) == hash(vehicle, slot, rest));
         // A place in the sequence is one vehicle's: what another is said to have there is no repair.
-        let free = self.order.get(&slot.seq).is_none_or(|at| at == vehicle);
+        let free = self.slots.at(slot.seq).is_none_or(|at| at == vehicle);
         !same && free && slot.seq <= self.head
     }
-}
-
-fn beyond(after: Option<&VehicleId>) -> (Bound<&VehicleId>, Bound<&VehicleId>) {
-    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
 #[cfg(test)]

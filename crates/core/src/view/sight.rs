@@ -10,7 +10,6 @@ use crate::log::{Entry, LiveState, LogId};
 use crate::membership::Standing;
 use crate::time::{Millis, Mono};
 use crate::wake::WakeChannels;
-use std::ops::Bound;
 
 /// What a state is called once it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,13 +128,12 @@ impl View {
         of: impl Fn(&NodeId) -> bool,
         mut keep: impl FnMut(Sight),
     ) -> Option<VehicleId> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;
-        for (seen, (vehicle, id)) in self.winners.range::<VehicleId, _>((from, Bound::Unbounded)).enumerate() {
+        for (seen, (vehicle, id)) in self.winners.after(after).enumerate() {
             if seen == scan_max {
                 return last;
             }
-            let log = self.logs.get(id).filter(|_| of(&id.owner));
+            let log = self.logs.get(id.as_ref()).filter(|_| of(&id.owner));
             if let Some(slot) = log.and_then(|log| log.slot(vehicle)) {
                 keep(self.see(now, vehicle, id, &slot.entry));
             }
