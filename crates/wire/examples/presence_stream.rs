@@ -135,7 +135,7 @@ fn publish(view: &mut View, n: u64, state: LiveState) {
 fn info(id: &str) -> NodeInfo {
     NodeInfo {
         id: NodeId::new(id).unwrap(),
-        region: RegionId::new("lux").unwrap(),
+        region: RegionId::new(id.split('-').next().unwrap()).unwrap(),
         incarnation: Incarnation(1_795_219_200),
         vehicles_url: "ws://gateway.example:7800/v1/obu".to_owned(),
         operators_url: "http://gateway.example:7801".to_owned(),

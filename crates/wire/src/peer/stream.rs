@@ -1,8 +1,8 @@
 //! The two halves of a presence stream as it stands on the wire: in few bytes to a peer that reads them.
 //!
 //! A sender's own log, in the life of its hello, needs no name in each batch: that is most of a batch of one entry. And a
-//! long batch deflates to little more than half, as neighbours say much the same. Each end says in its hello that it reads
-//! this, and is spoken to at length until it has.
+//! long batch deflates to little more than half, as neighbours say much the same; within a region, where bytes cost less
+//! than the work, that is left. Each end says in its hello that it reads this, and is spoken to at length until it has.
 
 use super::{ReadFrame, frame_from_proto, frame_to_proto, node_to_bytes};
 use crate::error::FieldFault;
@@ -13,8 +13,7 @@ use flate2::write::DeflateEncoder;
 use prost::Message;
 use proto::sync_frame::Frame as Wire;
 use std::io::{Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use waygate_core::sync::Frame;
 use waygate_core::view::NodeInfo;
 
@@ -26,23 +25,29 @@ pub const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The halves of a stream that was just opened, for its two ways.
 pub fn halves() -> (FrameWriter, FrameReader) {
-    let concise = Arc::new(AtomicBool::new(false));
-    (FrameWriter { concise: concise.clone(), own: None }, FrameReader { concise, speaker: None })
+    let peer = Arc::new(OnceLock::new());
+    (FrameWriter { peer: peer.clone(), own: None }, FrameReader { peer })
+}
+
+/// What the peer said in its hello.
+#[derive(Debug)]
+struct Peer {
+    node: NodeInfo,
+    /// Whether it reads concise frames.
+    concise: bool,
 }
 
 /// Writes what this end says.
 #[derive(Debug)]
 pub struct FrameWriter {
-    /// Whether the peer has said that it reads concise frames.
-    concise: Arc<AtomicBool>,
+    peer: Arc<OnceLock<Peer>>,
     own: Option<NodeInfo>,
 }
 
 /// Reads what the peer says.
 #[derive(Debug)]
 pub struct FrameReader {
-    concise: Arc<AtomicBool>,
-    speaker: Option<NodeInfo>,
+    peer: Arc<OnceLock<Peer>>,
 }
 
 impl FrameWriter {
@@ -51,9 +56,8 @@ impl FrameWriter {
         if let Frame::Hello { node, .. } = &frame {
             self.own = Some(node.clone());
         }
-        if !self.concise.load(Ordering::Relaxed) {
-            return frame_to_proto(frame);
-        }
+        let Some(peer) = self.peer.get().filter(|peer| peer.concise) else { return frame_to_proto(frame) };
+        let far = self.own.as_ref().is_some_and(|own| own.region != peer.node.region);
         let own = match &frame {
             Frame::Batch(batch) => self.own.as_ref().is_some_and(|own| is_life_of(own, &batch.owner)),
             Frame::Hello { .. } | Frame::Cursors { .. } | Frame::Audit(_) => false,
@@ -62,7 +66,7 @@ impl FrameWriter {
         if let Some(Wire::Batch(batch)) = written.frame.as_mut().filter(|_| own) {
             batch.owner.clear();
         }
-        deflated(&written).unwrap_or(written)
+        if far { deflated(&written).unwrap_or(written) } else { written }
     }
 }
 
@@ -73,17 +77,17 @@ impl FrameReader {
             Some(Wire::Deflated(bytes)) => inflated(&bytes)?,
             plain => proto::SyncFrame { frame: plain },
         };
-        match &mut frame.frame {
-            Some(Wire::Hello(hello)) => self.concise.store(hello.concise, Ordering::Relaxed),
-            Some(Wire::Batch(batch)) if batch.owner.is_empty() => {
-                let nobody = || FieldFault::at("batch.owner", "is missing, and there was no hello to name the sender");
-                batch.owner = node_to_bytes(self.speaker.clone().ok_or_else(nobody)?);
-            }
-            Some(_) | None => {}
+        let concise = matches!(&frame.frame, Some(Wire::Hello(hello)) if hello.concise);
+        if let Some(Wire::Batch(batch)) = &mut frame.frame
+            && batch.owner.is_empty()
+        {
+            let nobody = || FieldFault::at("batch.owner", "is missing, and there was no hello to name the sender");
+            batch.owner = node_to_bytes(self.peer.get().ok_or_else(nobody)?.node.clone());
         }
         let read = frame_from_proto(frame)?;
         if let Some(Frame::Hello { node, .. }) = &read.frame {
-            self.speaker = Some(node.clone());
+            // A second one ends the stream.
+            let _ = self.peer.set(Peer { node: node.clone(), concise });
         }
         Ok(read)
     }

@@ -1,17 +1,23 @@
 use super::*;
 use crate::peer::tests::{batch, entry, node};
 use proptest::prelude::*;
-use waygate_core::id::{Incarnation, NodeId};
+use waygate_core::id::{Incarnation, NodeId, RegionId};
 
 fn hello() -> Frame {
     Frame::Hello { node: node(), cursors: Vec::new(), kept: None }
 }
 
-/// Both ends of a stream after they greeted each other.
+/// Both ends of a stream to another region after they greeted each other.
 fn greeted() -> (FrameWriter, FrameReader) {
+    greeted_by("far")
+}
+
+fn greeted_by(region: &str) -> (FrameWriter, FrameReader) {
     let ((mut here, mut ear), (mut there, mut other_ear)) = (halves(), halves());
     other_ear.read(here.write(hello())).unwrap();
-    ear.read(there.write(hello())).unwrap();
+    let peer = NodeInfo { region: RegionId::new(region).unwrap(), ..node() };
+    let answer = Frame::Hello { node: peer, cursors: Vec::new(), kept: None };
+    ear.read(there.write(answer)).unwrap();
     (here, other_ear)
 }
 
@@ -48,6 +54,14 @@ fn the_own_log_is_not_named_and_a_long_batch_takes_much_less() {
     assert!(short.encoded_len() + named <= plain.encoded_len());
     let (short, plain) = (writer.write(long()).encoded_len(), frame_to_proto(long()).encoded_len());
     assert!(short * 3 < plain * 2, "{short} of {plain} bytes");
+}
+
+#[test]
+fn within_a_region_nothing_is_deflated() {
+    let (mut writer, mut reader) = greeted_by("west");
+    let written = writer.write(long());
+    assert!(matches!(&written.frame, Some(Wire::Batch(batch)) if batch.owner.is_empty()));
+    assert_eq!(reader.read(written).unwrap().frame, Some(long()));
 }
 
 #[test]
