@@ -457,7 +457,9 @@ impl Node {
         // Without it the peer was not believed on this stream: then nothing changes.
         let Some(status) = self.view.node(&peer) else { return };
         if let Liveness::Alive { heard } = status.liveness {
-            let passed_on = status.passed_on.filter(|at| *at > heard && now.since(*at) < RELAYED_LOST_AFTER);
+            let stays = status.standing != Some(Standing::Left);
+            let fresh = |at: &Mono| stays && *at > heard && now.since(*at) < RELAYED_LOST_AFTER;
+            let passed_on = status.passed_on.filter(fresh);
             let lost = passed_on.map_or(Liveness::Lost { since: heard }, |heard| Liveness::Relayed { heard });
             if self.view.set_liveness(&peer, lost) {
                 out.push(Action::NodeChanged(peer));

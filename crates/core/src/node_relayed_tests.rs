@@ -44,6 +44,20 @@ fn what_a_gateway_says_that_is_not_heard_is_believed_as_long_as_another_hears_it
 }
 
 #[test]
+fn who_has_left_is_not_believed_through_others() {
+    let mut world = World::new(3, vec![20], &[0; 3]);
+    world.attaches(0, 0);
+    cut_in_two(&mut world, true);
+    world.run(Millis::secs(12));
+    let left = world.gateways[0].node.view().me().clone();
+    world.does(2, Event::MemberChanged(left, Standing::Left));
+    for _ in 0..5 {
+        assert_eq!(world.shown(2, &vehicle(0)).map(|shown| shown.1), Some(Some(StaleWhy::OwnerLeft)));
+        world.run(Millis::secs(2));
+    }
+}
+
+#[test]
 fn no_one_passes_on_what_it_does_not_hear_itself() {
     let mut world = World::new(3, vec![20], &[0; 3]);
     world.attaches(0, 0);

@@ -289,6 +289,10 @@ impl View {
             Some(status) if status.info.incarnation == incarnation && status.liveness != Liveness::Own => {
                 let left = |standing| standing == Some(Standing::Left);
                 let before = status.standing.replace(standing);
+                // What others still pass on of it was said before it left.
+                if let (Liveness::Relayed { heard }, Standing::Left) = (status.liveness, standing) {
+                    status.liveness = Liveness::Lost { since: heard };
+                }
                 let lost = matches!(status.liveness, Liveness::Lost { .. });
                 mentioned || (lost && left(before) != left(Some(standing)))
             }
@@ -354,7 +358,7 @@ impl View {
                 Liveness::Own | Liveness::Alive { .. } | Liveness::Lost { .. } | Liveness::Unmet { .. } => false,
             };
         }
-        if status.info.incarnation != id.incarnation || !shown {
+        if status.info.incarnation != id.incarnation || status.standing == Some(Standing::Left) || !shown {
             return false;
         }
         status.passed_on = status.passed_on.max(Some(level));

@@ -220,10 +220,11 @@ fn messages_that_a_network_holds_back_for_a_while_lose_nobody_and_for_long_lose_
     cluster.throughout(secs(10), "nobody is lost", |it| it.agree(&all));
     cluster.sim.hold("west-1", "east-1");
     cluster.attach("V-new", "east-1");
-    cluster.until(STALE, "held for longer", |it| it.seen("west-1").vehicles_of("east-1").contains("OwnerLost"));
+    cluster.until(STALE, "held for longer", |it| is_relayed(it, "west-1", "east-1"));
+    cluster.until(secs(5), "the centre tells", |it| it.seen("west-1").vehicles.contains_key("V-new"));
     cluster.run(secs(20));
     cluster.sim.release("west-1", "east-1");
-    cluster.until(HEAL, "all agree", |it| it.agree(&all) && it.seen("west-1").vehicles.contains_key("V-new"));
+    cluster.until(HEAL, "all agree", |it| it.agree(&all) && it.all_alive(&all));
 }
 
 #[test]

@@ -180,8 +180,10 @@ impl World {
     /// A vehicle says that it sleeps, and is back in time.
     fn park(&mut self, u: usize) {
         let sleep = Millis(self.dice.between(1, 40) * 1000).min(self.settings.timers.sleep);
-        self.trace.note(self.now, format_args!("unit {u} parks for {} ms", sleep.0));
-        self.input(u, Input::Parked(sleep));
+        if self.vehicles[u].on {
+            self.trace.note(self.now, format_args!("unit {u} parks for {} ms", sleep.0));
+            self.input(u, Input::Parked(sleep));
+        }
     }
 
     fn toggle_clone(&mut self) {
