@@ -275,7 +275,7 @@ impl Node {
             }
         }
         let session = self.registrar.session(&vehicle).map(|session| (session.id(), session.epoch()));
-        if session == Some(lost) && by > lost.1 {
+        if session == Some(lost) && by >= lost.1 {
             self.register(now, RegistrarEvent::Outranked { vehicle, by, detached }, out);
         }
     }
@@ -503,7 +503,8 @@ impl Node {
             for (loser, lost, winner, won) in losers {
                 let present = |node: &NodeStatus| node.info.incarnation == loser.incarnation;
                 let link = self.link_to(&loser.owner).filter(|_| self.view.node(&loser.owner).is_some_and(present));
-                if won.epoch > lost.epoch && link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
+                // Of two with one epoch the name of the gateway decides: who lost so is told as well.
+                if link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
                     let (node, vehicle) = (loser.owner.clone(), vehicle.clone());
                     let (lost, by, detached) =
                         ((lost.session, lost.epoch), won.epoch, won.state == LiveState::Detached);

@@ -151,7 +151,9 @@ impl World {
             world.gateways[g].life.as_ref()?.node.registrar().session(&vehicle).cloned()
         };
         let before = held(self);
-        let late = before.as_ref().is_none_or(|held| (held.id(), held.epoch()) != lost || by <= lost.1);
+        // Of two with one epoch the name of the gateway decides, which a home region knows.
+        let outranked = if recorded { by >= lost.1 } else { by > lost.1 };
+        let late = before.as_ref().is_none_or(|held| (held.id(), held.epoch()) != lost) || !outranked;
         let mut notice = notice;
         if let (Some(held), true, Some(Plant::HonourLateSupersede)) = (&before, late, self.plant) {
             notice.by = by.max(Epoch(held.epoch().0 + 1));
