@@ -423,13 +423,12 @@ impl CommandsTask {
 
 /// How a vehicle is seen, as far as commands are concerned.
 fn sighting(state: &State, vehicle: &VehicleId) -> Sighting {
-    // A gateway that is heard through others alone cannot be handed anything.
-    sighting_of(state.sight(vehicle).filter(|sight| !state.node.view().is_relayed(&sight.owner)))
+    sighting_of(state.sight(vehicle).filter(|sight| state.hears(sight)))
 }
 
-/// Whether nothing is known of a vehicle here, or only what a gateway said that is gone.
+/// Whether nothing is known of a vehicle here, or only what a gateway said that cannot be asked.
 fn gone(state: &State, vehicle: &VehicleId) -> bool {
-    state.seen(vehicle).is_none_or(|seen| seen.stale.is_some() || state.node.view().is_relayed(&seen.owner))
+    state.seen(vehicle).is_none_or(|seen| !state.hears(&seen))
 }
 
 fn sighting_of(sight: Option<Sight>) -> Sighting {

@@ -285,7 +285,7 @@ impl Operators {
         Ok((Found { sights, next, total: None }, told, missing))
     }
 
-    /// Positions told while someone watched, of vehicles whose gateway is not heard now.
+    /// Positions told while someone watched, of vehicles whose gateway cannot be asked now.
     async fn remembered(&self, area: Area, after: Option<&VehicleId>) -> Told {
         let after = after.cloned();
         let places = self.feed.ask(move |places| {
@@ -295,12 +295,12 @@ impl Operators {
             inside.map(|(vehicle, latest)| Place { vehicle: vehicle.clone(), latest: *latest }).collect::<Vec<_>>()
         });
         let places = places.await.unwrap_or_default();
-        let stale = self.presence.ask(move |state| {
-            let stale = |place: &Place| state.sight(&place.vehicle).is_some_and(|sight| sight.stale.is_some());
-            places.into_iter().filter(stale).collect::<Vec<_>>()
+        let unheard = self.presence.ask(move |state| {
+            let unheard = |place: &Place| state.sight(&place.vehicle).is_some_and(|sight| !state.hears(&sight));
+            places.into_iter().filter(unheard).collect::<Vec<_>>()
         });
         let told = |place: Place| (place.vehicle.clone(), crate::peers::place::to_proto(&place));
-        stale.await.unwrap_or_default().into_iter().map(told).collect()
+        unheard.await.unwrap_or_default().into_iter().map(told).collect()
     }
 
     /// Where these vehicles are: those of this gateway from its own records, others from theirs.

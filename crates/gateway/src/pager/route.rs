@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::transport::Channel;
 use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::time::Millis;
-use waygate_core::view::{Known, Sight};
+use waygate_core::view::Known;
 use waygate_wire::operator::PageOutcome;
 use waygate_wire::proto;
 use waygate_wire::proto::paging_client::PagingClient;
@@ -40,10 +40,7 @@ impl Place {
         let view = state.node.view();
         match view.node(&sight.owner) {
             _ if sight.owner == view.me().id => Self::Here,
-            // One that is heard through others alone cannot be asked.
-            Some(status) if sight.stale.is_none() && !view.is_relayed(&sight.owner) => {
-                Self::There(sight.owner, status.info.operators_url.clone())
-            }
+            Some(status) if state.hears(&sight) => Self::There(sight.owner, status.info.operators_url.clone()),
             Some(_) | None => Self::Unheard(sight.owner),
         }
     }
@@ -57,8 +54,7 @@ impl Place {
 
 /// The gateway that a vehicle is online at, as this gateway sees it.
 pub(super) fn serving(state: &State, vehicle: &VehicleId) -> Option<String> {
-    let heard = |sight: &Sight| sight.stale.is_none() && !state.node.view().is_relayed(&sight.owner);
-    let online = state.sight(vehicle).filter(|sight| sight.known == Known::Online && heard(sight));
+    let online = state.sight(vehicle).filter(|sight| sight.known == Known::Online && state.hears(sight));
     online.map(|sight| sight.owner.as_str().to_owned())
 }
 

@@ -301,13 +301,11 @@ fn facts(state: &State, vehicle: &VehicleId) -> Facts {
         return Facts { known: None, connected: false, epoch: Epoch(0), wake: WakeChannels::NONE };
     };
     let own = sight.owner == state.node.view().me().id;
-    // One that is heard through others alone cannot say whether it answers.
-    let heard = sight.stale.is_none() && !state.node.view().is_relayed(&sight.owner);
     let session = state.node.registrar().session(vehicle);
     let socket = session.is_some_and(|session| session.conns()[0].is_some());
     Facts {
         known: Some(sight.known),
-        connected: sight.known == Known::Online && heard && (!own || socket),
+        connected: sight.known == Known::Online && state.hears(&sight) && (!own || socket),
         epoch: sight.epoch,
         wake: sight.wake,
     }

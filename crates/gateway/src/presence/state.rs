@@ -52,6 +52,12 @@ impl State {
         }
     }
 
+    /// Whether the gateway that serves a vehicle can be asked: what it says is known, and it is heard itself, not through
+    /// others alone.
+    pub fn hears(&self, sight: &Sight) -> bool {
+        sight.stale.is_none() && !self.node.view().is_relayed(&sight.owner)
+    }
+
     /// What this gateway knows of a vehicle by itself.
     pub fn seen(&self, vehicle: &VehicleId) -> Option<Sight> {
         self.node.view().sight(self.clock.now(), vehicle).map(|sight| self.measured(sight))
