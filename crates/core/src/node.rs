@@ -4,6 +4,8 @@
 //! register publishes goes into the own log, what peers send may outrank a session here, and a lost stream
 //! makes its owner's vehicles read as stale.
 
+mod losers;
+
 use crate::epoch::Epoch;
 use crate::homes::HomeRegions;
 use crate::id::{Incarnation, NodeId, SessionId, VehicleId};
@@ -15,7 +17,7 @@ use crate::sync::{Counters, Fault, Frame, LOST_AFTER, Link, Room};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::token::KeyRing;
-use crate::view::{Known, Liveness, NodeInfo, NodeStatus, Sight, View};
+use crate::view::{Known, Liveness, NodeInfo, Sight, View};
 use std::collections::BTreeMap;
 
 /// One open stream to a peer.
@@ -109,18 +111,6 @@ pub enum HangUp {
 /// A gateway that is heard through others alone is lost once it is this long since one of them knew all that it said: they
 /// lose it after five seconds, and what they pass on comes every two or three.
 pub const RELAYED_LOST_AFTER: Millis = Millis::secs(10);
-
-/// How often a gateway is told that a session of it lost, as long as it does not let go.
-const TELL_AGAIN: Millis = Millis::secs(5);
-
-/// Vehicles that two gateways speak for and that are looked at in one tick, in turn: some milliseconds of work.
-const CONTESTED_LOOKS: usize = 512;
-
-/// Of these, gateways that are told in one tick: calls that attaches need go the same way.
-const TOLD_AT_ONCE: usize = 64;
-
-/// Vehicles of which only a home region's word is known; with one more, one is forgotten, and its homes tell again.
-const OUTRANKED_MAX: usize = 65_536;
 
 /// How long tombstones are kept.
 pub const TOMBSTONE_LIFE: Millis = Millis::secs(24 * 3600);
@@ -255,28 +245,6 @@ impl Node {
                 self.view.expire_tombstones(now, TOMBSTONE_LIFE);
                 self.tell_losers(now, out);
             }
-        }
-    }
-
-    /// What the home region knows counts as if it were held here: the vehicle's next attach has to be above it.
-    fn told_outranked(
-        &mut self,
-        now: Mono,
-        vehicle: VehicleId,
-        lost: (SessionId, Epoch),
-        (by, detached): (Epoch, bool),
-        out: &mut Vec<Action>,
-    ) {
-        if self.view.known_epoch(&vehicle) < Some(by) {
-            let known = self.outranked.entry(vehicle.clone()).or_insert(by);
-            *known = by.max(*known);
-            if self.outranked.len() > OUTRANKED_MAX {
-                self.outranked.pop_first();
-            }
-        }
-        let session = self.registrar.session(&vehicle).map(|session| (session.id(), session.epoch()));
-        if session == Some(lost) && by >= lost.1 {
-            self.register(now, RegistrarEvent::Outranked { vehicle, by, detached }, out);
         }
     }
 
@@ -476,48 +444,6 @@ impl Node {
             *ended = sum(*ended, stream.link.counters());
         }
         Some(stream)
-    }
-
-    /// Gateways that speak for a vehicle that another has by now, and keep nothing of that one's word, are told of it by the
-    /// vehicle's home regions: again and again, until they have let go.
-    fn tell_losers(&mut self, now: Mono, out: &mut Vec<Action>) {
-        let contested: Vec<_> = self.view.contested(self.looked_at.as_ref()).take(CONTESTED_LOOKS).cloned().collect();
-        // Each has its turn, from the first again after the last.
-        let last = contested.last().filter(|_| contested.len() == CONTESTED_LOOKS).cloned();
-        let mut room = TOLD_AT_ONCE;
-        for vehicle in contested {
-            if room == 0 {
-                return;
-            }
-            self.looked_at = Some(vehicle.clone());
-            let losers = self.view.losers(&vehicle);
-            if losers.is_empty() {
-                self.view.settled(&vehicle);
-                self.told.remove(&vehicle);
-                continue;
-            }
-            if self.told.get(&vehicle).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
-                continue;
-            }
-            let mut told = false;
-            for (loser, lost, winner, won) in losers {
-                let present = |node: &NodeStatus| node.info.incarnation == loser.incarnation;
-                let link = self.link_to(&loser.owner).filter(|_| self.view.node(&loser.owner).is_some_and(present));
-                // Of two with one epoch the name of the gateway decides: who lost so is told as well.
-                if link.is_some_and(|link| !link.tells(&self.view, winner, &vehicle)) {
-                    let (node, vehicle) = (loser.owner.clone(), vehicle.clone());
-                    let (lost, by, detached) =
-                        ((lost.session, lost.epoch), won.epoch, won.state == LiveState::Detached);
-                    out.push(Action::TellOutranked { node, vehicle, lost, by, detached });
-                    told = true;
-                }
-            }
-            if told {
-                self.told.insert(vehicle, now);
-                room -= 1;
-            }
-        }
-        self.looked_at = last;
     }
 
     fn yield_if_outranked(&mut self, now: Mono, vehicle: VehicleId, out: &mut Vec<Action>) {

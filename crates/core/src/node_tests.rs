@@ -1,4 +1,5 @@
-use super::{Action, Event, HangUp, LinkId, Node, TOLD_AT_ONCE};
+use super::losers::TOLD_AT_ONCE;
+use super::{Action, Event, HangUp, LinkId, Node};
 use crate::cause::RejectCause;
 use crate::clones::SUSPECT;
 use crate::epoch::Epoch;

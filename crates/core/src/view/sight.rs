@@ -176,7 +176,7 @@ impl View {
         };
         let measured = now.since(entry.contact);
         // A connected vehicle's later contacts are not told to peers; had they stopped, its gateway would have said so.
-        // That is known up to where this node heard that life of the gateway itself, and no further.
+        // That is known up to where this node knows all that the gateway said in that life, and no further.
         let told = matches!(stale, None | Some(StaleWhy::OwnerLost | StaleWhy::OwnerLeft)) && id.owner != self.me;
         let bound = self.timers.silence_max() + view_age;
         let bounded = entry.state == LiveState::Connected && told && bound < measured;
