@@ -34,7 +34,7 @@ impl Reader {
             Counts {
                 batches: tail.batches,
                 records: tail.records,
-                unfolded_batches: unfolded.map(|vehicle| vehicle.batches.len() as u64).sum(),
+                unfolded_batches: unfolded.map(|vehicle| vehicle.batches().len() as u64).sum(),
                 damaged_entries: tail.damaged_entries,
                 ..Counts::default()
             }

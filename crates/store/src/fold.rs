@@ -8,11 +8,11 @@
 //!
 //! State by vehicle may be written more than once without harm; batches move exactly once, by the mark.
 
-use crate::ledger::{Ledger, OpenBlock, SpoolState};
+use crate::ledger::{Known, Ledger, OpenBlock, SpoolState};
 use crate::recovery::FoldMark;
 use crate::retention::Aged;
 use crate::slice::Slice;
-use crate::tail::{Generation, TailBatch, VehicleTail};
+use crate::tail::{Generation, Reported, TailBatch, VehicleTail};
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use waygate_core::id::{SpoolId, VehicleId};
@@ -56,7 +56,7 @@ impl Fold {
     /// Freezes the active generation if it is full and no fold is under way.
     pub(crate) fn freeze(&mut self, active: &mut Generation, frozen: &mut Generation, fold_bytes: usize) {
         let idle = self.mark.target == self.mark.through && self.spent.is_empty();
-        if !idle || active.bytes < fold_bytes {
+        if !idle || !active.is_full(fold_bytes) {
             return;
         }
         *frozen = mem::take(active);
@@ -122,16 +122,13 @@ impl Fold {
     fn vehicle(&mut self, slice: &mut Slice, ledger: &mut Ledger, vehicle: &VehicleId, tail: &VehicleTail) -> usize {
         let mut cost = VEHICLE_COST_BYTES;
         let number = tail.number;
-        match &tail.presence {
+        match tail.presence() {
             None => {}
             Some(None) => slice.forgotten.push(format_args!("{number}")),
             Some(Some(record)) => slice.presence(number, record),
         }
-        if let Some(latest) = &tail.latest {
-            slice.latest(number, latest);
-        }
-        for (path, (t, value)) in &tail.signals {
-            cost += slice.signal(number, path, *t, value);
+        if let Some(reported) = tail.reported() {
+            cost += self.reported(slice, ledger.entry(vehicle), number, reported);
         }
         for record in tail.commands.values() {
             cost += ROW_COST_BYTES + record.body.len();
@@ -142,13 +139,25 @@ impl Fold {
             slice.transition(number, record);
         }
         slice.cut_back(number, tail);
+        cost
+    }
+
+    /// Adds what it reported.
+    fn reported(&mut self, slice: &mut Slice, known: &mut Known, number: i64, reported: &Reported) -> usize {
+        let mut cost = 0;
+        if let Some(latest) = &reported.latest {
+            slice.latest(number, latest);
+        }
+        for (path, (t, value)) in &reported.signals {
+            cost += slice.signal(number, path, *t, value);
+        }
         let mut batches = BTreeMap::<SpoolId, Vec<&TailBatch>>::new();
-        for batch in &tail.batches {
+        for batch in &reported.batches {
             cost += batch.sealed().len();
             batches.entry(batch.spool).or_default().push(batch);
         }
-        for spool in &tail.spools {
-            let state = ledger.entry(vehicle).spool_mut(*spool);
+        for spool in &reported.spools {
+            let state = known.spool_mut(*spool);
             if let Some(mut batches) = batches.remove(spool) {
                 batches.sort_by_key(|batch| (batch.at.t_min, batch.at.first_seq));
                 self.blocks(slice, number, *spool, state, &batches);

@@ -145,7 +145,7 @@ impl History {
         // The tail first: a batch that is folded from here on is found twice, not missed.
         let wanted = |batch: &&TailBatch| batch.at.t_min < to && batch.at.t_max >= from;
         let mut tail: Vec<TailBatch> =
-            reader.tail.read().of(vehicle).flat_map(|tail| tail.batches.iter().filter(wanted).cloned()).collect();
+            reader.tail.read().of(vehicle).flat_map(|tail| tail.batches().iter().filter(wanted).cloned()).collect();
         tail.sort_by_key(|batch| (batch.at.t_min, batch.spool, batch.at.first_seq));
         let from_tail = tail.iter().map(|batch| (batch.spool, batch.at.first_seq)).collect();
         let number = sqlx::query_scalar("SELECT id FROM vehicle WHERE name = ?1");

@@ -175,7 +175,7 @@ impl Ledger {
         }
         self.looked_up = 0;
         self.vehicles.retain(|vehicle, known| {
-            known.spools.retain(|(spool, _)| tail.of(vehicle).any(|unfolded| unfolded.spools.contains(spool)));
+            known.spools.retain(|(spool, _)| tail.of(vehicle).any(|unfolded| unfolded.has_spool(*spool)));
             tail.of(vehicle).next().is_some()
         });
     }

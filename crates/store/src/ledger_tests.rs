@@ -1,13 +1,18 @@
 use super::{CACHED_MAX, Ledger};
-use crate::tail::{Tail, VehicleTail};
+use crate::journal::{BatchEntry, Entry};
+use crate::tail::Tail;
+use std::sync::Arc;
 use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::ranges::SeqRanges;
 
 #[test]
 fn what_is_not_folded_stays_when_the_rest_is_evicted() {
     let vehicle = |n: usize| VehicleId::new(&format!("LUX-{n}")).unwrap();
     let mut ledger = Ledger::default();
     let mut tail = Tail::default();
-    tail.active.vehicles.insert(vehicle(7), VehicleTail { spools: [SpoolId(1)].into(), ..VehicleTail::default() });
+    let (settled, spool) = (SeqRanges::new(), SpoolId(1));
+    let batch = BatchEntry { vehicle: 7, spool, settled, latest: None, signals: Vec::new(), sealed: None };
+    tail.add_row(false, 1, &Arc::default(), vec![(vehicle(7), Entry::Batch(batch))]);
     for n in 0..100 {
         for spool in 0..3 {
             ledger.entry(&vehicle(n)).spool_mut(SpoolId(spool)).settled.insert(1, 5);

@@ -23,7 +23,8 @@ pub struct Store;
 pub struct OpenOptions {
     /// Whether the whole file is checked first; takes about a second a gigabyte.
     pub quick_check: bool,
-    /// Bytes of journal after which it is folded into blocks; about twice as much is kept in memory.
+    /// Bytes of journal, or of memory for what it says, after which it is folded into blocks; about twice as much is kept
+    /// in memory.
     pub fold_bytes: usize,
     /// The most pages of 4096 bytes the database may have; a commit beyond it fails as on a full disk.
     pub pages_max: Option<u32>,

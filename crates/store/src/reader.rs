@@ -99,7 +99,7 @@ impl Reader {
         let row = row.map_err(|e| self.failed(e))?;
         let mut latest = row.map(|row| read_latest(&row, 0)).transpose().map_err(|e| self.failed(e))?;
         for tail in unfolded {
-            keep_latest(&mut latest, tail.latest);
+            keep_latest(&mut latest, tail.latest());
         }
         Ok(latest)
     }
@@ -114,7 +114,7 @@ impl Reader {
                 Some(_) => Some(read_latest(row, 2)?),
             };
             for tail in tails {
-                keep_latest(&mut latest, tail.latest);
+                keep_latest(&mut latest, tail.latest());
             }
             Ok(latest.map(|latest| (vehicle, latest)))
         })
@@ -132,8 +132,8 @@ impl Reader {
             signals.insert(path, (t, value));
         }
         for tail in unfolded {
-            for (path, (t, value)) in tail.signals {
-                keep_signal(&mut signals, path, t, value);
+            for (path, (t, value)) in tail.reported().iter().flat_map(|reported| &reported.signals) {
+                keep_signal(&mut signals, path.clone(), *t, value.clone());
             }
         }
         Ok(signals.into_iter().map(|(path, (t, value))| (path, t, value)).collect())
@@ -144,8 +144,8 @@ impl Reader {
         let sql = "SELECT id, name, epoch, session, state, cause, cell, contact, spool, sleep, wake, flags FROM vehicle \
                    LEFT JOIN presence ON presence.vehicle = id WHERE id > ?1 AND id <= ?2 ORDER BY id";
         self.page(sql, after, limit, |row, vehicle, tails| {
-            if let Some(unfolded) = tails.into_iter().filter_map(|tail| tail.presence).next_back() {
-                return Ok(unfolded);
+            if let Some(unfolded) = tails.iter().filter_map(VehicleTail::presence).next_back() {
+                return Ok(unfolded.cloned());
             }
             match row.try_get::<Option<i64>, _>(2)? {
                 None => Ok(None),
@@ -157,7 +157,7 @@ impl Reader {
 
     /// Whether any telemetry of the vehicle is kept here.
     pub async fn holds(&self, vehicle: &VehicleId) -> Result<bool, ReadError> {
-        if self.tail.read().of(vehicle).any(|tail| !tail.batches.is_empty()) {
+        if self.tail.read().of(vehicle).any(|tail| !tail.batches().is_empty()) {
             return Ok(true);
         }
         let sql = "SELECT EXISTS (SELECT 1 FROM vehicle JOIN block ON block.vehicle = vehicle.id WHERE name = ?1)";

@@ -33,24 +33,37 @@ pub(crate) struct Generation {
     pub(crate) commands: HashMap<u128, VehicleId>,
     /// Ids and sizes of the rows.
     pub(crate) rows: Vec<(i64, usize)>,
-    pub(crate) bytes: usize,
+    /// Of the rows, on disk.
+    bytes: usize,
+    /// What it takes in memory, about.
+    held_bytes: usize,
 }
 
-/// The unfolded writes of one vehicle.
+/// The unfolded writes of one vehicle. There is one for every vehicle that anything was written of, so what most do not
+/// have is somewhere else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct VehicleTail {
     pub(crate) number: i64,
     /// The last one; `Some(None)` if it was forgotten.
-    pub(crate) presence: Option<Option<PresenceRecord>>,
-    pub(crate) spools: HashSet<SpoolId>,
-    pub(crate) latest: Option<Latest>,
-    pub(crate) signals: BTreeMap<SignalPath, (Wall, SignalValue)>,
-    pub(crate) batches: Vec<TailBatch>,
+    presence: Option<Option<Box<PresenceRecord>>>,
     /// Each as it is now.
     pub(crate) commands: BTreeMap<u128, CommandRecord>,
     /// In the order of their identities. Most vehicles have one: a node of a tree would hold eleven.
     pub(crate) transitions: Vec<TransitionRecord>,
+    reported: Option<Box<Reported>>,
 }
+
+/// The unfolded telemetry of one vehicle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reported {
+    pub(crate) spools: HashSet<SpoolId>,
+    pub(crate) latest: Option<Latest>,
+    pub(crate) signals: BTreeMap<SignalPath, (Wall, SignalValue)>,
+    pub(crate) batches: Vec<TailBatch>,
+}
+
+/// What the table by vehicle takes for each: it is between half full and full.
+const SLOT_BYTES: usize = size_of::<(VehicleId, VehicleTail)>() * 3 / 2;
 
 /// What tells the transitions of one vehicle apart.
 pub(crate) type TransitionId = (NodeId, Incarnation, u64);
@@ -71,34 +84,48 @@ impl TailBatch {
 }
 
 impl Generation {
+    /// Whether it is time to fold it: its rows take much on the disk, or what they say in memory.
+    pub(crate) fn is_full(&self, fold_bytes: usize) -> bool {
+        self.bytes.max(self.held_bytes) >= fold_bytes
+    }
+
     fn add_row(&mut self, id: i64, row: &Arc<Vec<u8>>, entries: Vec<(VehicleId, Entry)>) {
         self.rows.push((id, row.len()));
         self.bytes += row.len();
+        let mut held = size_of::<(i64, usize)>();
+        let mut row_held = false;
         for (vehicle, entry) in entries {
             if let Entry::Command { record, .. } = &entry {
                 self.commands.insert(record.id, vehicle.clone());
             }
-            let tail = self.vehicles.entry(vehicle).or_default();
+            let tail = self.vehicles.entry(vehicle).or_insert_with(|| {
+                held += SLOT_BYTES;
+                VehicleTail::default()
+            });
+            tail.number = entry.vehicle();
             match entry {
-                Entry::Presence { vehicle, record } => {
-                    tail.number = vehicle;
-                    tail.presence = Some(Some(record));
+                Entry::Presence { record, .. } => {
+                    let known = matches!(tail.presence, Some(Some(_)));
+                    held += if known { 0 } else { size_of::<PresenceRecord>() };
+                    tail.presence = Some(Some(Box::new(record)));
                 }
-                Entry::Forget { vehicle } => {
-                    tail.number = vehicle;
-                    tail.presence = Some(None);
+                Entry::Forget { .. } => tail.presence = Some(None),
+                Entry::Batch(batch) => {
+                    row_held |= batch.sealed.is_some();
+                    held += size_of::<TailBatch>() + if tail.reported.is_none() { size_of::<Reported>() } else { 0 };
+                    tail.reported.get_or_insert_default().add_batch(batch, row);
                 }
-                Entry::Batch(batch) => tail.add_batch(batch, row),
-                Entry::Command { vehicle, record } => {
-                    tail.number = vehicle;
+                Entry::Command { record, .. } => {
+                    held += size_of::<CommandRecord>() + record.body.len();
                     tail.commands.insert(record.id, record);
                 }
-                Entry::Transition { vehicle, record } => {
-                    tail.number = vehicle;
+                Entry::Transition { record, .. } => {
+                    held += size_of::<TransitionRecord>();
                     tail.add_transition(record);
                 }
             }
         }
+        self.held_bytes += held + if row_held { row.len() } else { 0 };
     }
 
     /// Takes away a vehicle that is folded.
@@ -125,19 +152,43 @@ impl VehicleTail {
         }
     }
 
-    /// What there is one of a vehicle, for those that ask for nothing else.
-    pub(crate) fn state(&self) -> Self {
-        Self {
-            number: self.number,
-            presence: self.presence.clone(),
-            latest: self.latest,
-            signals: self.signals.clone(),
-            ..Self::default()
-        }
+    /// The presence that was written last; `Some(None)` if it was forgotten.
+    pub(crate) fn presence(&self) -> Option<Option<&PresenceRecord>> {
+        self.presence.as_ref().map(Option::as_deref)
     }
 
+    /// What it reported, if anything.
+    pub(crate) fn reported(&self) -> Option<&Reported> {
+        self.reported.as_deref()
+    }
+
+    /// Its batches.
+    pub(crate) fn batches(&self) -> &[TailBatch] {
+        self.reported().map_or(&[], |reported| &reported.batches)
+    }
+
+    /// The position with the greatest device time.
+    pub(crate) fn latest(&self) -> Option<Latest> {
+        self.reported().and_then(|reported| reported.latest)
+    }
+
+    /// Whether it reported anything of a spool.
+    pub(crate) fn has_spool(&self, spool: SpoolId) -> bool {
+        self.reported().is_some_and(|reported| reported.spools.contains(&spool))
+    }
+
+    /// What there is one of a vehicle, for those that ask for nothing else.
+    pub(crate) fn state(&self) -> Self {
+        let reported = self.reported().map(|reported| {
+            let (latest, signals) = (reported.latest, reported.signals.clone());
+            Box::new(Reported { latest, signals, ..Reported::default() })
+        });
+        Self { number: self.number, presence: self.presence.clone(), reported, ..Self::default() }
+    }
+}
+
+impl Reported {
     fn add_batch(&mut self, batch: BatchEntry, row: &Arc<Vec<u8>>) {
-        self.number = batch.vehicle;
         self.spools.insert(batch.spool);
         keep_latest(&mut self.latest, batch.latest);
         for (path, t, value) in batch.signals {
@@ -203,3 +254,7 @@ impl Tail {
         [self.frozen.vehicles.get(vehicle), self.active.vehicles.get(vehicle)].into_iter().flatten()
     }
 }
+
+#[cfg(test)]
+#[path = "tail_tests.rs"]
+mod tests;
