@@ -9,9 +9,15 @@ use crate::id::VehicleId;
 
 /// What it holds lies row by row in one piece without a gap; the order of the ids is a list of row numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct ByVehicle<V> {
+pub struct ByVehicle<V> {
     rows: Vec<(VehicleId, V)>,
     order: Sorted<VehicleId>,
+}
+
+impl<V> Default for ByVehicle<V> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<V> ByVehicle<V> {
@@ -40,6 +46,17 @@ impl<V> ByVehicle<V> {
         }
     }
 
+    /// What it holds of a vehicle, to be changed; what `new` gives if it holds nothing.
+    pub fn or_insert(&mut self, vehicle: &VehicleId, new: impl FnOnce() -> V) -> &mut V {
+        let row = self.row_of(vehicle).unwrap_or_else(|| self.push(vehicle.clone(), new()));
+        self.value_mut(row)
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Takes a vehicle out.
     pub fn remove(&mut self, vehicle: &VehicleId) -> Option<V> {
         self.row_of(vehicle).map(|row| self.remove_row(row))
@@ -56,27 +73,27 @@ impl<V> ByVehicle<V> {
     }
 
     /// The row of a vehicle, until the next removal.
-    pub fn row_of(&self, vehicle: &VehicleId) -> Option<u32> {
+    pub(crate) fn row_of(&self, vehicle: &VehicleId) -> Option<u32> {
         self.order.get(vehicle, |row| self.vehicle(row))
     }
 
     /// The vehicle of a row.
-    pub fn vehicle(&self, row: u32) -> &VehicleId {
+    pub(crate) fn vehicle(&self, row: u32) -> &VehicleId {
         &self.rows[row as usize].0
     }
 
     /// What a row holds.
-    pub fn value(&self, row: u32) -> &V {
+    pub(crate) fn value(&self, row: u32) -> &V {
         &self.rows[row as usize].1
     }
 
     /// What a row holds, to be changed.
-    pub fn value_mut(&mut self, row: u32) -> &mut V {
+    pub(crate) fn value_mut(&mut self, row: u32) -> &mut V {
         &mut self.rows[row as usize].1
     }
 
     /// Takes in a vehicle that it does not hold. Returns its row.
-    pub fn push(&mut self, vehicle: VehicleId, value: V) -> u32 {
+    pub(crate) fn push(&mut self, vehicle: VehicleId, value: V) -> u32 {
         // Memory ends long before the numbers do.
         let row = self.rows.len() as u32;
         self.rows.push((vehicle, value));
@@ -86,7 +103,7 @@ impl<V> ByVehicle<V> {
     }
 
     /// Takes a row out. What stood in the last one stands in its place from here on.
-    pub fn remove_row(&mut self, row: u32) -> V {
+    pub(crate) fn remove_row(&mut self, row: u32) -> V {
         let rows = &self.rows;
         let vehicle_of = |row| &rows[row as usize].0;
         let last = rows.len() as u32 - 1;

@@ -16,7 +16,7 @@
 //! performs the actions in order.
 
 pub mod admission;
-mod by_vehicle;
+pub mod by_vehicle;
 pub mod cause;
 pub mod cell;
 pub mod clones;

@@ -88,7 +88,7 @@ impl Log {
     }
 
     /// The same, for what names it once for every vehicle.
-    pub(crate) fn shared_id(&self) -> Arc<LogId> {
+    pub fn shared_id(&self) -> Arc<LogId> {
         Arc::clone(&self.id)
     }
 

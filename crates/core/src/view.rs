@@ -104,9 +104,19 @@ impl View {
         LogId::detail(self.me.clone(), self.me().incarnation)
     }
 
+    /// Where this node's own log ends.
+    pub fn own_head(&self) -> u64 {
+        self.logs.get(&self.own_log_id()).map_or(0, Log::head)
+    }
+
     /// Every log held.
     pub fn logs(&self) -> impl Iterator<Item = &Log> {
         self.logs.values().chain(self.outbound.values())
+    }
+
+    /// Those of them whose word counts here: not what is only passed on, whose detail is here as well.
+    pub fn shown_logs(&self) -> impl Iterator<Item = &Log> {
+        self.logs.values()
     }
 
     /// One log.

@@ -11,13 +11,13 @@ use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use waygate_core::command::CommandId;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, VehicleId};
 use waygate_core::ingest::Ticket;
 use waygate_core::ranges::SeqRanges;
-use waygate_store::{CommitError, CommitErrorKind, Outcome, Write, Writer};
+use waygate_store::{CommitError, CommitErrorKind, Outcome, TransitionRecord, Write, Writer};
 
 /// Jobs that may wait; beyond it, whoever submits waits.
 pub const JOBS_MAX: usize = 4096;
@@ -52,7 +52,12 @@ pub enum Job {
         reply: oneshot::Sender<Option<SeqRanges>>,
     },
     /// What became known of vehicles' timelines.
-    Transitions(Vec<Write>),
+    Transitions {
+        /// What to write.
+        writes: Vec<Write>,
+        /// Given back once it is written or given up.
+        under_way: OwnedSemaphorePermit,
+    },
     /// A command. The commands task is told.
     Command {
         /// What to write.
@@ -222,7 +227,7 @@ impl Journal {
             let count = job.writes().count();
             let mine: Vec<Outcome> = outcomes.by_ref().take(count).collect();
             match job {
-                Job::Presence { answer: None, .. } | Job::Transitions(_) => {}
+                Job::Presence { answer: None, .. } | Job::Transitions { .. } => {}
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     let settled = settled(mine);
                     self.tell(Answer { vehicle, session, epoch, settled }).await;
@@ -259,11 +264,13 @@ impl Journal {
         for job in jobs {
             match job {
                 // Nobody waits for it and nobody would say it again: it goes into the next commit.
-                job @ (Job::Presence { answer: None, .. } | Job::Transitions(_)) if self.unwritten.len() < JOBS_MAX => {
+                job @ (Job::Presence { answer: None, .. } | Job::Transitions { .. })
+                    if self.unwritten.len() < JOBS_MAX =>
+                {
                     self.unwritten.push(job);
                 }
                 Job::Presence { answer: None, .. } | Job::Fence { .. } => {}
-                Job::Transitions(writes) => {
+                Job::Transitions { writes, .. } => {
                     metrics::counter!("waygate_timeline_dropped_total").increment(writes.len() as u64);
                 }
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
@@ -296,11 +303,8 @@ impl Job {
         let bytes = |write: &Write| match write {
             Write::Batch(batch) => batch.columns.len(),
             Write::Command(command) => command.body.len(),
-            Write::Attach { .. }
-            | Write::Presence(_)
-            | Write::Forget { .. }
-            | Write::Fence { .. }
-            | Write::Transition(_) => 0,
+            Write::Transition(_) => size_of::<TransitionRecord>(),
+            Write::Attach { .. } | Write::Presence(_) | Write::Forget { .. } | Write::Fence { .. } => 0,
         };
         self.writes().map(bytes).sum()
     }
@@ -310,7 +314,7 @@ impl Job {
             Self::Presence { write, .. } | Self::Fence { write, .. } | Self::Command { write, .. } => {
                 std::slice::from_ref(write)
             }
-            Self::Batches { writes, .. } | Self::Transitions(writes) => writes.as_slice(),
+            Self::Batches { writes, .. } | Self::Transitions { writes, .. } => writes.as_slice(),
         }
         .iter()
     }

@@ -6,12 +6,15 @@
 //! to the journal, a batch at a time. What finds no room is looked at again later, then as it stands by that time.
 
 use crate::journal::Job;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+use waygate_core::by_vehicle::ByVehicle;
 use waygate_core::cause::DetachCause;
 use waygate_core::epoch::Epoch;
-use waygate_core::id::{Incarnation, NodeId, VehicleId};
-use waygate_core::log::{LogId, Slot};
+use waygate_core::id::{NodeId, VehicleId};
+use waygate_core::log::{LiveState, Log, LogId, Slot};
 use waygate_core::time::Wall;
 use waygate_core::view::View;
 use waygate_store::{Reader, TransitionRecord, Write};
@@ -28,6 +31,10 @@ const TICK_MAX: usize = 4096;
 /// Transitions of one job of the journal: its queue is shared with attaches, which must find room.
 const JOB_MAX: usize = 512;
 
+/// Jobs that the journal may have of these at a time: after a start there are as many transitions to look at as vehicles,
+/// and they wait better as vehicles than as rows.
+const JOBS_UNDER_WAY_MAX: usize = 8;
+
 /// Bit of a record's flags: two units seemed to use the identity.
 pub const FLAG_CLONED: u8 = 1;
 
@@ -41,26 +48,28 @@ pub struct News {
 /// What makes a transition: another cell or contact alone is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Said {
-    state: u8,
-    cause: u32,
     epoch: Epoch,
+    state: LiveState,
+    cause: Option<DetachCause>,
     cloned: bool,
 }
 
-/// What was last said of a vehicle by one gateway.
+/// What was last said of a vehicle by one gateway: there is one of these for every vehicle.
 #[derive(Clone, Debug)]
 struct Last {
-    owner: NodeId,
-    incarnation: Incarnation,
+    log: Arc<LogId>,
     seq: u64,
     said: Said,
 }
+
+/// Of most vehicles one gateway speaks.
+type Lasts = SmallVec<[Last; 1]>;
 
 /// Decides what is news. Owned by the presence task.
 #[derive(Debug)]
 pub struct Timeline {
     news: mpsc::Sender<News>,
-    last: BTreeMap<VehicleId, Vec<Last>>,
+    last: ByVehicle<Lasts>,
     again: BTreeSet<VehicleId>,
     swept: Option<VehicleId>,
 }
@@ -68,8 +77,8 @@ pub struct Timeline {
 impl Timeline {
     /// Knows nothing yet: the vehicles that `view` holds are looked at first.
     pub fn new(news: mpsc::Sender<News>, view: &View) -> Self {
-        let again = view.logs().flat_map(|log| log.slots().map(|(vehicle, _)| vehicle.clone())).collect();
-        Self { news, last: BTreeMap::new(), again, swept: None }
+        let again = view.shown_logs().flat_map(|log| log.slots().map(|(vehicle, _)| vehicle.clone())).collect();
+        Self { news, last: ByVehicle::new(), again, swept: None }
     }
 
     /// A slot of the vehicle may have changed.
@@ -93,11 +102,10 @@ impl Timeline {
                 break;
             }
         }
-        let from = self.swept.take().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let range = (from, std::ops::Bound::Unbounded);
-        let seen: Vec<_> = self.last.range(range).take(TICK_MAX).map(|(vehicle, _)| vehicle.clone()).collect();
+        let swept = self.swept.take();
+        let seen: Vec<_> = self.last.after(swept.as_ref()).take(TICK_MAX).map(|(vehicle, _)| vehicle.clone()).collect();
         for vehicle in &seen {
-            if view.logs().all(|log| log.slot(vehicle).is_none()) {
+            if view.shown_logs().all(|log| log.slot(vehicle).is_none()) {
                 self.last.remove(vehicle);
             }
         }
@@ -106,45 +114,41 @@ impl Timeline {
 
     /// Sends on what is news of a vehicle; `false` if there was no room for all of it.
     fn note(&mut self, view: &View, vehicle: &VehicleId, wall: Wall) -> bool {
-        // Logs come by owner and life: of each owner the latest life counts.
-        let mut slots: BTreeMap<&NodeId, (&LogId, &Slot)> = BTreeMap::new();
-        for log in view.logs() {
-            if let Some(slot) = log.slot(vehicle) {
-                slots.insert(&log.id().owner, (log.id(), slot));
-            }
-        }
-        let last = self.last.entry(vehicle.clone()).or_default();
-        last.retain(|last| slots.contains_key(&last.owner));
+        let slots = spoken(view, vehicle);
+        let last = self.last.or_insert(vehicle, Lasts::new);
+        last.retain(|last| slots.contains_key(&last.log.owner));
         let mut roomy = true;
-        for (id, slot) in slots.into_values() {
+        for (owner, (log, slot)) in slots {
+            let id = log.id();
             let said = Said::of(slot);
-            let known = last.iter_mut().find(|last| last.owner == id.owner);
+            let known = last.iter_mut().find(|last| last.log.owner == *owner);
             let first = known.is_none();
-            if known.as_ref().is_some_and(|last| (last.incarnation, last.seq) >= (id.incarnation, slot.seq)) {
+            let behind = |last: &Last| (last.log.incarnation, last.seq) >= (id.incarnation, slot.seq);
+            if known.as_deref().is_some_and(behind) {
                 continue;
             }
             if known.as_ref().is_none_or(|last| last.said != said) {
-                let Some(region) = view.node(&id.owner).map(|node| node.info.region.clone()) else { continue };
+                let Some(region) = view.node(owner).map(|node| node.info.region.clone()) else { continue };
                 let record = TransitionRecord {
                     vehicle: vehicle.clone(),
                     at: wall,
-                    owner: id.owner.clone(),
+                    owner: owner.clone(),
                     region,
                     incarnation: id.incarnation,
                     seq: slot.seq,
-                    epoch: slot.entry.epoch,
+                    epoch: said.epoch,
                     session: slot.entry.session,
-                    state: said.state,
-                    cause: said.cause,
+                    state: said.state.number(),
+                    cause: said.cause_number(),
                     cell: slot.entry.cell,
-                    flags: if said.cloned { FLAG_CLONED } else { 0 },
+                    flags: said.flags(),
                 };
                 if self.news.try_send(News { record, first }).is_err() {
                     roomy = false;
                     continue;
                 }
             }
-            let now = Last { owner: id.owner.clone(), incarnation: id.incarnation, seq: slot.seq, said };
+            let now = Last { log: log.shared_id(), seq: slot.seq, said };
             match known {
                 Some(known) => *known = now,
                 None => last.push(now),
@@ -154,17 +158,39 @@ impl Timeline {
     }
 }
 
+/// What each gateway says of a vehicle, in its latest life.
+fn spoken<'a>(view: &'a View, vehicle: &VehicleId) -> BTreeMap<&'a NodeId, (&'a Log, &'a Slot)> {
+    // Logs come by owner, life and scope; what a gateway says in detail says more than its directory.
+    let mut slots: BTreeMap<&NodeId, (&Log, &Slot)> = BTreeMap::new();
+    for log in view.shown_logs() {
+        let Some(slot) = log.slot(vehicle) else { continue };
+        let owner = &log.id().owner;
+        if slots.get(owner).is_none_or(|(said, _)| said.id().incarnation < log.id().incarnation) {
+            slots.insert(owner, (log, slot));
+        }
+    }
+    slots
+}
+
 impl Said {
     fn of(slot: &Slot) -> Self {
         let entry = &slot.entry;
-        let cause = entry.cause.map_or(0, DetachCause::number);
-        Self { state: entry.state.number(), cause, epoch: entry.epoch, cloned: entry.cloned }
+        Self { epoch: entry.epoch, state: entry.state, cause: entry.cause, cloned: entry.cloned }
     }
 
-    fn told(record: &TransitionRecord) -> Self {
-        let cloned = record.flags & FLAG_CLONED != 0;
-        Self { state: record.state, cause: record.cause, epoch: record.epoch, cloned }
+    fn cause_number(&self) -> u32 {
+        self.cause.map_or(0, DetachCause::number)
     }
+
+    fn flags(&self) -> u8 {
+        if self.cloned { FLAG_CLONED } else { 0 }
+    }
+}
+
+/// Whether two transitions of one gateway say the same.
+fn says_the_same(a: &TransitionRecord, b: &TransitionRecord) -> bool {
+    let said = |record: &TransitionRecord| (record.state, record.cause, record.epoch, record.flags & FLAG_CLONED);
+    said(a) == said(b)
 }
 
 /// Hands news to the journal. Ends when the presence task has.
@@ -184,12 +210,17 @@ impl Keeper {
     /// Runs until there will be no more news.
     pub async fn run(mut self) {
         let mut batch = Vec::new();
+        let room = Arc::new(Semaphore::new(JOBS_UNDER_WAY_MAX));
         while self.news.recv_many(&mut batch, JOB_MAX).await > 0 {
             let kept = self.kept(&batch).await;
             let news = batch.drain(..).zip(kept).filter(|(_, kept)| !kept);
             let writes: Vec<_> = news.map(|(news, _)| Write::Transition(news.record)).collect();
             let count = writes.len() as u64;
-            if count > 0 && self.journal.send(Job::Transitions(writes)).await.is_err() {
+            if count == 0 {
+                continue;
+            }
+            let Ok(under_way) = Arc::clone(&room).acquire_owned().await else { return };
+            if self.journal.send(Job::Transitions { writes, under_way }).await.is_err() {
                 metrics::counter!("waygate_timeline_dropped_total").increment(count);
             }
         }
@@ -206,7 +237,7 @@ impl Keeper {
         match self.reader.last_of_each(&wanted).await {
             Ok(lasts) => {
                 for ((at, news), last) in firsts.into_iter().zip(lasts) {
-                    kept[at] = last.is_some_and(|last| Said::told(&last) == Said::told(&news.record));
+                    kept[at] = last.is_some_and(|last| says_the_same(&last, &news.record));
                 }
             }
             Err(error) => {

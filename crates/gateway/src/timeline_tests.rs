@@ -1,24 +1,28 @@
 use super::*;
 use waygate_core::cell::Cell;
-use waygate_core::id::{RegionId, SessionId};
-use waygate_core::log::{Entry, LiveState};
+use waygate_core::homes::HomeRegions;
+use waygate_core::id::{Incarnation, RegionId, SessionId};
+use waygate_core::log::{Entry, LiveState, Suffix};
 use waygate_core::record::Position;
 use waygate_core::time::{Millis, Mono};
 use waygate_core::timers::Timers;
 use waygate_core::view::NodeInfo;
 use waygate_core::wake::WakeChannels;
 
-fn view() -> View {
-    let me = NodeInfo {
-        id: NodeId::new("west-1").unwrap(),
+fn gateway(id: &str) -> NodeInfo {
+    NodeInfo {
+        id: NodeId::new(id).unwrap(),
         region: RegionId::new("west").unwrap(),
         incarnation: Incarnation(3),
         vehicles_url: String::new(),
         operators_url: String::new(),
         draining: false,
         rest: Box::default(),
-    };
-    View::new(me, Timers::default())
+    }
+}
+
+fn view() -> View {
+    View::new(gateway("west-1"), Timers::default())
 }
 
 fn vehicle(number: usize) -> VehicleId {
@@ -94,4 +98,28 @@ fn what_the_view_holds_at_the_start_is_looked_at_and_what_it_forgets_is_forgotte
     view.expire_tombstones(Mono(2_000), Millis(1_000));
     timeline.tick(&view, Wall(20));
     assert!(timeline.last.is_empty());
+}
+
+#[test]
+fn what_a_gateway_of_the_region_says_for_other_regions_says_less_and_does_not_count() {
+    let (sender, mut news) = mpsc::channel(8);
+    let (mut view, vehicle) = (view(), vehicle(1));
+    let list = ["west", "east"].map(|region| RegionId::new(region).unwrap());
+    view.set_homes(HomeRegions::new(list.to_vec(), None).unwrap());
+    let (peer, cell) = (gateway("west-2"), Cell::of(Position::from_degrees(49.6, 6.1)));
+    view.mention(Mono(0), peer.clone());
+    let mut timeline = Timeline::new(sender, &view);
+    let mut hears = |log: LogId, seq, state| {
+        let entry = Entry { cell, ..entry(state, 1) };
+        let suffix =
+            Suffix { from: 0, to: seq, entries: vec![(vehicle.clone(), Slot { seq, entry })], rests: BTreeMap::new() };
+        view.apply(Mono(0), &log, suffix).unwrap();
+        timeline.changed(&view, &vehicle, Wall(10));
+    };
+    let (detail, abroad) = (LogId::detail, LogId::directory);
+    hears(detail(peer.id.clone(), peer.incarnation), 100, LiveState::Connected);
+    hears(abroad(peer.id.clone(), peer.incarnation), 40, LiveState::Connected);
+    hears(detail(peer.id.clone(), peer.incarnation), 150, LiveState::Asleep);
+    let told = std::iter::from_fn(|| news.try_recv().ok()).map(|news| (news.record.seq, news.record.cell));
+    assert_eq!(told.collect::<Vec<_>>(), [(100, cell), (150, cell)]);
 }

@@ -45,7 +45,7 @@ impl Disk {
                 }
                 Job::Fence { reply, .. } => drop(reply.send(Some(SeqRanges::new()))),
                 // Nobody here tells of these.
-                Job::Transitions(_) | Job::Command { .. } | Job::Batches { .. } => {}
+                Job::Transitions { .. } | Job::Command { .. } | Job::Batches { .. } => {}
             }
         }
     }
