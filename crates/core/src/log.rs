@@ -257,6 +257,12 @@ impl Log {
         changed
     }
 
+    /// As far, and nothing in it.
+    #[must_use]
+    pub fn emptied(self) -> Self {
+        Self { head: self.head, floor: self.head, ..Self::new(self.id.as_ref().clone()) }
+    }
+
     /// Keeps what was sent ahead of this log to the copy that it takes the place of.
     pub fn keep_ahead_of(&mut self, old: &Self) {
         let ahead = old.ahead.iter().filter(|(_, slot)| slot.seq > self.head);

@@ -191,8 +191,11 @@ impl View {
     }
 
     /// Takes over a piece of someone's log. Returns the vehicles it changed.
-    pub fn apply(&mut self, now: Mono, id: &LogId, suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
+    pub fn apply(&mut self, now: Mono, id: &LogId, mut suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
         if self.is_outbound(id) {
+            if self.is_void(id) {
+                suffix.entries.clear();
+            }
             let applied = self.outbound.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).apply(now, suffix);
             self.drop_old_lives(&id.owner);
             return applied.map(|_| Vec::new());
@@ -244,6 +247,9 @@ impl View {
             log.keep_ahead_of(old);
         }
         if self.is_outbound(&id) {
+            if self.is_void(&id) {
+                log = log.emptied();
+            }
             self.outbound.insert(id.clone(), log);
             return self.drop_old_lives(&id.owner);
         }
@@ -278,6 +284,12 @@ impl View {
             self.settle(id, vehicle, Some(slot));
         }
         voided.into_iter().map(|(_, vehicle, _)| vehicle).collect()
+    }
+
+    /// Whether a later life of the owner is held whole. Of an earlier one nothing is taken that would only be passed on: who
+    /// does not know the later life would take it for the owner's word.
+    fn is_void(&self, id: &LogId) -> bool {
+        self.whole.get(&id.owner).is_some_and(|whole| *whole > id.incarnation)
     }
 
     /// Drops tombstones older than `life` in every log.

@@ -1,7 +1,7 @@
 use super::{AgeKind, Known, Liveness, NodeInfo, Sight, StaleWhy, Tally, View};
 use crate::cause::DetachCause;
 use crate::epoch::Epoch;
-use crate::homes::Part;
+use crate::homes::{HomeRegions, Part};
 use crate::id::{Incarnation, NodeId, RegionId, SessionId, VehicleId};
 use crate::log::{Entry, LiveState, Log, LogId, Slot, Suffix};
 use crate::membership::Standing;
@@ -486,6 +486,28 @@ fn what_only_an_earlier_life_said_is_void_once_the_later_one_is_held_whole() {
     view.apply(NOW, &log_id("a", 1), late).unwrap();
     assert_eq!(everyone(&view, NOW).len(), 1);
     assert_eq!(view.tally(&info("a", 2).id), recount(&view, &info("a", 2).id));
+}
+
+#[test]
+fn what_a_neighbour_said_abroad_in_a_life_that_is_void_is_not_passed_on_again() {
+    let mut view = view();
+    let list = ["me", "far"].map(|region| RegionId::new(region).unwrap());
+    view.set_homes(HomeRegions::new(list.to_vec(), None).unwrap());
+    let neighbour = |life| NodeInfo { region: RegionId::new("me").unwrap(), ..info("b", life) };
+    let abroad = |life| LogId::directory(neighbour(life).id, Incarnation(life));
+    hear(&mut view, NOW, neighbour(1));
+    hear(&mut view, NOW, neighbour(2));
+    view.void_lives_before(&neighbour(2).id, Incarnation(2));
+    let said = [(vehicle(1), entry(5, LiveState::Connected))];
+    for life in [1, 2] {
+        let log = replay(&abroad(life), &said);
+        view.apply(NOW, log.id(), log.suffix(0, 9, &Part::Whole)).unwrap();
+        let held = view.log(&abroad(life)).map(|log| (log.head(), log.len()));
+        assert_eq!(held, Some((1, life as usize - 1)), "it is as far, so that it is not sent again");
+        view.replace(log);
+        let held = view.log(&abroad(life)).map(|log| (log.head(), log.len()));
+        assert_eq!(held, Some((1, life as usize - 1)));
+    }
 }
 
 #[test]
