@@ -7,6 +7,7 @@ mod bars;
 mod command;
 mod found;
 pub mod leaving;
+mod pace;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod sight_rig;
@@ -17,6 +18,7 @@ pub use state::State;
 
 use self::found::Found;
 use self::leaving::{Draining, Gathering};
+use self::pace::Pace;
 use crate::admission::Gate;
 use crate::clock::Clock;
 use crate::journal::{Answer, Job};
@@ -52,9 +54,6 @@ pub const COMMANDS_MAX: usize = 4096;
 /// Attaches on their way to disk at once.
 pub const ATTACHES_MAX: usize = 4096;
 
-/// How often streams to peers are given what is new.
-const FLUSH: Duration = Duration::from_millis(100);
-
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -86,6 +85,7 @@ pub struct PresenceTask {
     live: Live,
     gathering: Gathering,
     unsaved: BTreeMap<VehicleId, Entry>,
+    pace: Pace,
     vanished: BTreeSet<VehicleId>,
     draining: Option<Draining>,
     timeline: Option<Timeline>,
@@ -122,6 +122,7 @@ impl PresenceTask {
             live,
             gathering: Gathering::default(),
             unsaved: BTreeMap::new(),
+            pace: Pace::default(),
             vanished: BTreeSet::new(),
             draining: None,
             timeline: None,
@@ -147,18 +148,18 @@ impl PresenceTask {
 
     /// Runs until every way to it is gone.
     pub async fn run(mut self) {
-        let mut flush = tokio::time::interval(FLUSH);
-        flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let deadline = self.state.node.next_deadline().map(|at| self.state.clock.instant(at));
             let drain = self.drain_deadline();
+            let busy = !self.state.links.is_empty() || !self.unsaved.is_empty();
+            let flush = busy.then(|| self.state.clock.instant(self.pace.due(self.state.node.view().own_head())));
             tokio::select! {
                 biased;
                 // What is paced comes first: however many commands wait, heartbeats leave and holds expire in time.
                 _ = tick.tick() => self.tick(),
-                _ = flush.tick(), if !self.state.links.is_empty() || !self.unsaved.is_empty() => self.flush(),
+                () = sleep_until(flush), if busy => self.flush(),
                 () = sleep_until(deadline), if deadline.is_some() => {
                     self.register(RegistrarEvent::DeadlineReached);
                 }
@@ -463,6 +464,7 @@ impl PresenceTask {
     }
 
     fn flush(&mut self) {
+        self.pace.looked(self.state.clock.now(), self.state.node.view().own_head());
         let room = |link: &Link| Room { free: link.frames.capacity(), capacity: link.frames.max_capacity() };
         let rooms: Vec<_> = self.state.links.iter().map(|(id, link)| (*id, room(link))).collect();
         for (link, room) in rooms {
