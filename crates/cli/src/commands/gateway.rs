@@ -115,7 +115,8 @@ fn watch_stdin(ended: oneshot::Sender<()>) -> Result<(), Failure> {
 fn outlived(life: &str) -> Failure {
     Failure::internal(format!(
         "the other gateways know life {life} of this node, which its store does not: its data directory was lost or is an old \
-         copy, and its clock is behind. That life is noted now: start it again, it begins a later one. Set its clock"
+         copy, and its clock is behind. That life is noted now: start it again, it begins a later one. Set its clock. If it ends so again, \
+         another gateway has the same node.id"
     ))
 }
 
