@@ -14,6 +14,9 @@ use crate::lab::view::View;
 /// old.
 const ROUND_WITHIN: Duration = Duration::from_secs(10);
 
+/// Time enough for each vehicle to report.
+const WATCHED_FOR: Duration = Duration::from_secs(3);
+
 /// Bytes on one link that bring a few changes and the signs of life of ten seconds. All that the seeded gateway has is more than twice
 /// as much.
 const HEAL_BYTES_MAX: u64 = 25_000;
@@ -118,10 +121,17 @@ pub fn one_way(lab: &mut Lab<'_>) -> Result<()> {
 }
 
 pub fn non_transitive(lab: &mut Lab<'_>) -> Result<()> {
+    watch(lab, "r1")?;
+    let before = lab.until(ATTACH_WITHIN, |lab| Ok(on_the_map(lab, "r1", "r2")?.len() == units("r2", 4).len()))?;
+    lab.expect_within("r1 shows where all vehicles of r2 are", before, ATTACH_WITHIN);
     lab.network.part(&["r1"], &["r2"])?;
     let cut = Instant::now();
     news_arrives(lab, "r1", "r2")?;
     news_arrives(lab, "r2", "r1")?;
+    lab.until(ROUND_WITHIN, |lab| Ok(lab.observer.first("r1", "r2", cut, |n| n.status == "relayed").is_some()))?;
+    let shown = on_the_map(lab, "r1", "r2")?;
+    let kept = units("r2", 4).iter().all(|unit| shown.contains(unit));
+    lab.expect("r1 still shows where they were last", kept, format!("of r2 it shows {shown:?}"));
     lab.last(lab.settings.time(10, 60).saturating_sub(cut.elapsed()));
     // Both hear r3: nothing that r3 knows may be missing or other at either.
     let (first, second, third) = (view(lab, "r1")?, view(lab, "r2")?, view(lab, "r3")?);
@@ -129,6 +139,20 @@ pub fn non_transitive(lab: &mut Lab<'_>) -> Result<()> {
     lab.expect("both know what the third one knows", apart.is_none(), apart.unwrap_or("the same".to_owned()));
     lab.network.mend()?;
     lab.check(Instant::now(), AGREE_WITHIN, Promises::All)
+}
+
+/// Follows positions for a moment, as an open map does: a gateway keeps those of others only for who looks at them.
+fn watch(lab: &Lab<'_>, at: &str) -> Result<()> {
+    // The stream has no end, so it is never answered whole.
+    drop(http::exchange(lab.operators(at)?, "GET", "/v1/stream?kind=positions", "", WATCHED_FOR));
+    Ok(())
+}
+
+/// The vehicles of one gateway that another finds anywhere on the map.
+fn on_the_map(lab: &Lab<'_>, at: &str, of: &str) -> Result<Vec<String>> {
+    let page = http::get(lab.operators(at)?, "/v1/vehicles?bbox=-180,-90,180,90&limit=1000", http::WITHIN)?;
+    let vehicles = page["vehicles"].as_array().into_iter().flatten().filter(|vehicle| vehicle["gateway"] == *of);
+    Ok(vehicles.filter_map(|vehicle| vehicle["id"].as_str()).map(str::to_owned).collect())
 }
 
 fn view(lab: &Lab<'_>, name: &str) -> Result<View> {
