@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::cluster::Lab;
 use super::vehicles::Unit;
-use super::view::View;
+use super::view::{self, View};
 use crate::report;
 
 const POLL: Duration = Duration::from_millis(200);
@@ -25,13 +25,21 @@ pub enum Promises {
     ButOfTheLostDisk,
 }
 
+/// What gateways that agree have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed {
+    pub hash: u64,
+    /// When their logs were seen to be equal, or all of what they show, where they do not tell of their logs.
+    pub at: Instant,
+}
+
 impl Lab<'_> {
     /// Waits until all agree, counted from the end of the disturbance, and checks everything.
     pub fn check(&mut self, since: Instant, within: Duration, promises: Promises) -> Result<()> {
         let passed = since.elapsed();
         match self.agree(within.saturating_sub(passed))? {
-            Ok(hash) => {
-                let took = since.elapsed();
+            Ok(Agreed { hash, at }) => {
+                let took = at.saturating_duration_since(since);
                 (self.outcome.converged, self.outcome.hash) = (Some(took), Some(hash));
                 let saw = format!("{}, at most {}; {hash:016x}", report::seconds(took), report::seconds(within));
                 self.expect("all views are equal and true", took <= within, saw);
@@ -44,11 +52,11 @@ impl Lab<'_> {
 
     /// Looks until every running gateway hears all others, shows the same, and that is what the vehicles know. Gives what they have
     /// in common, or what was wrong at the end.
-    pub fn agree(&mut self, within: Duration) -> Result<Result<u64, String>> {
+    pub fn agree(&mut self, within: Duration) -> Result<Result<Agreed, String>> {
         let began = Instant::now();
         loop {
             let wrong = match self.disagreement() {
-                Ok(Ok(hash)) => return Ok(Ok(hash)),
+                Ok(Ok(agreed)) => return Ok(Ok(agreed)),
                 Ok(Err(why)) => why,
                 // A gateway that cannot be asked may be able to answer the next time.
                 Err(error) => format!("{error:#}"),
@@ -60,9 +68,9 @@ impl Lab<'_> {
         }
     }
 
-    fn disagreement(&mut self) -> Result<Result<u64, String>> {
+    fn disagreement(&mut self) -> Result<Result<Agreed, String>> {
         let names: Vec<String> = self.others("");
-        let mut views = BTreeMap::new();
+        let (mut views, mut logs) = (BTreeMap::new(), Vec::new());
         for name in &names {
             let overview = self.overview(name)?;
             for other in &names {
@@ -71,6 +79,12 @@ impl Lab<'_> {
                     return Ok(Err(format!("{name} sees {other} as {seen:?}")));
                 }
             }
+            logs.push(view::logs(self.operators(name)?)?);
+        }
+        // What is shown follows from the logs. Reading all of it takes long where there is much.
+        let told = logs.iter().all(|logs| !logs.is_empty()) && logs.windows(2).all(|two| two[0] == two[1]);
+        let equal = told.then(Instant::now);
+        for name in &names {
             let view = View::ask(self.operators(name)?)?;
             let absent: Vec<_> = view.missing.iter().filter(|region| self.region_runs(region)).collect();
             if !absent.is_empty() {
@@ -85,7 +99,8 @@ impl Lab<'_> {
             }
         }
         let units = self.vehicles.sight()?;
-        Ok(self.untrue(&units, view).map_or_else(|| Ok(view.hash()), Err))
+        let agreed = Agreed { hash: view.hash(), at: equal.unwrap_or_else(Instant::now) };
+        Ok(self.untrue(&units, view).map_or(Ok(agreed), Err))
     }
 
     fn region_runs(&self, region: &str) -> bool {

@@ -154,7 +154,7 @@ fn fields(value: &Value, wanted: &[&str]) -> BTreeMap<String, String> {
 }
 
 /// By owner, what a gateway tells of the logs it holds; nothing from one that does not tell.
-fn logs(address: SocketAddr) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+pub fn logs(address: SocketAddr) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let (status, body) = http::exchange(address, "GET", "/v1/gateways", "", http::WITHIN)?;
     if status == 404 {
         return Ok(BTreeMap::new());

@@ -214,7 +214,7 @@ pub fn region_loss(lab: &mut Lab<'_>) -> Result<()> {
     lab.expect("no vehicle dials more often than its list is long", most <= 4, format!("at most {most} dials"));
     suspected(lab, &lost, &left, since);
     let agreed = lab.agree(AGREE_WITHIN)?;
-    let saw = agreed.as_ref().map_or_else(Clone::clone, |hash| format!("{hash:016x}"));
+    let saw = agreed.as_ref().map_or_else(Clone::clone, |agreed| format!("{:016x}", agreed.hash));
     lab.expect("those that are left agree", agreed.is_ok(), saw);
     for name in lost {
         lab.gateway_mut(name)?.start()?;

@@ -29,7 +29,7 @@ pub fn rolling(lab: &mut Lab<'_>) -> Result<()> {
         gateway.start()?;
         gateway.ready()?;
         let agreed = lab.agree(AGREE_WITHIN)?;
-        let saw = agreed.as_ref().map_or_else(Clone::clone, |hash| format!("{hash:016x}"));
+        let saw = agreed.as_ref().map_or_else(Clone::clone, |agreed| format!("{:016x}", agreed.hash));
         lab.expect(&format!("{name} is back after {gone:.1?} of drain, and all agree"), agreed.is_ok(), saw);
         let mut wrong = Vec::new();
         for other in &stay {
