@@ -8,7 +8,7 @@ use waygate_core::homes::Shard;
 use waygate_core::id::VehicleId;
 use waygate_core::sync::{Link, Room};
 use waygate_core::time::{Millis, Mono};
-use waygate_core::view::View;
+use waygate_core::view::{Liveness, View};
 use waygate_wire::peer::{FrameReader, FrameWriter, halves};
 
 /// The grain of time.
@@ -206,7 +206,13 @@ impl Wire {
         for end in [0, 1] {
             let view = &mut views[self.ends[end]];
             while let Some((_, bytes)) = self.way[1 - end].pop_front_if(|(at, _)| *at <= now) {
-                self.links[end].receive(now, read(&mut self.halves[end].1, &bytes), view).unwrap();
+                let link = &mut self.links[end];
+                link.receive(now, read(&mut self.halves[end].1, &bytes), view).unwrap();
+                let peer = link.peer().cloned().unwrap();
+                view.note_spoken(now, &peer);
+                if let Some(heard) = link.level() {
+                    view.set_liveness(&peer.id, Liveness::Alive { heard });
+                }
             }
             // Gateways do not look at the same moment.
             let phase = self.ends[end] as u64 * 7 * TICK.0 % PUMP.0;
