@@ -31,7 +31,7 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a commit that found the disk full waits before it is tried again.
 const FULL_RETRY: Duration = Duration::from_secs(1);
 
-/// How long to wait before the database is opened anew after a failure.
+/// How long to wait before the database is opened anew after a failure, and before what was not written is tried again.
 const REOPEN_RETRY: Duration = Duration::from_secs(1);
 
 /// Something to be made durable, and who waits for it.
@@ -55,8 +55,8 @@ pub enum Job {
     Transitions {
         /// What to write.
         writes: Vec<Write>,
-        /// Given back once it is written or given up.
-        under_way: OwnedSemaphorePermit,
+        /// Given back once it is written or given up; `None` once nobody waits for that.
+        under_way: Option<OwnedSemaphorePermit>,
     },
     /// A command. The commands task is told.
     Command {
@@ -154,14 +154,14 @@ impl Journal {
     /// Runs until every sender is gone: what was submitted before the gateway stopped is still committed. Gives the writer
     /// back.
     pub async fn run(mut self) -> Writer {
-        while let Some(first) = self.jobs.recv().await {
+        while let Some(first) = self.next().await {
             // Company for the commit: what arrives within the delay shares its sync.
             if !self.commit_delay.is_zero() {
                 tokio::time::sleep(self.commit_delay).await;
             }
-            let mut bytes = first.bytes();
             let mut jobs = std::mem::take(&mut self.unwritten);
-            jobs.push(first);
+            jobs.extend(first);
+            let mut bytes = jobs.last().map_or(0, Job::bytes);
             while jobs.len() < COMMIT_JOBS_MAX
                 && bytes < COMMIT_BYTES_MAX
                 && let Ok(job) = self.jobs.try_recv()
@@ -171,7 +171,23 @@ impl Journal {
             }
             self.commit(jobs).await;
         }
+        let left = std::mem::take(&mut self.unwritten);
+        if !left.is_empty() {
+            self.commit(left).await;
+        }
         self.writer
+    }
+
+    /// The next job, or none while only those of a commit that failed wait: they are tried again though nothing else comes.
+    /// `None` once every sender is gone.
+    async fn next(&mut self) -> Option<Option<Job>> {
+        if self.unwritten.is_empty() {
+            return self.jobs.recv().await.map(Some);
+        }
+        match tokio::time::timeout(REOPEN_RETRY, self.jobs.recv()).await {
+            Ok(job) => job.map(Some),
+            Err(_) => Some(None),
+        }
     }
 
     async fn commit(&mut self, jobs: Vec<Job>) {
@@ -264,10 +280,11 @@ impl Journal {
         for job in jobs {
             match job {
                 // Nobody waits for it and nobody would say it again: it goes into the next commit.
-                job @ (Job::Presence { answer: None, .. } | Job::Transitions { .. })
-                    if self.unwritten.len() < JOBS_MAX =>
-                {
-                    self.unwritten.push(job);
+                job @ Job::Presence { answer: None, .. } if self.unwritten.len() < JOBS_MAX => self.unwritten.push(job),
+                Job::Transitions { writes, under_way } if self.unwritten.len() < JOBS_MAX => {
+                    // Whoever ends is not held up by a disk that takes nothing.
+                    let under_way = under_way.filter(|_| !self.tasks.is_stopping());
+                    self.unwritten.push(Job::Transitions { writes, under_way });
                 }
                 Job::Presence { answer: None, .. } | Job::Fence { .. } => {}
                 Job::Transitions { writes, .. } => {
@@ -350,3 +367,7 @@ fn verdict(ticket: Ticket, outcomes: &[Outcome]) -> Letter {
     }
     if overlapped { Letter::Overlapped(ticket, settled) } else { Letter::Persisted(ticket) }
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

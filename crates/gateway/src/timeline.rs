@@ -220,7 +220,7 @@ impl Keeper {
                 continue;
             }
             let Ok(under_way) = Arc::clone(&room).acquire_owned().await else { return };
-            if self.journal.send(Job::Transitions { writes, under_way }).await.is_err() {
+            if self.journal.send(Job::Transitions { writes, under_way: Some(under_way) }).await.is_err() {
                 metrics::counter!("waygate_timeline_dropped_total").increment(count);
             }
         }
