@@ -54,6 +54,10 @@ pub const COMMANDS_MAX: usize = 4096;
 /// Attaches on their way to disk at once.
 pub const ATTACHES_MAX: usize = 4096;
 
+/// Vehicles of a gateway that are told one by one to those who watch, when what is shown of all of them changes: half of the events
+/// that are kept for a reader. Of more it is told how many there are, and it asks for them.
+const TOLD_MAX: u64 = 2048;
+
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -447,17 +451,14 @@ impl PresenceTask {
                 Liveness::Own | Liveness::Unmet { .. } => {}
             }
         }
-        if self.live.viewers() == 0 {
-            let vehicles = all(self.state.node.view().tally(node));
+        let vehicles = all(self.state.node.view().tally(node));
+        if self.live.viewers() == 0 || vehicles > TOLD_MAX {
             return self.live.publish(Change::Node(node.clone(), vehicles));
         }
         self.live.publish(Change::Node(node.clone(), 0));
         let mut changed = Vec::new();
-        self.state.scan(None, usize::MAX, |sight| {
-            if sight.owner == *node {
-                changed.push(crate::operators::shape::vehicle(&sight));
-            }
-        });
+        let told = |sight| changed.push(crate::operators::shape::vehicle(&sight));
+        self.state.scan_of(None, usize::MAX, |owner| owner == node, told);
         for vehicle in changed {
             self.live.publish(Change::Vehicle(Box::new(vehicle)));
         }

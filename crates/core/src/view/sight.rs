@@ -133,7 +133,7 @@ impl View {
             if seen == scan_max {
                 return last;
             }
-            let log = self.logs.get(id.as_ref()).filter(|_| of(&id.owner));
+            let log = of(&id.owner).then(|| self.logs.get(id.as_ref())).flatten();
             if let Some(slot) = log.and_then(|log| log.slot(vehicle)) {
                 keep(self.see(now, vehicle, id, &slot.entry));
             }

@@ -193,7 +193,7 @@ impl Session {
                 self.send(StreamEvent::Presence(vehicle.clone()), Some(id)).await
             }
             Change::Node(_, 0) => Ok(()),
-            // It came while nobody read: the vehicles were not told one by one.
+            // The vehicles were not told one by one: it came while nobody read, or they are many.
             Change::Node(_, events) => self.send(StreamEvent::Missed(Missed { events: *events }), None).await,
         }
     }
