@@ -109,7 +109,7 @@ pub enum HangUp {
 }
 
 /// A gateway that is heard through others alone is lost once it is this long since one of them knew all that it said: they
-/// lose it after five seconds, and what they pass on comes every two or three.
+/// lose it after five seconds, and tell what they know every five at the least.
 pub const RELAYED_LOST_AFTER: Millis = Millis::secs(10);
 
 /// How long tombstones are kept.

@@ -35,6 +35,9 @@ pub(super) struct Progress {
     rebuilding: u64,
     /// Whether it hears the owner's own stream.
     pub heard: bool,
+    /// Whether it has waited for that long enough: what follows is passed on without a grace of its own, until it comes
+    /// another way.
+    relayed: bool,
     /// When what it says changed last, or the last piece of a snapshot was sent.
     moved: Mono,
     /// A snapshot is under way, whole at this sequence number.
@@ -54,6 +57,7 @@ impl Progress {
             sent: seq,
             rebuilding: 0,
             heard: false,
+            relayed: false,
             moved: now,
             snapshot_end: None,
             ahead: None,
@@ -95,10 +99,12 @@ impl Progress {
     }
 
     /// Looks at what the peer lacks. What is relayed has a grace, which lasts for as long as the peer comes on without it,
-    /// and for as long as it hears the owner: the owner's own stream is quicker if it stands.
+    /// and for as long as it hears the owner: the owner's own stream is quicker if it stands. Once it is over, all that
+    /// follows goes at once.
     pub fn due(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
         let needless = grace.is_some() && self.heard;
         let due = if needless { self.rest(now, log) } else { self.look(now, log, grace) };
+        self.relayed = grace.is_some() && !needless && (self.relayed || due != Due::Nothing);
         match due {
             Due::Nothing | Due::News => self.ahead = None,
             Due::Bulk => self.ahead = self.ahead.or(Some(log.head())),
@@ -117,7 +123,8 @@ impl Progress {
     }
 
     fn look(&mut self, now: Mono, log: &Log, grace: Option<Millis>) -> Due {
-        let waits = grace.is_some_and(|grace| now.since(self.moved) < grace);
+        self.relayed &= self.held.max(self.rebuilding) <= self.sent;
+        let waits = grace.is_some_and(|grace| !self.relayed && now.since(self.moved) < grace);
         if self.snapshot_end.is_none_or(|end| self.sent >= end || self.held >= end) {
             self.snapshot_end = None;
             // Another has brought the peer further than this node did.

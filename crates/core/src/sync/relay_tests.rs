@@ -5,6 +5,7 @@ use crate::sync::{Frame, HEARTBEAT, Link, RELAY_AFTER};
 use crate::time::{Millis, Mono};
 use crate::timers::Timers;
 use crate::view::{NodeInfo, View};
+use std::collections::VecDeque;
 
 /// Forty batches.
 const LONG: u64 = 20_000;
@@ -188,4 +189,27 @@ fn what_is_relayed_to_another_region_does_not_wait_for_a_pause_between_the_relay
         bc.turn(now, &mut b, &mut c);
     }
     agree(&a, &c, "a");
+}
+
+#[test]
+fn once_its_grace_is_over_a_relay_passes_on_at_once_what_a_busy_owner_says() {
+    let (mut a, mut b, mut c) = (view("a"), view("b"), view("c"));
+    let (mut ab, mut bc, mut now) = (Stream::open(START), Stream::open(START), START);
+    let mut missing = VecDeque::new();
+    let mut longest = Millis(0);
+    for turn in 0..300 {
+        now = now + PUMP;
+        if turn % 2 == 0 {
+            publish(&mut a, now, turn % 10, LiveState::Idle);
+            missing.push_back((a.own_head(), now));
+        }
+        ab.turn(now, &mut a, &mut b);
+        bc.turn(now, &mut b, &mut c);
+        let held = c.log(&log_of("a")).map_or(0, |log| log.head());
+        missing.retain(|(seq, _)| *seq > held);
+        if turn > 50 {
+            longest = longest.max(missing.front().map_or(Millis(0), |(_, since)| now.since(*since)));
+        }
+    }
+    assert!(longest <= Millis(500), "something was missing for {longest:?}");
 }
