@@ -119,16 +119,18 @@ impl Link {
         if !hello || sharing.is_whole() {
             self.counters.digest_mismatches += self.auditor.compare(now, &peer, &cursors, view, sharing);
         }
-        let (of_peer, of_own) = (sharing.shown_of_peer(), sharing.shown_of_own());
+        let of_own = sharing.shown_of_own();
         let its_own = |id: &LogId| (&id.owner, id.incarnation) == (&peer.id, peer.incarnation);
         // Of others' logs, what is not held here is nothing to be sent.
         let counts = |id: &LogId| its_own(id) || view.log(id).is_some();
         self.progress.retain(|id, _| counts(id));
         self.levels.passed_on(now, &peer, &cursors, view);
-        let mut head = 0;
+        let (of_peers, mut heads) = (sharing.logs_of_peer(), [0, 0]);
         for cursor in cursors.iter().filter(|cursor| counts(&cursor.log)) {
-            if cursor.log == of_peer {
-                head = cursor.seq;
+            // A hello also names what is not kept here.
+            let at = of_peers.iter().position(|id| *id == cursor.log);
+            if let Some(at) = at.filter(|_| sharing.of_both(&cursor.log).is_some()) {
+                heads[at] = cursor.seq;
             }
             let progress = self.progress.entry(cursor.log.clone()).or_insert(Progress::at(cursor.seq, now));
             progress.note(cursor, now);
@@ -142,15 +144,15 @@ impl Link {
         if view.log(&of_own).is_none_or(|log| log.head() == 0) {
             self.audited = Some(now);
         }
-        self.levels.stands_at(now, head);
+        self.levels.stand_at(now, heads);
         self.catch_up(view);
         outlived(&cursors, view)
     }
 
-    /// Notes whether the peer's own log is held up to where it stood.
+    /// Notes whether the peer's own logs are held up to where they stood.
     fn catch_up(&mut self, view: &View) {
-        let Some(id) = self.sharing(view).map(|sharing| sharing.shown_of_peer()) else { return };
-        self.levels.held(view.log(&id).map_or(0, Log::head));
+        let Some(ids) = self.sharing(view).map(|sharing| sharing.logs_of_peer()) else { return };
+        self.levels.held(ids.map(|id| view.log(&id).map_or(0, Log::head)));
     }
 
     fn heard_of_known_peer(&mut self, now: Mono) -> Result<(), Fault> {

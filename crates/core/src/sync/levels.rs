@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Levels {
     level: Option<Mono>,
-    /// Where the peer's own log stood and when it said so, until it is held up to there.
-    behind: Option<(u64, Mono)>,
+    /// Where the peer's own logs stood, what is shown here and what is only passed on, and when it said so, until both are
+    /// held up to there.
+    behind: Option<([u64; 2], Mono)>,
     /// How far the peer held the logs of owners that it hears, and up to when it knew all of them, until these are held
     /// here up to there.
     passed_on: BTreeMap<LogId, (u64, Mono)>,
@@ -25,14 +26,15 @@ impl Levels {
         self.level
     }
 
-    /// The peer's own log stands at `head`.
-    pub fn stands_at(&mut self, now: Mono, head: u64) {
-        self.behind = self.behind.or(Some((head, now)));
+    /// The peer's own logs stand at these.
+    pub fn stand_at(&mut self, now: Mono, heads: [u64; 2]) {
+        self.behind = self.behind.or(Some((heads, now)));
     }
 
-    /// The peer's own log is held up to here.
-    pub fn held(&mut self, seq: u64) {
-        if let Some((_, at)) = self.behind.take_if(|(head, _)| seq >= *head) {
+    /// The peer's own logs are held up to here.
+    pub fn held(&mut self, seqs: [u64; 2]) {
+        let whole = |heads: &[u64; 2]| seqs.iter().zip(heads).all(|(seq, head)| seq >= head);
+        if let Some((_, at)) = self.behind.take_if(|(heads, _)| whole(heads)) {
             self.level = Some(at);
         }
     }

@@ -61,6 +61,12 @@ impl<'a> Sharing<'a> {
         }
     }
 
+    /// The same, and the one that is only passed on from here, if it is another: that one is told of in the directory.
+    pub fn logs_of_peer(&self) -> [LogId; 2] {
+        let shown = self.shown_of_peer();
+        [shown.clone(), LogId { scope: Scope::Directory, ..shown }]
+    }
+
     /// The log in which this node says of its vehicles what is shown at the peer.
     pub fn shown_of_own(&self) -> LogId {
         let detail = self.view.own_log_id();
