@@ -193,10 +193,16 @@ impl View {
     /// Takes over a piece of someone's log. Returns the vehicles it changed.
     pub fn apply(&mut self, now: Mono, id: &LogId, mut suffix: Suffix) -> Result<Vec<VehicleId>, Gap> {
         if self.is_outbound(id) {
-            if self.is_void(id) {
+            let void = self.is_void(id);
+            if void {
                 suffix.entries.clear();
             }
-            let applied = self.outbound.entry(id.clone()).or_insert_with(|| Log::new(id.clone())).apply(now, suffix);
+            let log = self.outbound.entry(id.clone()).or_insert_with(|| Log::new(id.clone()));
+            let applied = log.apply(now, suffix);
+            if void {
+                // Not to be passed on as if nothing had ever stood there.
+                log.raise_floor(log.head());
+            }
             self.drop_old_lives(&id.owner);
             return applied.map(|_| Vec::new());
         }
