@@ -13,6 +13,7 @@ const SEEDS: u64 = 2000;
 /// Seeds that once found something, and what. A change of the world makes another run of a seed: then it is one more seed.
 const KEPT_SEEDS: &[(u64, &str)] = &[
     (21, "TruthIsShown: an attach that failed was on disk all the same, and its epoch forgotten with its session"),
+    (60, "ViewsAgree: a vehicle was purged by its timer in the moment before the last look"),
     (
         187,
         "TruthIsShown: a gateway told by a home region that it lost let the vehicle in below the winner again and again",

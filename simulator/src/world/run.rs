@@ -174,6 +174,8 @@ const QUIET_MS: u64 = 20_000;
 const COMMANDS_MS: u64 = 60_000 + ANSWER_GRACE.0 + 20_000;
 /// How long the last records may take.
 const DRAIN_MS: u64 = 20_000;
+/// How long news may take that comes by a timer just before the last look.
+const TOLD_MS: u64 = 10_000;
 
 impl World {
     /// A world before anything happened.
@@ -253,6 +255,11 @@ impl World {
         self.judge_quiet();
         self.samples_stopped = true;
         self.run_until(self.now + DRAIN_MS + COMMANDS_MS);
+        // What a timer brings about in the last moment is not known everywhere yet.
+        let told_by = self.now + TOLD_MS;
+        while self.now < told_by && self.disagreement().is_some() {
+            self.run_until(self.now + 1000);
+        }
         self.judge_commands();
         self.judge_end();
         let lines = self.trace.lines().to_vec();
