@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const NOW: Mono = Mono(1 << 40);
 const VEHICLES: u8 = 5;
 
-fn info(id: &str, incarnation: u64) -> NodeInfo {
+pub fn info(id: &str, incarnation: u64) -> NodeInfo {
     NodeInfo {
         id: NodeId::new(id).unwrap(),
         region: RegionId::new(id).unwrap(),

@@ -161,7 +161,7 @@ impl Journal {
             }
             let mut jobs = std::mem::take(&mut self.unwritten);
             jobs.extend(first);
-            let mut bytes = jobs.last().map_or(0, Job::bytes);
+            let mut bytes: usize = jobs.iter().map(Job::bytes).sum();
             while jobs.len() < COMMIT_JOBS_MAX
                 && bytes < COMMIT_BYTES_MAX
                 && let Ok(job) = self.jobs.try_recv()

@@ -97,6 +97,12 @@ impl Live {
         self.viewers.load(Ordering::Relaxed)
     }
 
+    /// Whether so many changes at once are told one by one. If nobody reads, or a reader would lose much else over them, it is
+    /// told how many there are, and asks for them.
+    pub fn tells_each(&self, changes: u64) -> bool {
+        self.viewers() > 0 && changes <= (EVENTS_KEPT / 2) as u64
+    }
+
     /// Whether anyone takes position ticks.
     pub fn has_tick_readers(&self) -> bool {
         self.ticks.receiver_count() > 0

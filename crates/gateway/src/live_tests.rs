@@ -41,3 +41,12 @@ fn viewers_are_counted_while_they_read() {
     drop(reader);
     assert_eq!(live.viewers(), 0);
 }
+
+#[test]
+fn changes_are_told_one_by_one_to_readers_alone_and_only_as_many_as_leave_room_for_others() {
+    let live = live(0);
+    assert!(!live.tells_each(1), "nobody reads");
+    let _reader = live.read(None);
+    let most = EVENTS_KEPT as u64 / 2;
+    assert!(live.tells_each(most) && !live.tells_each(most + 1));
+}

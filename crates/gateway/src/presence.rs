@@ -54,10 +54,6 @@ pub const COMMANDS_MAX: usize = 4096;
 /// Attaches on their way to disk at once.
 pub const ATTACHES_MAX: usize = 4096;
 
-/// Vehicles of a gateway that are told one by one to those who watch, when what is shown of all of them changes: half of the events
-/// that are kept for a reader. Of more it is told how many there are, and it asks for them.
-const TOLD_MAX: u64 = 2048;
-
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -452,7 +448,7 @@ impl PresenceTask {
             }
         }
         let vehicles = all(self.state.node.view().tally(node));
-        if self.live.viewers() == 0 || vehicles > TOLD_MAX {
+        if !self.live.tells_each(vehicles) {
             return self.live.publish(Change::Node(node.clone(), vehicles));
         }
         self.live.publish(Change::Node(node.clone(), 0));

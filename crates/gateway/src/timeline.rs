@@ -123,8 +123,8 @@ impl Timeline {
             let said = Said::of(slot);
             let known = last.iter_mut().find(|last| last.log.owner == *owner);
             let first = known.is_none();
-            let behind = |last: &Last| (last.log.incarnation, last.seq) >= (id.incarnation, slot.seq);
-            if known.as_deref().is_some_and(behind) {
+            let is_no_news = |last: &Last| (last.log.incarnation, last.seq) >= (id.incarnation, slot.seq);
+            if known.as_deref().is_some_and(is_no_news) {
                 continue;
             }
             if known.as_ref().is_none_or(|last| last.said != said) {

@@ -58,3 +58,7 @@ impl Levels {
         self.passed_on.extract_if(.., whole).map(|(id, (_, level))| (id, level)).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "levels_tests.rs"]
+mod tests;

@@ -1,20 +1,9 @@
 use super::*;
 use crate::time::Millis;
 use crate::timers::Timers;
+use crate::view::tests::info;
 
 const NOW: Mono = Mono(1 << 30);
-
-fn info(id: &str, incarnation: u64) -> NodeInfo {
-    NodeInfo {
-        id: NodeId::new(id).unwrap(),
-        region: RegionId::new(id).unwrap(),
-        incarnation: Incarnation(incarnation),
-        vehicles_url: String::new(),
-        operators_url: String::new(),
-        draining: false,
-        rest: Box::default(),
-    }
-}
 
 fn log(incarnation: u64) -> LogId {
     LogId::detail(info("a", 1).id, Incarnation(incarnation))

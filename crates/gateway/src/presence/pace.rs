@@ -6,7 +6,7 @@ use waygate_core::time::{Millis, Mono};
 pub const FLUSH: Millis = Millis(100);
 
 /// What is new goes out at once if nothing new went out for so long, so that a gateway with little to say is heard of as
-/// soon as a busy one. With what follows it waits, so however much happens, there are no more frames than without this.
+/// soon as a busy one. With what follows it waits, so however much happens, the own log makes no more frames than if all of it waited.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// The own log as it stood when the streams were looked at last.

@@ -27,7 +27,8 @@ const ENTRY_BYTES_MAX: u64 = 45;
 /// What a gateway that sends may use more than before, kB.
 const GROWTH_KB_MAX: u64 = 10 * 1024;
 
-/// A gateway that does not grow for so long is at rest.
+/// A gateway that does not grow by more than this, kB, for so long is at rest.
+const RESTED_KB: u64 = 512;
 const RESTED_AFTER: Duration = Duration::from_secs(4);
 
 /// It looks through some thousand vehicles a second.
@@ -87,11 +88,11 @@ pub fn catch_up(lab: &mut Lab<'_>) -> Result<()> {
 
 /// What a gateway uses once it has looked through what its store knows: for a while after its start it gathers that.
 fn rested_kb(lab: &mut Lab<'_>, name: &str) -> Result<u64> {
-    let (mut least, mut since) = (lab.gateway(name)?.resident_kb()?, Instant::now());
+    let (mut last, mut since) = (lab.gateway(name)?.resident_kb()?, Instant::now());
     lab.until(RESTED_WITHIN, |lab| {
         let now = lab.gateway(name)?.resident_kb()?;
-        if now > least + GROWTH_KB_MAX / 20 {
-            (least, since) = (now, Instant::now());
+        if now > last + RESTED_KB {
+            (last, since) = (now, Instant::now());
         }
         Ok(since.elapsed() >= RESTED_AFTER)
     })?;
