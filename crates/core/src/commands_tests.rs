@@ -1,3 +1,4 @@
+use super::record::AGES_APART;
 use super::world::{World, lux, node, order};
 use super::*;
 use crate::command::VehicleVerdict;
@@ -88,6 +89,28 @@ fn the_keeper_sees_it_through_when_the_origin_is_lost() {
     world.run(5 * SECOND);
     assert_eq!(state(&world, "west", record.id), State::Succeeded);
     assert_eq!(world.begun, [record.id]);
+}
+
+#[test]
+fn a_copy_that_a_clock_made_younger_learns_of_the_other_how_old_it_is() {
+    for younger in ["west", "keeper"] {
+        let mut world = World::new(1);
+        let ask = world.take("west", order(Policy::Queue, 60));
+        world.run(30 * SECOND);
+        let record = world.stored(ask);
+        let younger = if younger == "west" { younger.to_owned() } else { keeper(&record) };
+        world.kill(&younger);
+        world.rejuvenate(&younger, Millis(25 * SECOND));
+        world.restart(&younger);
+        let taken = |world: &World| world.machine(&younger).record(record.id).unwrap().taken;
+        assert!(taken(&world).since(record.taken) > Millis(20 * SECOND));
+        world.run(10 * SECOND);
+        assert!(taken(&world).since(record.taken) <= AGES_APART, "{younger}");
+        assert!(world.kept(&younger, record.id).taken.since(record.taken) <= AGES_APART, "on disk too");
+        world.run(21 * SECOND);
+        assert_eq!(state(&world, "west", record.id), State::Expired);
+        world.check_ends();
+    }
 }
 
 #[test]

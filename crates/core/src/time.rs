@@ -28,6 +28,16 @@ impl Add for Millis {
     }
 }
 
+/// A point on a clock that counts from the start of a machine, whatever its wall clock is set to. It outlives a process, and
+/// means nothing once the machine has started anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootMoment {
+    /// Which start.
+    pub boot: u128,
+    /// Since then.
+    pub at: Millis,
+}
+
 /// A point on one node's monotonic clock, in milliseconds since an origin of that node's own.
 ///
 /// It means nothing on another node: what crosses nodes is an age.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
-use waygate_core::time::{Mono, Wall};
+use waygate_core::time::{BootMoment, Millis, Mono, Wall};
 
 /// Where the monotonic clock starts: far enough from zero that no age a peer or the store tells of saturates,
 /// about 34 years.
@@ -14,6 +14,8 @@ pub struct Clock {
     /// Of tokio's clock, which is the system's: only where a test pauses tokio's time, this pauses with it.
     started: Instant,
     wall: WallClock,
+    /// Which start of the machine this is, if that is told.
+    boot: Option<u128>,
 }
 
 /// Where the wall clock comes from.
@@ -37,12 +39,12 @@ impl Clock {
     /// The same with a wall clock that is wrong by so many seconds, for tests of wrong clocks.
     pub fn wrong_by(offset_s: i64) -> Self {
         let wall = WallClock::System { offset_ms: offset_s.saturating_mul(1000) };
-        Self { started: Instant::now(), wall }
+        Self { started: Instant::now(), wall, boot: machine::boot() }
     }
 
     /// A clock that starts now and says that it is `wall`: of a world whose time is not the system's.
     pub fn start_at(wall: Wall) -> Self {
-        Self { started: Instant::now(), wall: WallClock::From(wall) }
+        Self { started: Instant::now(), wall: WallClock::From(wall), boot: None }
     }
 
     /// The monotonic clock of this process.
@@ -65,6 +67,17 @@ impl Clock {
         Wall(system_ms.saturating_add(offset_ms))
     }
 
+    /// The clock of the machine, which goes on while this process is down and which nobody sets; `None` where there is none.
+    pub fn machine(&self) -> Option<BootMoment> {
+        Some(BootMoment { boot: self.boot?, at: machine::since_boot()? })
+    }
+
+    /// When something was that was noted on the clock of the machine; `None` if that has started anew since.
+    pub fn mono_at(&self, noted: BootMoment) -> Option<Mono> {
+        let BootMoment { boot, at } = self.machine()?;
+        (boot == noted.boot).then(|| self.now().before(Millis(at.0.saturating_sub(noted.at.0))))
+    }
+
     /// The point of the monotonic clock as an instant to sleep until.
     pub fn instant(&self, at: Mono) -> Instant {
         let since_start = at.0.saturating_sub(ORIGIN_MS);
@@ -75,6 +88,38 @@ impl Clock {
     pub fn mono_of(&self, wall: Wall) -> Mono {
         let age_ms = self.wall().0.saturating_sub(wall.0).max(0);
         Mono(self.now().0.saturating_sub(age_ms as u64))
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod machine {
+    use super::Millis;
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// A UUID that is made at each start.
+    pub fn boot() -> Option<u128> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        u128::from_str_radix(&id.trim().replace('-', ""), 16).ok()
+    }
+
+    /// It counts while the machine sleeps.
+    pub fn since_boot() -> Option<Millis> {
+        let since = clock_gettime(ClockId::Boottime);
+        let (secs, nanos) = (u64::try_from(since.tv_sec).ok()?, u64::try_from(since.tv_nsec).ok()?);
+        Some(Millis(secs * 1000 + nanos / 1_000_000))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod machine {
+    use super::Millis;
+
+    pub fn boot() -> Option<u128> {
+        None
+    }
+
+    pub fn since_boot() -> Option<Millis> {
+        None
     }
 }
 

@@ -11,7 +11,7 @@ use waygate_core::command::Policy;
 use waygate_core::commands::{End, EndKind, Outcome, Progress, Record, Report, RequestKey, Said, State, Step};
 use waygate_core::id::{NodeId, VehicleId};
 use waygate_core::limits::{COMMAND_STEPS_MAX, COMMAND_TTL_MS_MAX};
-use waygate_core::time::{Millis, Mono};
+use waygate_core::time::{BootMoment, Millis, Mono};
 
 /// Gateways that keep one command; more than a few is a mistake.
 const KEEPERS_MAX: usize = 16;
@@ -52,6 +52,7 @@ pub fn record_to_proto(record: &Record, now: Mono) -> proto::CommandRecord {
         request_key,
         request_digest,
         attempting: record.attempting,
+        written: None,
     }
 }
 
@@ -98,13 +99,20 @@ pub fn record_from_proto(m: proto::CommandRecord, now: Mono) -> Result<Record, F
 }
 
 /// A record as bytes, for the store.
-pub fn record_to_bytes(record: &Record, now: Mono) -> Vec<u8> {
-    record_to_proto(record, now).encode_to_vec()
+pub fn record_to_bytes(record: &Record, now: Mono, written: Option<BootMoment>) -> Vec<u8> {
+    let moment = |BootMoment { boot, at }| proto::BootMoment { boot: boot.to_be_bytes().to_vec(), ms: at.0 };
+    proto::CommandRecord { written: written.map(moment), ..record_to_proto(record, now) }.encode_to_vec()
 }
 
-/// Reads what [`record_to_bytes`] wrote at `then` on this node's present clock.
-pub fn record_from_bytes(bytes: &[u8], then: Mono) -> Result<Record, FieldFault> {
+/// Reads what [`record_to_bytes`] wrote. `then` is told when that was, if it was noted, and gives it on this node's present
+/// clock.
+pub fn record_from_bytes(bytes: &[u8], then: impl FnOnce(Option<BootMoment>) -> Mono) -> Result<Record, FieldFault> {
     let record = proto::CommandRecord::decode(bytes).map_err(|error| FieldFault::at("", error.to_string()))?;
+    let moment = |moment: &proto::BootMoment| {
+        let boot = u128::from_be_bytes(moment.boot.as_slice().try_into().ok()?);
+        Some(BootMoment { boot, at: Millis(moment.ms) })
+    };
+    let then = then(record.written.as_ref().and_then(moment));
     record_from_proto(record, then)
 }
 

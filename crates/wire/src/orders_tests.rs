@@ -4,7 +4,7 @@ use super::{
 use waygate_core::command::{CommandId, CommandName, CommandStatus, Policy, VehicleVerdict};
 use waygate_core::commands::{End, EndKind, Progress, Record, Report, RequestKey, Said, State, Step};
 use waygate_core::id::{NodeId, VehicleId};
-use waygate_core::time::{Millis, Mono, Wall};
+use waygate_core::time::{BootMoment, Millis, Mono, Wall};
 
 const NOW: Mono = Mono(1 << 40);
 
@@ -42,7 +42,18 @@ fn a_record_comes_back_as_it_was_and_as_old_as_it_was() {
     let copy = record_from_proto(record_to_proto(&there, NOW), here).unwrap();
     assert_eq!(here.since(copy.taken), NOW.since(there.taken));
     assert_eq!(here.since(copy.steps[0].at), Millis(4000));
-    assert_eq!(record_from_bytes(&record_to_bytes(&there, NOW), NOW).unwrap(), there);
+}
+
+#[test]
+fn a_stored_record_comes_back_with_when_it_was_written() {
+    let there = record();
+    for written in [None, Some(BootMoment { boot: u128::MAX - 7, at: Millis(1 << 40) })] {
+        let read = record_from_bytes(&record_to_bytes(&there, NOW, written), |told| {
+            assert_eq!(told, written);
+            NOW
+        });
+        assert_eq!(read.unwrap(), there);
+    }
 }
 
 #[test]
@@ -87,5 +98,6 @@ fn the_largest_record_fits_into_the_store() {
     let gateway = NodeId::new(&text(64)).unwrap();
     let text = text(waygate_core::limits::COMMAND_STEP_TEXT_BYTES_MAX);
     largest.steps = vec![Step { at: NOW, state: State::Failed, gateway, text }; 32];
-    assert!(record_to_bytes(&largest, NOW).len() < 64 * 1024);
+    let written = Some(BootMoment { boot: u128::MAX, at: Millis(u64::MAX) });
+    assert!(record_to_bytes(&largest, NOW, written).len() < 64 * 1024);
 }

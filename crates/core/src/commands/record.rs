@@ -10,6 +10,10 @@ use crate::limits::COMMAND_STEPS_MAX;
 use crate::time::{Millis, Mono, Wall};
 use std::collections::BTreeSet;
 
+/// How far apart the ages of two copies may be. Every gateway that is told of a command may take it for a little older than it
+/// is: for as long as the call may take that told the time. What is further apart was told by a clock that was set.
+pub const AGES_APART: Millis = Millis(5000);
+
 /// One step of a command. Ordered by time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step {
@@ -153,10 +157,11 @@ impl Record {
         })
     }
 
-    /// Whether two copies tell the same, but for how long ago.
+    /// Whether two copies tell the same, of how long ago it was about the same.
     pub fn tells_the_same(&self, other: &Self) -> bool {
-        (&self.keepers, self.cancel, self.wakes, &self.progress, &self.end)
-            == (&other.keepers, other.cancel, other.wakes, &other.progress, &other.end)
+        self.taken.since(other.taken).max(other.taken.since(self.taken)) <= AGES_APART
+            && (&self.keepers, self.cancel, self.wakes, &self.progress, &self.end)
+                == (&other.keepers, other.cancel, other.wakes, &other.progress, &other.end)
     }
 
     /// Joins another copy of the same command into this one.

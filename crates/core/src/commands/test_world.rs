@@ -155,6 +155,13 @@ impl World {
         self.look();
     }
 
+    /// Its clock is set back while it is down: what it kept seems to be younger.
+    pub fn rejuvenate(&mut self, name: &str, by: Millis) {
+        for record in self.gateways.get_mut(&node(name)).unwrap().disk.values_mut() {
+            record.taken = record.taken + by;
+        }
+    }
+
     pub fn restart(&mut self, name: &str) {
         let now = Mono(self.now);
         let gateway = self.gateways.get_mut(&node(name)).unwrap();
@@ -211,6 +218,11 @@ impl World {
 
     pub fn record(&self, at: &str, id: CommandId) -> Option<&Record> {
         self.gateways[&node(at)].machine.record(id)
+    }
+
+    /// What it has on disk.
+    pub fn kept(&self, at: &str, id: CommandId) -> &Record {
+        &self.gateways[&node(at)].disk[&id]
     }
 
     pub fn machine(&self, at: &str) -> &Commands {

@@ -1,9 +1,9 @@
-//! Commands as the store keeps them: written with the node's wall clock, so that an age goes on while it is down.
+//! Commands as the store keeps them: with when they were written, so that an age goes on while the gateway is down.
 
 use crate::clock::Clock;
 use waygate_core::commands::{ENDED_KEPT, Record};
 use waygate_core::limits::COMMANDS_ENDED_MAX;
-use waygate_core::time::Wall;
+use waygate_core::time::{BootMoment, Wall};
 use waygate_store::{CommandRecord, Cursor, ReadError, Reader};
 use waygate_wire::orders::{record_from_bytes, record_to_bytes};
 
@@ -19,15 +19,18 @@ pub fn row(clock: &Clock, record: &Record) -> CommandRecord {
         ended: record.is_ended(),
         expires: wall + record.expires().since(now),
         updated: wall,
-        body: record_to_bytes(record, now),
+        body: record_to_bytes(record, now, clock.machine()),
     }
 }
 
-/// The record of a row; `None`, and a line in the log, if it cannot be read. Its age is never younger than it was
-/// when it was written, whatever the clock did meanwhile.
+/// The record of a row; `None`, and a line in the log, if it cannot be read. How long ago it was written is told by the clock
+/// of the machine; if that has started anew since, by the wall clock, and then it is not younger than it was at least.
 pub fn record(clock: &Clock, row: &CommandRecord) -> Option<Record> {
-    let since = clock.wall().0.saturating_sub(row.updated.0).max(0);
-    let then = clock.mono_of(Wall(clock.wall().0.saturating_sub(since)));
+    let by_wall = || {
+        let since = clock.wall().0.saturating_sub(row.updated.0).max(0);
+        clock.mono_of(Wall(clock.wall().0.saturating_sub(since)))
+    };
+    let then = |written: Option<BootMoment>| written.and_then(|at| clock.mono_at(at)).unwrap_or_else(by_wall);
     match record_from_bytes(&row.body, then) {
         Ok(record) => Some(record),
         Err(fault) => {
@@ -55,7 +58,7 @@ pub async fn kept(clock: &Clock, reader: &Reader) -> Result<Vec<Record>, ReadErr
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandRecord, record, row};
+    use super::{BootMoment, CommandRecord, record, record_to_bytes, row};
     use crate::clock::Clock;
     use waygate_core::command::{CommandId, CommandName, Policy};
     use waygate_core::commands::{Progress, Record};
@@ -85,13 +88,24 @@ mod tests {
             end: None,
             steps: Vec::new(),
         };
-        let mut stored = row(&clock, &there);
-        let age = |stored: &CommandRecord| clock.now().since(record(&clock, stored).unwrap().taken).0;
-        assert!((5000..6000).contains(&age(&stored)));
-        // Written ten seconds ago, and by a clock that was set back since.
-        stored.updated = Wall(stored.updated.0 - 10_000);
-        assert!((15_000..16_000).contains(&age(&stored)));
-        stored.updated = Wall(stored.updated.0 + 99_000_000);
-        assert!((5000..6000).contains(&age(&stored)));
+        let stored = row(&clock, &there);
+        let age = |clock: &Clock, stored: &CommandRecord| clock.now().since(record(clock, stored).unwrap().taken).0;
+        assert!((5000..14_000).contains(&age(&clock, &stored)));
+        // By the wall clock, where that is all there is: written ten seconds ago, and by a clock that was set back since.
+        let written = |updated| CommandRecord {
+            body: record_to_bytes(&there, clock.now(), None),
+            updated: Wall(stored.updated.0 + updated),
+            ..stored.clone()
+        };
+        assert!((15_000..24_000).contains(&age(&clock, &written(-10_000))));
+        assert!((5000..14_000).contains(&age(&clock, &written(99_000_000))));
+        // By the clock of the machine, whatever the other one says.
+        if let Some(now) = clock.machine() {
+            let earlier = BootMoment { at: Millis(now.at.0 - 10_000), ..now };
+            let body = record_to_bytes(&there, clock.now(), Some(earlier));
+            assert!(
+                (15_000..24_000).contains(&age(&Clock::wrong_by(-3600), &CommandRecord { body, ..stored.clone() }))
+            );
+        }
     }
 }
