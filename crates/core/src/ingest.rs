@@ -11,7 +11,7 @@ use crate::id::{SpoolId, VehicleId};
 use crate::limits;
 use crate::message::TelemetryAck;
 use crate::ranges::SeqRanges;
-use crate::record::{Fix, Lane, Record, SignalValue, Telemetry};
+use crate::record::{Fix, Record, SignalValue, Telemetry};
 use crate::session::Accepted;
 use crate::time::{Millis, Wall};
 use std::collections::BTreeMap;
@@ -38,13 +38,8 @@ pub enum Event {
     Overlapped(Ticket, SeqRanges),
     /// A write could not be made durable. It is not acked and not tried again: the vehicle still has it.
     PersistFailed(Ticket),
-    /// The gateway that served the vehicle before has these on disk.
-    SettledElsewhere {
-        /// Of this session's spool.
-        settled: SeqRanges,
-        /// The gateway's clock.
-        wall: Wall,
-    },
+    /// Gateways that served the vehicle before have these of the spool on disk, and this one has noted it on its own.
+    SettledElsewhere(SeqRanges),
 }
 
 /// What is asked for.
@@ -180,16 +175,13 @@ impl Ingest {
                 self.ack_due = true;
                 if let Some(pending) = self.release(ticket) {
                     self.forget_refusals(&pending);
-                    if pending.telemetry.records.is_empty() {
-                        self.settle(pending.write.without(&self.settled), pending.wall, out);
-                        return Ok(Tally::default());
-                    }
                     self.receive(pending.telemetry, pending.wire_bytes as usize, pending.wall, out)?;
                 }
             }
-            Event::SettledElsewhere { settled, wall } => {
-                // Of what lies before its oldest, and of what it knows to be acked, the vehicle will send nothing.
-                self.settle(settled.from(self.oldest).without(&self.covered), wall, out);
+            Event::SettledElsewhere(settled) => {
+                self.settled.extend(&settled);
+                self.covered.extend(&settled);
+                self.ack_due = true;
             }
             Event::PersistFailed(ticket) => {
                 if let Some(pending) = self.release(ticket) {
@@ -265,14 +257,6 @@ impl Ingest {
             self.persist(telemetry, write, runs, wire_bytes, wall, out);
         }
         Ok(tally)
-    }
-
-    /// Makes numbers settled of which nothing is to be stored.
-    fn settle(&mut self, settled: SeqRanges, wall: Wall, out: &mut Vec<Action>) {
-        if !settled.is_empty() {
-            let nothing = Telemetry { first_seq: 1, lane: Lane::Backfill, records: Vec::new() };
-            self.persist(nothing, settled, Vec::new(), 0, wall, out);
-        }
     }
 
     fn persist(

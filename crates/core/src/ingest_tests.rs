@@ -392,26 +392,13 @@ proptest! {
 }
 
 #[test]
-fn what_another_gateway_has_stored_is_noted_durably_then_acked_and_not_stored_again() {
+fn what_another_gateway_has_stored_is_acked_and_not_stored_again() {
     let mut ingest = Ingest::new(&accepted(6, &[(6, 6)], &[]));
-    let elsewhere = |settled| Event::SettledElsewhere { settled, wall: WALL };
-    let mut out = answer(&mut ingest, elsewhere(ranges(&[(1, 8), (11, 12)])));
-    let (ticket, write) = write(&out);
-    assert_eq!((write.settled, write.runs), (ranges(&[(7, 8), (11, 12)]), Vec::new()), "what it may still send");
     assert_eq!(ingest.ack(), None);
-    let (taken, nothing) = receive(&mut ingest, telemetry(7, 2));
-    assert_eq!((taken, nothing), (Ok(Tally { repeated: 2, ..Tally::default() }), Vec::new()));
-    out.extend(answer(&mut ingest, Event::Persisted(ticket)));
+    assert_eq!(answer(&mut ingest, Event::SettledElsewhere(ranges(&[(1, 8), (11, 12)]))), [], "it is noted already");
     let ack = ingest.ack().unwrap();
     assert_eq!((ack.through, ack.ranges), (8, ranges(&[(11, 12)])));
-    assert_eq!(answer(&mut ingest, elsewhere(ranges(&[(1, 5)]))), [], "the vehicle sends nothing of it");
-}
-
-#[test]
-fn of_what_is_settled_elsewhere_and_here_only_the_rest_is_noted() {
-    let mut ingest = fresh();
-    let out = answer(&mut ingest, Event::SettledElsewhere { settled: ranges(&[(1, 9)]), wall: WALL });
-    let (ticket, _) = write(&out);
-    let out = answer(&mut ingest, Event::Overlapped(ticket, ranges(&[(3, 4)])));
-    assert_eq!(write(&out).1.settled, ranges(&[(1, 2), (5, 9)]));
+    let (taken, out) = receive(&mut ingest, telemetry(7, 3));
+    assert_eq!(taken, Ok(Tally { fresh: 1, repeated: 2, ..Tally::default() }));
+    assert_eq!(write(&out).1.settled, ranges(&[(9, 9)]));
 }

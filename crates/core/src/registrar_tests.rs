@@ -258,7 +258,6 @@ fn a_handover_tells_the_gateway_that_served_before() {
         epoch: there.epoch,
         by: here.epoch,
         spool: here.spool.id,
-        conn: Some(ConnId(1)),
     };
     assert!(here.gathers && !there.gathers, "only who comes from elsewhere has something to be asked for");
     assert_eq!(east.said.last(), Some(&told));

@@ -71,8 +71,6 @@ pub enum Action {
         by: Epoch,
         /// The spool of which that gateway may hold more.
         spool: SpoolId,
-        /// Whose telemetry waits for the answer; `None` if its socket ended meanwhile.
-        conn: Option<ConnId>,
     },
     /// Tell operators that there seem to be several of this vehicle; once as long as it is suspect.
     ReportClone(VehicleId),

@@ -7,6 +7,7 @@
 
 use crate::feed::{Committed, Feed};
 use crate::mailbox::{Letter, Mailbox};
+use crate::presence::context::Context;
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -48,8 +49,15 @@ pub enum Job {
     Fence {
         /// What to write.
         write: Write,
-        /// What is settled; `None` if a later attach is known. Dropped if the write failed.
-        reply: oneshot::Sender<Option<SeqRanges>>,
+        /// What is settled. Dropped if the write failed.
+        reply: oneshot::Sender<Context>,
+    },
+    /// What another gateway has stored of a spool.
+    Settle {
+        /// What to write.
+        write: Write,
+        /// Whose telemetry waits for it; told of all that is settled of the spool.
+        mailbox: Option<Arc<Mailbox>>,
     },
     /// What became known of vehicles' timelines.
     Transitions {
@@ -249,7 +257,8 @@ impl Journal {
                     self.tell(Answer { vehicle, session, epoch, settled }).await;
                 }
                 // Whoever asked may have given up.
-                Job::Fence { reply, .. } => drop(reply.send(settled(mine))),
+                Job::Fence { reply, .. } => drop(settled(mine).map(|settled| reply.send(Context::Settled(settled)))),
+                Job::Settle { mailbox, .. } => gathered(mailbox, mine),
                 Job::Command { id, .. } => {
                     let refused = mine.iter().find_map(|outcome| match outcome {
                         Outcome::Refused(why) => Some(why),
@@ -293,6 +302,8 @@ impl Journal {
                 Job::Presence { answer: Some((vehicle, session, epoch)), .. } => {
                     self.tell(Answer { vehicle, session, epoch, settled: None }).await;
                 }
+                // Without it telemetry is taken all the same.
+                Job::Settle { mailbox, .. } => gathered(mailbox, Vec::new()),
                 Job::Command { id, .. } => self.tell_command(id, false).await,
                 Job::Batches { mailbox, ticket, .. } => mailbox.put(Letter::PersistFailed(ticket)),
             }
@@ -321,19 +332,31 @@ impl Job {
             Write::Batch(batch) => batch.columns.len(),
             Write::Command(command) => command.body.len(),
             Write::Transition(_) => size_of::<TransitionRecord>(),
-            Write::Attach { .. } | Write::Presence(_) | Write::Forget { .. } | Write::Fence { .. } => 0,
+            Write::Attach { .. }
+            | Write::Presence(_)
+            | Write::Forget { .. }
+            | Write::Fence { .. }
+            | Write::Settle { .. } => 0,
         };
         self.writes().map(bytes).sum()
     }
 
     fn writes(&self) -> impl Iterator<Item = &Write> {
         match self {
-            Self::Presence { write, .. } | Self::Fence { write, .. } | Self::Command { write, .. } => {
-                std::slice::from_ref(write)
-            }
+            Self::Presence { write, .. }
+            | Self::Fence { write, .. }
+            | Self::Settle { write, .. }
+            | Self::Command { write, .. } => std::slice::from_ref(write),
             Self::Batches { writes, .. } | Self::Transitions { writes, .. } => writes.as_slice(),
         }
         .iter()
+    }
+}
+
+/// The telemetry that waits for what another gateway has stored is taken from now on.
+fn gathered(mailbox: Option<Arc<Mailbox>>, outcomes: Vec<Outcome>) {
+    if let Some(mailbox) = mailbox {
+        mailbox.put(Letter::Gathered(settled(outcomes).unwrap_or_default()));
     }
 }
 

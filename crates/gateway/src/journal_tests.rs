@@ -1,7 +1,7 @@
 use super::*;
 use crate::live::Live;
-use waygate_core::id::{Incarnation, NodeId, RegionId};
-use waygate_core::time::Wall;
+use waygate_core::id::{ConnId, Incarnation, NodeId, RegionId, SpoolId};
+use waygate_core::time::{Mono, Wall};
 use waygate_store::{OpenOptions, Reader, Store};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,4 +90,20 @@ async fn what_a_failed_commit_held_is_written_before_the_journal_ends() {
     drop(rig.jobs);
     rig.running.await.unwrap();
     assert!(is_stored(&rig.reader, 2).await);
+}
+
+#[tokio::test]
+async fn telemetry_that_waits_for_another_gateway_goes_on_with_what_is_on_disk_and_without_it_if_that_fails() {
+    let rig = rig().await;
+    let mailbox = Arc::new(Mailbox::new(ConnId(1), Mono(0)));
+    let write = Write::Settle { vehicle: vehicle(), spool: SpoolId(7), settled: SeqRanges::from_iter([(1, 5)]) };
+    for expected in [SeqRanges::new(), SeqRanges::from_iter([(1, 5)])] {
+        rig.jobs.send(Job::Settle { write: write.clone(), mailbox: Some(mailbox.clone()) }).await.unwrap();
+        tokio::time::timeout(PATIENCE, mailbox.arrived()).await.expect("it is never told");
+        let letters: Vec<_> = mailbox.take().into();
+        let [Letter::Gathered(settled)] = &letters[..] else { panic!("{letters:?}") };
+        assert_eq!(*settled, expected);
+    }
+    drop(rig.jobs);
+    rig.running.await.unwrap();
 }

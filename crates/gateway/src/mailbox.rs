@@ -33,7 +33,8 @@ pub enum Letter {
     Probe(oneshot::Sender<()>),
     /// The session stands; the token to give to the vehicle.
     Accept(Box<Accepted>, Vec<u8>),
-    /// What another gateway has stored of the vehicle's spool, as far as it answered.
+    /// The gateways before have answered, or will not; with what they have stored of the spool, all that is settled of it on
+    /// this disk.
     Gathered(SeqRanges),
     /// Close with this code.
     Close(u16),

@@ -5,8 +5,9 @@
 
 mod bars;
 mod command;
+pub mod context;
 mod found;
-pub mod leaving;
+mod leaving;
 mod pace;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -16,8 +17,9 @@ mod state;
 pub use command::{Barred, Command, Link, Presence};
 pub use state::State;
 
+use self::context::Gathering;
 use self::found::Found;
-use self::leaving::{Draining, Gathering};
+use self::leaving::Draining;
 use self::pace::Pace;
 use crate::admission::Gate;
 use crate::clock::Clock;
@@ -184,7 +186,6 @@ impl PresenceTask {
             Command::Lost(conn) => {
                 let now = self.state.clock.now();
                 let contact = self.state.mailboxes.get(&conn).map_or(now, |mailbox| mailbox.last_heard());
-                self.gathered(conn);
                 self.register(RegistrarEvent::SocketLost { conn, contact });
                 self.state.mailboxes.remove(&conn);
                 self.drive_drain(DrainEvent::Left(conn));
@@ -234,7 +235,7 @@ impl PresenceTask {
             Command::Found(sight) => self.state.found.note(self.state.clock.now(), *sight),
             Command::Ask(question) => question(&self.state),
             Command::Context(request) => self.tell_context(request),
-            Command::Gathered(conn) => self.gathered(conn),
+            Command::Gathered { notice, spool, context } => self.gathered(&notice, spool, context),
             Command::Drain(window, done) => self.drain(window, done),
             Command::SendAway => self.send_all_away(),
         }
@@ -306,7 +307,7 @@ impl PresenceTask {
             Action::Outlived(life) => self.note_outlived(life),
             Action::TellOutranked { node, vehicle, lost: (session, epoch), by, detached } => {
                 let notice = Notice { vehicle, session, epoch, by, recorded: true, detached };
-                self.fetch(node, notice, None, None);
+                self.fetch(node, notice, None);
             }
         }
     }
@@ -351,14 +352,12 @@ impl PresenceTask {
                 }
                 self.send(conn, Letter::Send(message));
             }
-            SessionAction::Accept(conn, accepted) => {
+            SessionAction::Accept(conn, mut accepted) => {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
                 let vehicle = accepted.vehicle.clone();
                 let outage = self.back.remove(&conn) || (accepted.settled.is_empty() && !accepted.gathers);
-                if accepted.gathers {
-                    self.gather(accepted.vehicle.clone(), conn);
-                }
+                accepted.gathers = self.gathering.begins(&vehicle, (conn, accepted.spool.id), accepted.gathers);
                 self.send(conn, Letter::Accept(accepted, token));
                 if outage {
                     self.send(conn, Letter::Send(Downlink::SnapshotRequest(Vec::new())));
@@ -367,9 +366,9 @@ impl PresenceTask {
                 self.drive_drain(DrainEvent::Joined(conn));
             }
             SessionAction::Close(conn, code) => self.send(conn, Letter::Close(code)),
-            SessionAction::Supersede { node, vehicle, session, epoch, by, spool, conn } => {
+            SessionAction::Supersede { node, vehicle, session, epoch, by, spool } => {
                 let notice = Notice { vehicle, session, epoch, by, recorded: false, detached: false };
-                self.fetch(node, notice, Some(spool), conn);
+                self.fetch(node, notice, Some(spool));
             }
             SessionAction::ReportClone(vehicle) => {
                 metrics::counter!("waygate_cloned_identities_total").increment(1);

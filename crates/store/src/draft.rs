@@ -6,7 +6,10 @@ use crate::ledger::Ledger;
 use crate::write::{Batch, COMMAND_BODY_BYTES_MAX, CommandRecord, Outcome, PresenceRecord, Refusal, Write};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use waygate_core::epoch::Epoch;
 use waygate_core::id::{SpoolId, VehicleId};
+use waygate_core::ranges::SeqRanges;
+use waygate_core::time::Wall;
 
 /// A commit that is put together and not written yet.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl Desk<'_> {
                 self.fences.raise(&vehicle, epoch);
                 self.settled(&vehicle, spool)
             }
+            Write::Settle { vehicle, spool, settled } => self.settle(vehicle, spool, &settled, draft),
             Write::Command(record) => self.command(record, draft),
             Write::Transition(record) => {
                 let vehicle = self.number(&record.vehicle, draft);
@@ -99,6 +103,19 @@ impl Desk<'_> {
         if let Err(outcome) = self.ledger.entry(&batch.vehicle).decide_batch(&batch, moved) {
             return outcome;
         }
+        self.accept(batch, draft);
+        Outcome::Stored
+    }
+
+    fn settle(&mut self, id: VehicleId, spool: SpoolId, settled: &SeqRanges, draft: &mut Draft) -> Outcome {
+        let noted = self.ledger.entry(&id).settle(spool, settled);
+        if !noted.is_empty() {
+            self.accept(Batch::of_nothing(id.clone(), Epoch(0), spool, noted, Wall(0)), draft);
+        }
+        self.settled(&id, spool)
+    }
+
+    fn accept(&mut self, batch: Batch, draft: &mut Draft) {
         let vehicle = self.number(&batch.vehicle, draft);
         let sealed = draft.row.batch(vehicle, &batch);
         let entry = BatchEntry {
@@ -110,7 +127,6 @@ impl Desk<'_> {
             sealed,
         };
         draft.entries.push((batch.vehicle, Entry::Batch(entry)));
-        Outcome::Stored
     }
 
     fn command(&mut self, record: CommandRecord, draft: &mut Draft) -> Outcome {

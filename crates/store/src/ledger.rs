@@ -130,6 +130,20 @@ impl Known {
         Ok(())
     }
 
+    /// What another gateway has stored is settled from here on; what of it was not, as far as there is room for holes.
+    pub(crate) fn settle(&mut self, spool: SpoolId, settled: &SeqRanges) -> SeqRanges {
+        let known = &mut self.spool_mut(spool).settled;
+        let mut noted = SeqRanges::new();
+        for range in settled.without(known).iter() {
+            let (first, last) = (*range.start(), *range.end());
+            if known.len() < SPOOL_RANGES_MAX || known.overlaps(first.saturating_sub(1), last.saturating_add(1)) {
+                known.insert(first, last);
+                noted.insert(first, last);
+            }
+        }
+        noted
+    }
+
     /// Takes over what an earlier life of the writer decided.
     pub(crate) fn replay(&mut self, entry: &Entry) {
         match entry {

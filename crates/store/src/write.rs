@@ -42,6 +42,17 @@ pub enum Write {
         /// The spool that is asked about.
         spool: SpoolId,
     },
+    /// Another gateway has stored these: they are settled here too, and not stored again. A session of any epoch may
+    /// have asked for it; what is known already, and holes beyond the bound, change nothing. Answered with all that is
+    /// settled of the spool.
+    Settle {
+        /// Whose.
+        vehicle: VehicleId,
+        /// The spool their numbers are counted in.
+        spool: SpoolId,
+        /// What is settled there.
+        settled: SeqRanges,
+    },
     /// A command as it is from now on: the first of its id is kept, a later one takes its place.
     Command(CommandRecord),
     /// A presence transition of a vehicle, at whatever gateway; one that is kept already changes nothing.
@@ -54,7 +65,7 @@ impl Write {
         match self {
             Self::Attach { presence, .. } | Self::Presence(presence) => &presence.vehicle,
             Self::Batch(batch) => &batch.vehicle,
-            Self::Forget { vehicle } | Self::Fence { vehicle, .. } => vehicle,
+            Self::Forget { vehicle } | Self::Fence { vehicle, .. } | Self::Settle { vehicle, .. } => vehicle,
             Self::Command(command) => &command.vehicle,
             Self::Transition(transition) => &transition.vehicle,
         }
@@ -90,6 +101,28 @@ pub struct Batch {
     pub latest: Option<Latest>,
     /// The latest value of each signal in the batch.
     pub latest_signals: Vec<(SignalPath, Wall, SignalValue)>,
+}
+
+impl Batch {
+    /// Of numbers of which nothing is stored.
+    pub fn of_nothing(vehicle: VehicleId, epoch: Epoch, spool: SpoolId, settled: SeqRanges, received: Wall) -> Self {
+        let (first, last) = (settled.iter().next(), settled.iter().last());
+        Self {
+            vehicle,
+            epoch,
+            spool,
+            first_seq: first.map_or(0, |range| *range.start()),
+            last_seq: last.map_or(0, |range| *range.end()),
+            settled,
+            received,
+            t_min: received,
+            t_max: received,
+            count: 0,
+            columns: Vec::new(),
+            latest: None,
+            latest_signals: Vec::new(),
+        }
+    }
 }
 
 /// A position and the vehicle's time of it.

@@ -210,7 +210,7 @@ fn spool_of(write: &Write) -> Option<SpoolId> {
     match write {
         Write::Attach { spool, .. } => Some(*spool),
         Write::Batch(batch) => Some(batch.spool),
-        Write::Fence { spool, .. } => Some(*spool),
+        Write::Fence { spool, .. } | Write::Settle { spool, .. } => Some(*spool),
         Write::Presence(_) | Write::Forget { .. } | Write::Command(_) | Write::Transition(_) => None,
     }
 }

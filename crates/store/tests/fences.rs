@@ -7,7 +7,7 @@ mod world;
 use waygate_core::epoch::Epoch;
 use waygate_core::ranges::SeqRanges;
 use waygate_store::{Outcome, Write};
-use world::{World, attach, batch, fence, forget, history, presence};
+use world::{World, attach, batch, fence, forget, history, presence, settle};
 
 fn attached(first: u64, last: u64) -> Outcome {
     Outcome::Attached { settled: [(first, last)].into_iter().collect() }
@@ -95,4 +95,21 @@ async fn a_fence_writes_nothing_and_ends_with_the_process() {
     let (mut writer, reader) = world.open().await;
     assert_eq!(reader.latest_all(None, 10).await.unwrap().items.len(), 1);
     assert_eq!(writer.commit(vec![late(6, 6)]).await.unwrap(), [Outcome::Stored]);
+}
+
+#[tokio::test]
+async fn what_another_gateway_has_stored_is_settled_here_whoever_was_attached_and_after_a_restart() {
+    let world = World::new();
+    let (mut writer, reader) = world.open().await;
+    writer.commit(vec![attach(1, 5, 7), late(4, 5), fence(1, 6, 7)]).await.unwrap();
+    let outcomes =
+        writer.commit(vec![settle(1, 7, &[(1, 4)]), settle(1, 7, &[(2, 3)]), attach(1, 6, 7)]).await.unwrap();
+    assert_eq!(outcomes, [attached(1, 5), attached(1, 5), attached(1, 5)]);
+    let records = history(&reader, 1).await;
+    drop(writer);
+    reader.close().await;
+    let (mut writer, reader) = world.open().await;
+    let outcomes = writer.commit(vec![Write::Batch(batch(1, 6, 7, 1, 3)), fence(1, 7, 7)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Duplicate, attached(1, 5)]);
+    assert_eq!(history(&reader, 1).await, records, "nothing is stored of it");
 }

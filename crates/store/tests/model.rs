@@ -13,7 +13,7 @@ use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{SignalPath, SignalValue};
 use waygate_core::time::Wall;
 use waygate_store::{Batch, CommandRecord, Latest, Outcome, PresenceRecord, Reader, Refusal, TransitionRecord, Write};
-use world::{World, all, attach, batch, columns, command, fence, fix, forget, presence, transition, vehicle};
+use world::{World, all, attach, batch, columns, command, fence, fix, forget, presence, settle, transition, vehicle};
 
 const VEHICLES: u64 = 4;
 
@@ -33,6 +33,9 @@ fn write() -> impl Strategy<Value = Write> {
         }),
         1 => (0..VEHICLES).prop_map(forget),
         1 => (0..VEHICLES, 1u64..5, 0u64..2).prop_map(|(n, epoch, spool)| fence(n, epoch, spool)),
+        1 => (0..VEHICLES, 0u64..2, 1u64..400, 0u64..90, 0u64..90).prop_map(|(n, spool, first, more, hole)| {
+            settle(n, spool, &[(first, first + more), (first + more + hole, first + more + 2 * hole)])
+        }),
         // Now and then the id is one that another vehicle has.
         2 => (0..VEHICLES, 0u64..6, 0i64..50, any::<bool>(), 0u8..40).prop_map(|(n, id, updated, ended, other)| {
             let id = if other == 0 { 0 } else { id * VEHICLES + n };
@@ -112,6 +115,10 @@ impl Model {
             Write::Fence { epoch, spool, .. } => {
                 let moved = self.moved.entry(n).or_insert(*epoch);
                 *moved = (*epoch).max(*moved);
+                self.attached(n, spool.0)
+            }
+            Write::Settle { spool, settled, .. } => {
+                self.settled.entry((n, spool.0)).or_default().extend(settled.iter().flatten());
                 self.attached(n, spool.0)
             }
             Write::Command(command) => {

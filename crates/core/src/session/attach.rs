@@ -136,7 +136,7 @@ impl Session {
         }
         if let Some((node, session, epoch)) = attempt.elsewhere {
             let (vehicle, by) = (self.vehicle.clone(), self.epoch);
-            out.push(Action::Supersede { node, vehicle, session, epoch, by, spool, conn });
+            out.push(Action::Supersede { node, vehicle, session, epoch, by, spool });
         }
     }
 

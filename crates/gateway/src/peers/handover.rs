@@ -5,8 +5,8 @@
 //! what is stored twice then is shown once.
 
 use super::channels::Channels;
-use crate::mailbox::{Letter, Mailbox};
-use crate::presence::Presence;
+use crate::presence::context::Context;
+use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +67,6 @@ pub struct Errand {
     pub notice: Notice,
     /// What it is asked about; `None` if it is only told.
     pub spool: Option<SpoolId>,
-    /// Whose telemetry waits for the answer; it gets one, whatever happens.
-    pub waiting: Option<Arc<Mailbox>>,
     /// Until when.
     pub until: Instant,
 }
@@ -79,18 +77,13 @@ pub async fn run(mut errands: mpsc::Receiver<Errand>, presence: Presence, channe
     while let Some(errand) = errands.recv().await {
         let permit = tokio::time::timeout_at(errand.until, room.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
-            errand.end("unanswered", SeqRanges::new());
+            errand.end(None, &presence).await;
             continue;
         };
         let (presence, channels) = (presence.clone(), channels.clone());
         tasks.spawn_small(async move {
             let asked = tokio::time::timeout_at(errand.until, errand.ask(&presence, &channels)).await;
-            match asked.ok().flatten() {
-                Some(reply) if reply.applied => errand.end("fetched", settled(&reply)),
-                // A later attach than this one is known there: its entry will tell.
-                Some(_) => errand.end("refused", SeqRanges::new()),
-                None => errand.end("unanswered", SeqRanges::new()),
-            }
+            errand.end(asked.ok().flatten(), &presence).await;
             drop(permit);
         });
     }
@@ -110,7 +103,8 @@ impl Errand {
             let reply = told.inspect_err(|status| {
                 tracing::debug!(node = %self.node, message = status.message(), "a gateway was not told that a session of it lost");
             });
-            return Some(ContextReply { applied: reply.ok()?.into_inner().applied, settled: Vec::new() });
+            let applied = reply.ok()?.into_inner().applied;
+            return Some(ContextReply { applied, ..ContextReply::default() });
         };
         let request = ContextRequest { lost: Some(lost), spool: spool.0 };
         match HandoverClient::new(channel).fetch_context(request).await {
@@ -122,15 +116,25 @@ impl Errand {
         }
     }
 
-    /// It is over: nothing is waited for any more.
-    pub fn end(&self, how: &'static str, settled: SeqRanges) {
-        match self.spool {
-            Some(_) => metrics::counter!("waygate_handovers_total", "context" => how).increment(1),
-            None => metrics::counter!("waygate_losers_told_total").increment(1),
+    /// It is over; whoever waits for an answer gets one, whatever happened.
+    async fn end(self, reply: Option<ContextReply>, presence: &Presence) {
+        let (how, context) = match reply {
+            Some(reply) if reply.applied => ("fetched", Some(Context::Settled(settled(&reply)))),
+            Some(reply) => ("refused", Some(Context::Later(Epoch(reply.later_epoch)))),
+            None => ("unanswered", None),
+        };
+        count(self.spool, how);
+        if let Some(spool) = self.spool {
+            presence.tell(Command::Gathered { notice: self.notice, spool, context }).await;
         }
-        if let Some(mailbox) = &self.waiting {
-            mailbox.put(Letter::Gathered(settled));
-        }
+    }
+}
+
+/// Counts what became of an errand.
+pub fn count(spool: Option<SpoolId>, how: &'static str) {
+    match spool {
+        Some(_) => metrics::counter!("waygate_handovers_total", "context" => how).increment(1),
+        None => metrics::counter!("waygate_losers_told_total").increment(1),
     }
 }
 

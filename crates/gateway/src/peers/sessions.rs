@@ -4,7 +4,7 @@ use super::handover::Notice;
 use super::meter::Meter;
 use super::service::{Outbound, vehicle_id};
 use super::stream::Streams;
-use crate::presence::leaving::ContextRequest;
+use crate::presence::context::{Context, ContextRequest};
 use crate::presence::{Command, Presence};
 use crate::tasks::Tasks;
 use crate::tls::Peer;
@@ -15,7 +15,6 @@ use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{SessionId, SpoolId};
-use waygate_core::ranges::SeqRanges;
 use waygate_wire::proto;
 use waygate_wire::proto::handover_server::Handover as HandoverService;
 use waygate_wire::proto::presence_server::Presence as PresenceService;
@@ -79,11 +78,13 @@ impl HandoverService for SessionService {
         let (reply, answer) = oneshot::channel();
         let context = ContextRequest { notice: notice(lost)?, spool: SpoolId(request.spool), reply };
         self.presence.tell(Command::Context(context)).await;
-        let settled = answer.await.map_err(|_| Status::unavailable("the journal is busy, or the gateway stops"))?;
+        let context = answer.await.map_err(|_| Status::unavailable("the journal is busy, or the gateway stops"))?;
         let span = |range: RangeInclusive<u64>| proto::SeqSpan { first: *range.start(), last: *range.end() };
-        Ok(Response::new(proto::ContextReply {
-            applied: settled.is_some(),
-            settled: settled.iter().flat_map(SeqRanges::iter).map(span).collect(),
+        Ok(Response::new(match context {
+            Context::Settled(settled) => {
+                proto::ContextReply { applied: true, settled: settled.iter().map(span).collect(), later_epoch: 0 }
+            }
+            Context::Later(epoch) => proto::ContextReply { later_epoch: epoch.0, ..Default::default() },
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! What the presence task can be told and asked.
 
 use super::State;
-use super::leaving::ContextRequest;
+use super::context::{Context, ContextRequest};
 use crate::mailbox::Mailbox;
 use crate::peers::handover::Notice;
 use crate::peers::meter::Meter;
@@ -12,7 +12,7 @@ use waygate_core::cause::DetachCause;
 use waygate_core::cell::Cell;
 use waygate_core::commands::{Outcome, Record};
 use waygate_core::credential::CertificateId;
-use waygate_core::id::{ConnId, NodeId, VehicleId};
+use waygate_core::id::{ConnId, NodeId, SpoolId, VehicleId};
 use waygate_core::membership::{Standing, Vitals};
 use waygate_core::message::{AttachRequest, Downlink, Suspend};
 use waygate_core::node::LinkId;
@@ -48,8 +48,15 @@ pub enum Command {
     Supersede(Notice, oneshot::Sender<bool>),
     /// Another gateway has a vehicle now, and asks what is settled here.
     Context(ContextRequest),
-    /// A connection knows what another gateway has stored.
-    Gathered(ConnId),
+    /// Another gateway has answered what it has stored of a vehicle, or will not.
+    Gathered {
+        /// What it was told with the question.
+        notice: Notice,
+        /// The spool it was asked about.
+        spool: SpoolId,
+        /// Its answer.
+        context: Option<Context>,
+    },
     /// Ask a vehicle on its socket whether it is there; dropped if it has none here, or loses it.
     Probe(VehicleId, oneshot::Sender<()>),
     /// Send something to a vehicle; `written` is dropped if it has no socket here, or loses it.

@@ -2,6 +2,7 @@
 
 use crate::feed::{Committed, Place};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use waygate_core::ingest::Write;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{SignalPath, SignalValue, Telemetry};
@@ -19,8 +20,13 @@ pub fn batches(write: &Write) -> (Vec<StoreWrite>, Committed) {
         writes.push(StoreWrite::Batch(batch(write, run)));
     }
     if stored != write.settled {
-        refused = refused.iter().flatten().filter(|seq| !stored.contains(*seq)).map(|seq| (seq, seq)).collect();
-        writes.extend(refused.iter().map(|range| StoreWrite::Batch(refusal(write, *range.start(), *range.end()))));
+        refused = refused.without(&stored);
+        // They are settled without being stored.
+        let refusal = |range: RangeInclusive<u64>| {
+            let settled = SeqRanges::from_iter([(*range.start(), *range.end())]);
+            Batch::of_nothing(write.vehicle.clone(), write.epoch, write.spool, settled, write.received)
+        };
+        writes.extend(refused.iter().map(|range| StoreWrite::Batch(refusal(range))));
     }
     // In the order of their numbers, so that what is settled grows without holes.
     writes.sort_by_key(|write| match write {
@@ -29,6 +35,7 @@ pub fn batches(write: &Write) -> (Vec<StoreWrite>, Committed) {
         | StoreWrite::Presence(_)
         | StoreWrite::Forget { .. }
         | StoreWrite::Fence { .. }
+        | StoreWrite::Settle { .. }
         | StoreWrite::Command(_)
         | StoreWrite::Transition(_) => 0,
     });
@@ -56,25 +63,6 @@ fn batch(write: &Write, run: &Telemetry) -> Batch {
         columns: encode_columns(run),
         latest: latest(run),
         latest_signals: latest_signals(run),
-    }
-}
-
-/// Refused records are settled without being stored.
-fn refusal(write: &Write, first_seq: u64, last_seq: u64) -> Batch {
-    Batch {
-        vehicle: write.vehicle.clone(),
-        epoch: write.epoch,
-        spool: write.spool,
-        first_seq,
-        last_seq,
-        settled: SeqRanges::from_iter([(first_seq, last_seq)]),
-        received: write.received,
-        t_min: write.received,
-        t_max: write.received,
-        count: 0,
-        columns: Vec::new(),
-        latest: None,
-        latest_signals: Vec::new(),
     }
 }
 

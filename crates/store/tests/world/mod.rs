@@ -98,6 +98,11 @@ pub fn fence(n: u64, epoch: u64, spool: u64) -> Write {
     Write::Fence { vehicle: vehicle(n), epoch: Epoch(epoch), spool: SpoolId(spool) }
 }
 
+/// Another gateway has stored these.
+pub fn settle(n: u64, spool: u64, ranges: &[(u64, u64)]) -> Write {
+    Write::Settle { vehicle: vehicle(n), spool: SpoolId(spool), settled: ranges.iter().copied().collect() }
+}
+
 pub fn forget(n: u64) -> Write {
     Write::Forget { vehicle: vehicle(n) }
 }

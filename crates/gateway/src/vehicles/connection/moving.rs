@@ -56,9 +56,8 @@ impl Connection {
     pub(super) async fn gathered(&mut self, settled: SeqRanges) -> Result<(), End> {
         self.gathering = false;
         if !settled.is_empty() {
-            self.ingest(Event::SettledElsewhere { settled, wall: self.edge.clock.wall() }).await?;
+            self.ingest(Event::SettledElsewhere(settled)).await?;
         }
-        self.edge.presence.tell(Command::Gathered(self.mailbox.conn())).await;
         match self.parked.take() {
             Some(frame) => Box::pin(self.receive(frame)).await,
             None => Ok(()),

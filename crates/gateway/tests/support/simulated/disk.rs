@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use waygate_core::id::VehicleId;
 use waygate_core::ranges::SeqRanges;
 use waygate_gateway::journal::{Answer, Job};
+use waygate_gateway::mailbox::Letter;
+use waygate_gateway::presence::context::Context;
 use waygate_store::{PresenceRecord, Write};
 
 /// One gateway's. Cheap to clone.
@@ -43,7 +45,12 @@ impl Disk {
                         let _ = answers.send(Answer { vehicle, session, epoch, settled }).await;
                     }
                 }
-                Job::Fence { reply, .. } => drop(reply.send(Some(SeqRanges::new()))),
+                Job::Fence { reply, .. } => drop(reply.send(Context::Settled(SeqRanges::new()))),
+                Job::Settle { mailbox, .. } => {
+                    if let Some(mailbox) = mailbox {
+                        mailbox.put(Letter::Gathered(SeqRanges::new()));
+                    }
+                }
                 // Nobody here tells of these.
                 Job::Transitions { .. } | Job::Command { .. } | Job::Batches { .. } => {}
             }
@@ -57,7 +64,8 @@ impl Disk {
                 vehicles.insert(presence.vehicle.clone(), presence);
             }
             Write::Forget { vehicle } => drop(vehicles.remove(&vehicle)),
-            Write::Batch(_) | Write::Fence { .. } | Write::Command(_) | Write::Transition(_) => {}
+            Write::Batch(_) | Write::Fence { .. } | Write::Settle { .. } | Write::Command(_) | Write::Transition(_) => {
+            }
         }
     }
 }

@@ -208,8 +208,6 @@ async fn read(mailbox: Arc<Mailbox>, vehicle: String, presence: Presence, tokens
         for letter in mailbox.take() {
             if let Letter::Accept(_, token) = letter {
                 tokens.lock().unwrap().insert(vehicle.clone(), token);
-            } else if let Letter::Gathered(_) = letter {
-                presence.tell(Command::Gathered(mailbox.conn())).await;
             } else if let Letter::Close(_) = letter {
                 return presence.tell(Command::Lost(mailbox.conn())).await;
             }
