@@ -2,8 +2,8 @@
 //!
 //! A record is acked only after [`Event::Persisted`] said that it is on disk, or once it was refused for good.
 //! Refusals are made durable too, so that a resumed session does not ask for them again. The machine belongs
-//! to the connection. What another gateway has stored is noted here too, so that whoever has the vehicle next need ask
-//! this one alone; the store is the last word on what is settled, whatever older sockets still had under way.
+//! to the connection. What another gateway has stored is acked once it is noted in this one's store, which is the last
+//! word on what is settled, whatever older sockets still had under way.
 
 use crate::cause::RecordFault;
 use crate::epoch::Epoch;

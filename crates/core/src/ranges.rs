@@ -64,12 +64,6 @@ impl SeqRanges {
         left
     }
 
-    /// Those from `first` on.
-    pub fn from(&self, first: u64) -> Self {
-        let reaching = self.0.iter().filter(|&&(_, last)| last >= first);
-        Self(reaching.map(|&(a, b)| (a.max(first), b)).collect())
-    }
-
     /// Whether `seq` is in the set.
     pub fn contains(&self, seq: u64) -> bool {
         let at = self.0.partition_point(|&(_, b)| b < seq);

@@ -72,10 +72,12 @@ impl Clock {
         Some(BootMoment { boot: self.boot?, at: machine::since_boot()? })
     }
 
-    /// When something was that was noted on the clock of the machine; `None` if that has started anew since.
+    /// When something was that was noted on the clock of the machine; `None` if that has started anew since, or is not the one
+    /// that it was noted on.
     pub fn mono_at(&self, noted: BootMoment) -> Option<Mono> {
         let BootMoment { boot, at } = self.machine()?;
-        (boot == noted.boot).then(|| self.now().before(Millis(at.0.saturating_sub(noted.at.0))))
+        let since = at.0.checked_sub(noted.at.0).filter(|_| boot == noted.boot)?;
+        Some(self.now().before(Millis(since)))
     }
 
     /// The point of the monotonic clock as an instant to sleep until.

@@ -33,8 +33,8 @@ pub enum Letter {
     Probe(oneshot::Sender<()>),
     /// The session stands; the token to give to the vehicle.
     Accept(Box<Accepted>, Vec<u8>),
-    /// The gateways before have answered, or will not; with what they have stored of the spool, all that is settled of it on
-    /// this disk.
+    /// The gateways before have answered, or will not: with all that is settled of the spool on this disk, if they told of
+    /// anything and it could be noted.
     Gathered(SeqRanges),
     /// Close with this code.
     Close(u16),

@@ -274,10 +274,12 @@ impl PresenceTask {
     fn answered(&mut self, answer: Answer) {
         let Answer { vehicle, session, epoch, settled } = answer;
         self.state.gate.answered(self.state.clock.now(), settled.is_some());
+        let of = vehicle.clone();
         self.register(match settled {
             Some(settled) => RegistrarEvent::Persisted { vehicle, session, epoch, settled },
             None => RegistrarEvent::PersistFailed { vehicle, session, epoch },
         });
+        self.decided(&of);
     }
 
     fn register(&mut self, event: RegistrarEvent) {
@@ -356,8 +358,8 @@ impl PresenceTask {
                 metrics::counter!("waygate_attaches_total").increment(1);
                 let token = self.state.node.registrar().token(&accepted.vehicle, accepted.session, accepted.epoch);
                 let vehicle = accepted.vehicle.clone();
-                let outage = self.back.remove(&conn) || (accepted.settled.is_empty() && !accepted.gathers);
                 accepted.gathers = self.gathering.begins(&vehicle, (conn, accepted.spool.id), accepted.gathers);
+                let outage = self.back.remove(&conn) || (accepted.settled.is_empty() && !accepted.gathers);
                 self.send(conn, Letter::Accept(accepted, token));
                 if outage {
                     self.send(conn, Letter::Send(Downlink::SnapshotRequest(Vec::new())));

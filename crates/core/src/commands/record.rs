@@ -11,7 +11,7 @@ use crate::time::{Millis, Mono, Wall};
 use std::collections::BTreeSet;
 
 /// How far apart the ages of two copies may be. Every gateway that is told of a command may take it for a little older than it
-/// is: for as long as the call may take that told the time. What is further apart was told by a clock that was set.
+/// is: for as long as the call may take that told the time. What is further apart is worth telling: a clock was set.
 pub const AGES_APART: Millis = Millis(5000);
 
 /// One step of a command. Ordered by time.

@@ -120,7 +120,8 @@ impl Errand {
     async fn end(self, reply: Option<ContextReply>, presence: &Presence) {
         let (how, context) = match reply {
             Some(reply) if reply.applied => ("fetched", Some(Context::Settled(settled(&reply)))),
-            Some(reply) => ("refused", Some(Context::Later(Epoch(reply.later_epoch)))),
+            Some(reply) if reply.later_epoch > 0 => ("refused", Some(Context::Later(Epoch(reply.later_epoch)))),
+            Some(_) => ("refused", Some(Context::Refused)),
             None => ("unanswered", None),
         };
         count(self.spool, how);

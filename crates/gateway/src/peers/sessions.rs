@@ -84,6 +84,7 @@ impl HandoverService for SessionService {
             Context::Settled(settled) => {
                 proto::ContextReply { applied: true, settled: settled.iter().map(span).collect(), later_epoch: 0 }
             }
+            Context::Refused => proto::ContextReply::default(),
             Context::Later(epoch) => proto::ContextReply { later_epoch: epoch.0, ..Default::default() },
         }))
     }

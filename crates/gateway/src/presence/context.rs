@@ -3,7 +3,7 @@
 //!
 //! A question outlives the connection for which it was asked: whatever the gateway before has stored is noted here, and
 //! whoever asks this gateway meanwhile is answered behind it. So what one gateway of a chain has stored, the last one knows,
-//! however fast the vehicle passed the others.
+//! however fast the vehicle passed the others; unless one of them does not answer in time.
 
 use super::PresenceTask;
 use crate::journal::Job;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use waygate_core::epoch::Epoch;
 use waygate_core::id::{ConnId, NodeId, SpoolId, VehicleId};
+use waygate_core::log::LiveState;
 use waygate_core::ranges::SeqRanges;
 use waygate_core::registrar::Event as RegistrarEvent;
 use waygate_store::Write;
@@ -38,19 +39,29 @@ pub struct ContextRequest {
 pub enum Context {
     /// What is settled of the spool; nothing more will be.
     Settled(SeqRanges),
-    /// The vehicle has attached there since, with this epoch: the session that asks has lost.
+    /// The vehicle is connected there by a later attach, with this epoch: the session that asks has lost.
     Later(Epoch),
+    /// A later attach is known there, and the vehicle is not connected by it. Its entry will tell.
+    Refused,
 }
 
-/// Vehicles of which other gateways are being asked what they have stored. No more than there are errands.
+/// What is asked of other gateways, and who waits to ask this one.
 #[derive(Debug, Default)]
-pub struct Gathering(BTreeMap<VehicleId, Gathered>);
+pub struct Gathering {
+    /// Vehicles of which other gateways are being asked. No more than there are errands.
+    asked: BTreeMap<VehicleId, Asked>,
+    /// Questions about vehicles that attach here at the moment, until the disk has answered. No more vehicles than attaches
+    /// under way.
+    undecided: BTreeMap<VehicleId, Vec<ContextRequest>>,
+}
 
 /// One vehicle of which others are being asked.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+struct Asked {
     /// Questions without an answer.
-    asked: usize,
+    open: usize,
+    /// The spool of which something was noted since.
+    noted: Option<SpoolId>,
     /// Whose telemetry waits, and of which spool it is.
     conn: Option<(ConnId, SpoolId)>,
     /// Who waits to ask this gateway.
@@ -62,31 +73,51 @@ impl Gathering {
     /// a session before it.
     pub(super) fn begins(&mut self, vehicle: &VehicleId, conn: (ConnId, SpoolId), asks: bool) -> bool {
         if asks {
-            self.0.entry(vehicle.clone()).or_default();
+            self.asked.entry(vehicle.clone()).or_default();
         }
-        let waits = self.0.get_mut(vehicle).map(|gathered| gathered.conn = Some(conn));
+        let waits = self.asked.get_mut(vehicle).map(|asked| asked.conn = Some(conn));
         waits.is_some()
     }
 
     fn asks(&mut self, vehicle: &VehicleId) {
-        self.0.entry(vehicle.clone()).or_default().asked += 1;
+        self.asked.entry(vehicle.clone()).or_default().open += 1;
     }
 
-    /// A question was answered, or will not be; with the last one nothing is waited for any more.
-    fn answered(&mut self, vehicle: &VehicleId) -> Option<Gathered> {
-        let gathered = self.0.get_mut(vehicle)?;
-        gathered.asked = gathered.asked.saturating_sub(1);
-        if gathered.asked > 0 { None } else { self.0.remove(vehicle) }
+    /// A question was answered, or will not be; with the last one nothing is waited for any more. `noted` is the spool of which
+    /// the answer tells.
+    fn answered(&mut self, vehicle: &VehicleId, noted: Option<SpoolId>) -> Option<Asked> {
+        let asked = self.asked.get_mut(vehicle)?;
+        asked.open = asked.open.saturating_sub(1);
+        asked.noted = noted.or(asked.noted);
+        if asked.open > 0 { None } else { self.asked.remove(vehicle) }
     }
 
-    /// Lets a question wait for the answers that this gateway waits for; gives it back if it waits for none. Beyond the bound it
-    /// is dropped.
+    /// Lets a question wait for the answers that this gateway waits for; gives it back if it waits for none.
     fn wait(&mut self, request: ContextRequest) -> Option<ContextRequest> {
-        let Some(gathered) = self.0.get_mut(&request.notice.vehicle) else { return Some(request) };
-        if gathered.waiting.len() < WAITING_MAX {
-            gathered.waiting.push(request);
-        }
+        let Some(asked) = self.asked.get_mut(&request.notice.vehicle) else { return Some(request) };
+        push(&mut asked.waiting, request);
         None
+    }
+
+    /// Lets a question wait until it is known whether the vehicle attaches here.
+    fn hold(&mut self, request: ContextRequest) {
+        push(self.undecided.entry(request.notice.vehicle.clone()).or_default(), request);
+    }
+
+    /// Every question about a vehicle that waits, for whatever.
+    fn take_waiting(&mut self, vehicle: &VehicleId) -> Vec<ContextRequest> {
+        let mut waiting = self.undecided.remove(vehicle).unwrap_or_default();
+        if let Some(asked) = self.asked.get_mut(vehicle) {
+            waiting.append(&mut asked.waiting);
+        }
+        waiting
+    }
+}
+
+/// Beyond the bound a question is dropped, and so has no answer.
+fn push(waiting: &mut Vec<ContextRequest>, request: ContextRequest) {
+    if waiting.len() < WAITING_MAX {
+        waiting.push(request);
     }
 }
 
@@ -121,17 +152,20 @@ impl PresenceTask {
                 lost.into_iter().for_each(|lost| self.register(lost));
                 SeqRanges::new()
             }
-            None => SeqRanges::new(),
+            Some(Context::Refused) | None => SeqRanges::new(),
         };
-        let gathered = self.gathering.answered(&vehicle);
-        let (conn, waiting) = gathered.map(|gathered| (gathered.conn, gathered.waiting)).unwrap_or_default();
+        let told = Some(spool).filter(|_| !settled.is_empty());
+        let Asked { noted, conn, waiting, .. } = self.gathering.answered(&vehicle, told).unwrap_or_default();
         // A session that has ended meanwhile takes no telemetry.
         let conns = self.state.node.registrar().session(&vehicle).map(|session| session.conns()).unwrap_or_default();
         let conn = conn.filter(|(conn, _)| conns.contains(&Some(*conn)));
-        let mailbox = conn.and_then(|(conn, of)| Some((self.state.mailboxes.get(&conn)?.clone(), of == spool)));
+        let mailbox = conn.and_then(|(conn, of)| Some((self.state.mailboxes.get(&conn)?.clone(), of)));
         match mailbox {
-            Some((mailbox, true)) if !settled.is_empty() => self.note(vehicle, spool, settled, Some(mailbox)),
-            // Of another spool it is not told; it waited for that answer all the same.
+            // It goes on with what is on disk then.
+            Some((mailbox, of)) if of == spool && noted == Some(spool) => {
+                self.note(vehicle, spool, settled, Some(mailbox));
+            }
+            // Of nothing, or of another spool, it is not told; it waited for that answer all the same.
             Some((mailbox, _)) => {
                 self.note(vehicle, spool, settled, None);
                 mailbox.put(Letter::Gathered(SeqRanges::new()));
@@ -142,7 +176,7 @@ impl PresenceTask {
     }
 
     fn note(&self, vehicle: VehicleId, spool: SpoolId, settled: SeqRanges, mailbox: Option<Arc<Mailbox>>) {
-        if settled.is_empty() {
+        if settled.is_empty() && mailbox.is_none() {
             return;
         }
         let write = Write::Settle { vehicle, spool, settled };
@@ -160,12 +194,30 @@ impl PresenceTask {
         let Notice { vehicle, session, epoch, by, .. } = request.notice.clone();
         self.register(RegistrarEvent::Superseded { vehicle: vehicle.clone(), session, epoch, by });
         // Before it waits: two gateways between which the vehicle went back at once wait for each other.
-        let here = self.state.node.registrar().session(&vehicle).map(|session| session.epoch());
-        if let Some(later) = here.filter(|here| *here > by) {
+        if let Some(session) = self.state.node.registrar().session(&vehicle) {
+            let later = session.entry().filter(|entry| entry.epoch > by);
+            let context = match later {
+                Some(entry) if entry.state == LiveState::Connected => Context::Later(entry.epoch),
+                Some(_) => Context::Refused,
+                None if session.epoch() > by => return self.gathering.hold(request),
+                None => return self.fence(request),
+            };
             // Whoever asked may have given up.
-            let _ = request.reply.send(Context::Later(later));
+            let _ = request.reply.send(context);
             return;
         }
+        self.fence(request);
+    }
+
+    /// The disk has decided on an attach: what waited for that, or for what the session before it had asked, is looked at anew.
+    pub(super) fn decided(&mut self, vehicle: &VehicleId) {
+        for request in self.gathering.take_waiting(vehicle) {
+            self.tell_context(request);
+        }
+    }
+
+    fn fence(&mut self, request: ContextRequest) {
+        let Notice { vehicle, by, .. } = request.notice.clone();
         let Some(ContextRequest { spool, reply, .. }) = self.gathering.wait(request) else { return };
         // Behind every write of the session that is under way.
         let fence = Job::Fence { write: Write::Fence { vehicle, epoch: by, spool }, reply };

@@ -96,8 +96,8 @@ impl Rig {
         Self { task, jobs, errands: errand_queue, clock, conns: 0 }
     }
 
-    /// A vehicle attaches with what it has of another session, and its attach is stored at once.
-    fn joins(&mut self, token: Option<Vec<u8>>, spool: SpoolId) -> Joined {
+    /// A vehicle asks for a session with what it has of another one; the attach that waits for the disk.
+    fn begins(&mut self, token: Option<Vec<u8>>, spool: SpoolId) -> (Arc<Mailbox>, (VehicleId, SessionId, Epoch)) {
         self.conns += 1;
         let mailbox = Arc::new(Mailbox::new(ConnId(self.conns), self.clock.now()));
         let request = AttachRequest {
@@ -112,14 +112,23 @@ impl Rig {
             wake: WakeChannels::NONE,
         };
         self.task.obey(Command::Attach(mailbox.clone(), Box::new(request)));
-        let (vehicle, session, epoch) = loop {
+        loop {
             let job = self.jobs.try_recv().unwrap();
             let Job::Presence { answer, .. } = job else { panic!("not an attach: {job:?}") };
-            if let Some(answer) = answer {
-                break answer;
+            if let Some(attach) = answer {
+                return (mailbox, attach);
             }
-        };
-        self.task.answered(Answer { vehicle, session, epoch, settled: Some(SeqRanges::new()) });
+        }
+    }
+
+    fn disk_answers(&mut self, (vehicle, session, epoch): (VehicleId, SessionId, Epoch), settled: Option<SeqRanges>) {
+        self.task.answered(Answer { vehicle, session, epoch, settled });
+    }
+
+    /// The same, and it is stored at once.
+    fn joins(&mut self, token: Option<Vec<u8>>, spool: SpoolId) -> Joined {
+        let (mailbox, attach) = self.begins(token, spool);
+        self.disk_answers(attach, Some(SeqRanges::new()));
         let mut accept = None;
         for letter in mailbox.take() {
             if let Letter::Accept(accepted, token) = letter {
@@ -214,6 +223,57 @@ fn gateways_between_which_the_vehicle_went_back_at_once_do_not_wait_for_each_oth
 }
 
 #[test]
+fn while_the_vehicle_attaches_here_whoever_asks_waits_for_the_disk() {
+    for stored in [true, false] {
+        let mut rig = Rig::new(4);
+        let joined = rig.joins(None, SPOOL);
+        let before = joined.accepted.clone();
+        // Two more attaches: one elsewhere, which asks, and one here, which is not on disk yet.
+        let by = later(before.epoch);
+        let (mailbox, attach) = rig.begins(Some(token_of("west", by)), SPOOL);
+        let mut answer = rig.asked(&before, by);
+        assert_eq!((answer.try_recv(), rig.written().len()), (Err(oneshot::error::TryRecvError::Empty), 0));
+        rig.disk_answers(attach.clone(), stored.then(SeqRanges::new));
+        if stored {
+            assert_eq!(answer.try_recv(), Ok(Context::Later(attach.2)));
+        } else {
+            assert!(matches!(rig.written()[..], [Job::Fence { .. }]), "that attach is none");
+        }
+        drop(mailbox);
+    }
+}
+
+#[test]
+fn a_later_attach_by_which_the_vehicle_is_not_connected_ends_no_session_elsewhere() {
+    let mut rig = Rig::new(4);
+    let joined = rig.joins(None, SPOOL);
+    rig.task.obey(Command::Detach(joined.mailbox.conn(), waygate_core::cause::DetachCause::IgnitionOff));
+    let mut answer = rig.asked(&joined.accepted, Epoch(joined.accepted.epoch.0 - 1));
+    assert_eq!(answer.try_recv(), Ok(Context::Refused));
+}
+
+#[test]
+fn a_session_of_which_a_later_attach_is_known_elsewhere_goes_on_until_the_entry_comes() {
+    let mut rig = Rig::new(4);
+    let joined = rig.joins(Some(token_of("west", Epoch(5))), SPOOL);
+    let errand = rig.errand();
+    rig.answers(errand, Some(Context::Refused));
+    assert_eq!(joined.told(), Some(SeqRanges::new()));
+}
+
+#[test]
+fn who_waits_for_the_question_of_a_session_is_told_of_the_next_one() {
+    let mut rig = Rig::new(4);
+    let before = rig.joins(Some(token_of("west", Epoch(5))), SPOOL);
+    let by = later(before.accepted.epoch);
+    let mut answer = rig.asked(&before.accepted, by);
+    assert_eq!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty), "the first question is under way");
+    // The vehicle comes back: of three gateways none waits for the others.
+    let joined = rig.joins(Some(token_of("centre", by)), SPOOL);
+    assert_eq!(answer.try_recv(), Ok(Context::Later(joined.accepted.epoch)));
+}
+
+#[test]
 fn a_session_that_lost_where_the_vehicle_came_from_takes_no_telemetry() {
     let mut rig = Rig::new(4);
     let joined = rig.joins(Some(token_of("west", Epoch(5))), SPOOL);
@@ -250,6 +310,19 @@ fn of_two_questions_the_last_answer_ends_the_waiting() {
     assert!(matches!(rig.written()[..], [Job::Settle { mailbox: None, .. }]), "noted, and still waited for");
     assert_eq!(joined.told(), None);
     rig.answers(second, None);
+    // Of the disk it is told what the first one noted.
+    let written = rig.written();
+    let [Job::Settle { mailbox: Some(mailbox), .. }] = &written[..] else { panic!("{written:?}") };
+    assert_eq!((mailbox.conn(), joined.told()), (joined.mailbox.conn(), None));
+}
+
+#[test]
+fn with_a_journal_that_takes_nothing_telemetry_goes_on_without_what_is_told() {
+    let mut rig = Rig::new(4);
+    let joined = rig.joins(Some(token_of("west", Epoch(5))), SPOOL);
+    let errand = rig.errand();
+    rig.jobs.close();
+    rig.answers(errand, stored(1, 5));
     assert_eq!(joined.told(), Some(SeqRanges::new()));
 }
 

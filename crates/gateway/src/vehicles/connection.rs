@@ -16,6 +16,7 @@ use super::telemetry::batches;
 use super::{Edge, Peer, Transport};
 use crate::journal::Job;
 use crate::mailbox::{Letter, Mailbox};
+use crate::peers::handover::BUDGET;
 use crate::presence::{Command, count_refused};
 use futures_util::{SinkExt, StreamExt};
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ use waygate_core::id::{ConnId, VehicleId};
 use waygate_core::ingest::{Action, Event, Ingest};
 use waygate_core::limits;
 use waygate_core::message::{AttachAccept, AttachReject, AttachRequest, Downlink, ErrorReport, Uplink};
+use waygate_core::ranges::SeqRanges;
 use waygate_core::record::{Lane, SignalPath, Telemetry};
 use waygate_core::redirect::Mover;
 use waygate_core::session::Accepted;
@@ -49,6 +51,10 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// How long a vehicle that said goodbye may keep its socket, to read its last acks.
 const LEAVING: Duration = Duration::from_secs(3);
+
+/// How long telemetry waits for what gateways before have stored: for their answer, and a second until that is on disk. What is
+/// noted later is told later.
+const GATHERING: Duration = Duration::from_secs(BUDGET.as_secs() + 1);
 
 /// The largest message after which the library may keep its read buffer.
 const BUFFER_KEPT_BYTES_MAX: usize = 2048;
@@ -79,8 +85,8 @@ struct Connection {
     accepted: (Mono, Wall),
     cell: Option<Cell>,
     mover: Mover,
-    /// Whether another gateway is being asked what it has stored of the spool.
-    gathering: bool,
+    /// While other gateways are asked what they have stored of the spool: until when telemetry waits for that.
+    gathering: Option<tokio::time::Instant>,
     /// The message that waits for its answer; nothing is read behind it.
     parked: Option<Bytes>,
     keepalive: Keepalive,
@@ -115,7 +121,7 @@ pub fn run(
         accepted: (Mono(0), Wall(0)),
         cell: None,
         mover: Mover::default(),
-        gathering: false,
+        gathering: None,
         parked: None,
         keepalive: Keepalive::default(),
         probes: Vec::new(),
@@ -200,13 +206,21 @@ impl Connection {
             if self.leaving.is_some_and(|at| at <= tokio::time::Instant::now()) {
                 return End::Close(code::NORMAL);
             }
+            if self.gathering.is_some_and(|until| until <= tokio::time::Instant::now())
+                && let Err(end) = Box::pin(self.gathered(SeqRanges::new())).await
+            {
+                return end;
+            }
             // A vehicle that is not read cannot be blamed for silence.
             let due = match self.ingest {
                 Some(_) if ready => self.keepalive.due(now, self.mailbox.last_heard(), &self.edge.timers),
                 _ => Due::Wait(now + self.edge.timers.ping + self.edge.timers.pong),
             };
             let wake = match due {
-                Due::Wait(at) => self.leaving.into_iter().fold(self.edge.clock.instant(at), std::cmp::min),
+                Due::Wait(at) => {
+                    let ends = self.leaving.into_iter().chain(self.gathering);
+                    ends.fold(self.edge.clock.instant(at), std::cmp::min)
+                }
                 Due::Lost => return End::Gone,
                 Due::Ping => {
                     if let Err(end) = Box::pin(self.ping()).await {
@@ -220,7 +234,7 @@ impl Connection {
                 biased;
                 () = self.mailbox.arrived() => Box::pin(self.carry_out()).await,
                 next = self.socket.next(), if ready => match self.payload(next) {
-                    Ok(Some(frame)) if self.gathering => {
+                    Ok(Some(frame)) if self.gathering.is_some() => {
                         self.parked = Some(frame);
                         Ok(())
                     }
@@ -311,7 +325,8 @@ impl Connection {
     fn accept(&mut self, accepted: Accepted, token: Vec<u8>) {
         let ingest = Ingest::new(&accepted);
         self.accepted = (self.edge.clock.now(), self.edge.clock.wall());
-        (self.cell, self.gathering) = (accepted.cell, accepted.gathers);
+        self.cell = accepted.cell;
+        self.gathering = accepted.gathers.then(|| tokio::time::Instant::now() + GATHERING);
         let message = AttachAccept {
             token,
             epoch: accepted.epoch,

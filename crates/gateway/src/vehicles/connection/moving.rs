@@ -54,7 +54,7 @@ impl Connection {
 
     /// The gateway before has answered, or its time is up: telemetry is taken.
     pub(super) async fn gathered(&mut self, settled: SeqRanges) -> Result<(), End> {
-        self.gathering = false;
+        self.gathering = None;
         if !settled.is_empty() {
             self.ingest(Event::SettledElsewhere(settled)).await?;
         }
