@@ -116,6 +116,8 @@ impl Gathering {
 
 /// Beyond the bound a question is dropped, and so has no answer.
 fn push(waiting: &mut Vec<ContextRequest>, request: ContextRequest) {
+    // Whoever has given up takes no one's place.
+    waiting.retain(|request| !request.reply.is_closed());
     if waiting.len() < WAITING_MAX {
         waiting.push(request);
     }

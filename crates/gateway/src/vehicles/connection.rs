@@ -206,10 +206,12 @@ impl Connection {
             if self.leaving.is_some_and(|at| at <= tokio::time::Instant::now()) {
                 return End::Close(code::NORMAL);
             }
-            if self.gathering.is_some_and(|until| until <= tokio::time::Instant::now())
-                && let Err(end) = Box::pin(self.gathered(SeqRanges::new())).await
-            {
-                return end;
+            if self.gathering.is_some_and(|until| until <= tokio::time::Instant::now()) {
+                match Box::pin(self.gathered(SeqRanges::new())).await {
+                    // The socket may be read again.
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                }
             }
             // A vehicle that is not read cannot be blamed for silence.
             let due = match self.ingest {
