@@ -179,9 +179,11 @@ impl Ingest {
                 }
             }
             Event::SettledElsewhere(settled) => {
+                // Of what lies before its oldest, and of what it knows to be acked, the vehicle need not be told.
+                let news = settled.without(&self.covered).iter().any(|range| *range.end() >= self.oldest);
+                self.ack_due |= news;
                 self.settled.extend(&settled);
                 self.covered.extend(&settled);
-                self.ack_due = true;
             }
             Event::PersistFailed(ticket) => {
                 if let Some(pending) = self.release(ticket) {

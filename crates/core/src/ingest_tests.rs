@@ -394,7 +394,8 @@ proptest! {
 #[test]
 fn what_another_gateway_has_stored_is_acked_and_not_stored_again() {
     let mut ingest = Ingest::new(&accepted(6, &[(6, 6)], &[]));
-    assert_eq!(ingest.ack(), None);
+    assert_eq!(answer(&mut ingest, Event::SettledElsewhere(ranges(&[(1, 6)]))), []);
+    assert_eq!(ingest.ack(), None, "the vehicle knows, and sends nothing of it");
     assert_eq!(answer(&mut ingest, Event::SettledElsewhere(ranges(&[(1, 8), (11, 12)]))), [], "it is noted already");
     let ack = ingest.ack().unwrap();
     assert_eq!((ack.through, ack.ranges), (8, ranges(&[(11, 12)])));
